@@ -1,0 +1,19 @@
+"""memtui: a terminal dashboard for Linux memory.
+
+How a figure travels from the kernel to a pixel, and where each step lives:
+
+    kernel/      what Linux says: `KernelFiles` opens, one pure `parse_x(bytes)` a source
+    sampling.py  `LiveSource` polls on its own threads and hands on frozen `Sample`s
+    history.py   bounded series of the last hour; holes are None
+    model/       what it means: `metrics.METRICS` names every figure, `AddressMap` a process's memory
+    reports.py   the same figures as text and JSON         } siblings,
+    tui/         the same figures live, drawn with Textual } strangers to each other
+    cli.py       the commands and options
+
+Imports go downward only (cli → tui | reports → sampling, history → model → kernel → units).
+To follow one figure, read `MemAvailable` in this order: `kernel.meminfo.parse_meminfo`,
+`sampling.LiveSource`, `model.metrics.METRICS["mem_available_bytes"]`, `history.History.record`,
+`tui.widgets.graph.MemoryGraph`.
+"""
+
+__version__ = "0.1.0"

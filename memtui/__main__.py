@@ -1,0 +1,7 @@
+"""`python -m memtui` is `memtui`."""
+
+import sys
+
+from memtui.cli import main
+
+sys.exit(main())

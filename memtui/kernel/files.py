@@ -1,0 +1,230 @@
+"""The only open() of anything in /proc and /sys, under a root that can be moved.
+
+What cannot be read is a value, never an exception: a `Gap` that says which source and why.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+T = TypeVar("T")
+
+Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed"]
+
+# One read call returns about a page of a seq_file, however much is asked for.
+_CHUNK: Final = 65_536
+_PIECE: Final = 262_144
+
+_REASONS: Final[dict[int, Reason]] = {
+    errno.ENOENT: "absent",
+    errno.ENOTDIR: "absent",
+    errno.ESRCH: "gone",
+    errno.EACCES: "denied",
+    errno.EPERM: "denied",
+    errno.EOPNOTSUPP: "unsupported",  # /proc/pressure with psi=0
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A source that gave no value, and why. `source` is a path below the root."""
+
+    source: str
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
+
+
+class Malformed(ValueError):
+    """Bytes that this kernel source cannot have meant; the message quotes them."""
+
+
+class KeptFile:
+    """A file kept open, to be read again from its start by pread.
+
+    For files bound to a task (stat, statm, status, oom_score): after its death pread says ESRCH, and
+    a pid that comes back cannot be mistaken for it. Not for maps, smaps, smaps_rollup or pagemap:
+    these are bound to one address space and go stale at an exec.
+    """
+
+    __slots__ = ("_descriptor", "source")
+
+    def __init__(self, descriptor: int, source: str) -> None:
+        self._descriptor = descriptor
+        self.source = source
+
+    def read_record(self) -> bytes | Gap:
+        """The first record, up to a page: a whole statm, stat or oom_score in one system call."""
+        try:
+            return os.pread(self._descriptor, 4096, 0)
+        except OSError as error:
+            return _gap(self.source, error)
+
+    def read(self) -> bytes | Gap:
+        """The whole file, from its start."""
+        parts: list[bytes] = []
+        offset = 0
+        try:
+            while part := os.pread(self._descriptor, _CHUNK, offset):
+                parts.append(part)
+                offset += len(part)
+        except OSError as error:
+            return _gap(self.source, error)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class KernelFiles:
+    """`/proc` and `/sys` below `root`: this machine's, a container's mount of its host's, a capture.
+
+    Names are relative to the root: `proc/meminfo`, `proc/42/statm`.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+        self._prefix = root if root.endswith("/") else root + "/"
+        self.is_live = os.path.realpath(root) == "/"
+
+    def path(self, name: str) -> str:
+        return self._prefix + name
+
+    def has_proc(self) -> bool:
+        return os.path.isdir(self.path("proc"))
+
+    def read(self, name: str) -> bytes | Gap:
+        """A file to its end."""
+        try:
+            descriptor = os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            return self._gap(name, error)
+        try:
+            parts = []
+            while part := os.read(descriptor, _CHUNK):
+                parts.append(part)
+            return b"".join(parts)
+        except OSError as error:
+            return self._gap(name, error)
+        finally:
+            os.close(descriptor)
+
+    def parsed(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
+        """A file's meaning: one that is missing, denied or malformed costs this source alone."""
+        data = self.read(name)
+        return data if isinstance(data, Gap) else parsed(name, data, parse)
+
+    def keep(self, name: str) -> KeptFile | Gap:
+        """A file opened once, to be read at every tick."""
+        try:
+            return KeptFile(os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC), name)
+        except OSError as error:
+            return self._gap(name, error)
+
+    def may_read(self, name: str) -> bool:
+        """Whether opening succeeds, which for maps and smaps is where the kernel decides."""
+        kept = self.keep(name)
+        if isinstance(kept, Gap):
+            return False
+        kept.close()
+        return True
+
+    def pieces(self, name: str) -> Iterator[bytes | Gap]:
+        """A long file in pieces of at most 256 KiB, cut at ends of lines.
+
+        Nobody who parses while reading then holds the interpreter for long, whatever the length. A
+        failure comes as the last piece: what was read before it is still good.
+        """
+        try:
+            descriptor = os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            yield self._gap(name, error)
+            return
+        try:
+            parts: list[bytes] = []
+            length = 0
+            while True:
+                part = os.read(descriptor, _CHUNK)
+                if not part:
+                    break
+                if length + len(part) > _PIECE:
+                    whole = b"".join(parts)
+                    cut = whole.rfind(b"\n") + 1
+                    if cut:
+                        yield whole[:cut]
+                        parts, length = [whole[cut:]], len(whole) - cut
+                parts.append(part)
+                length += len(part)
+            if length:
+                yield b"".join(parts)
+        except OSError as error:
+            if length:
+                yield b"".join(parts)
+            yield self._gap(name, error)
+        finally:
+            os.close(descriptor)
+
+    def pids(self) -> list[int]:
+        """Every process's pid, in the directory's order; empty where there is no /proc."""
+        try:
+            return [int(name) for name in os.listdir(self._prefix + "proc") if name.isdecimal()]
+        except OSError:
+            return []
+
+    def names(self, directory: str) -> list[str]:
+        """What a directory holds, sorted; empty where it cannot be read."""
+        try:
+            return sorted(os.listdir(self._prefix + directory))
+        except OSError:
+            return []
+
+    def _gap(self, name: str, error: OSError) -> Gap:
+        gap = _gap(name, error)
+        # A file missing from a process's directory is absent; with the directory, it is gone.
+        parts = name.split("/", 2)
+        if (
+            gap.reason == "absent"
+            and parts[0] == "proc"
+            and len(parts) == 3
+            and parts[1].isdecimal()
+            and not os.path.isdir(f"{self._prefix}proc/{parts[1]}")
+        ):
+            return Gap(name, "gone")
+        return gap
+
+
+def parsed(source: str, data: bytes, parse: Callable[[bytes], T]) -> T | Gap:
+    """`parse(data)`, or the Gap that says what was malformed in it."""
+    try:
+        return parse(data)
+    except ValueError as error:  # Malformed, or a number longer than Python converts
+        return Gap(source, "malformed", str(error))
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one; what it is now.
+
+    Kept descriptors are one a process; select(2) users, who need the low limit, are none of ours.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):
+            pass
+    return soft
+
+
+def _gap(source: str, error: OSError) -> Gap:
+    reason = _REASONS.get(error.errno or 0, "failed")
+    return Gap(source, reason, "" if reason != "failed" else os.strerror(error.errno or errno.EIO))
