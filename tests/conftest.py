@@ -1,0 +1,71 @@
+"""The captured hosts, and a stopped process to compare readings of."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from memtui.kernel.files import KernelFiles
+
+HOSTS_DIR = Path(__file__).parent / "hosts"
+HOSTS = sorted(
+    path.name for path in HOSTS_DIR.iterdir() if path.is_dir() and path.name[0] not in "_."
+)
+
+# Threads, a private heap, a shared mapping, a file and an untouched reservation.
+_MODEL_PROGRAM = """
+import mmap, sys, threading
+shared = mmap.mmap(-1, 8 << 20)
+shared.write(b"x" * (3 << 20))
+private = [bytes(3000) for _ in range(5000)]
+reserved = mmap.mmap(-1, 256 << 20, flags=mmap.MAP_PRIVATE)
+started = threading.Barrier(4)
+for _ in range(3):
+    threading.Thread(target=lambda: (started.wait(), threading.Event().wait()), daemon=True).start()
+started.wait()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def open_host(name: str) -> KernelFiles:
+    return KernelFiles(str(HOSTS_DIR / name))
+
+
+@pytest.fixture
+def host() -> Callable[[str], KernelFiles]:
+    """`host("debian-6.18")`: the files of a captured machine."""
+    return open_host
+
+
+@pytest.fixture(scope="session")
+def stopped_pid() -> Iterator[int]:
+    """A child with an interesting address space that holds still: readings of it must agree."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _MODEL_PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout and child.stdout.readline() == b"ready\n"
+        child.send_signal(signal.SIGSTOP)
+        _wait_for(
+            lambda: all(_state(task) == "T" for task in Path(f"/proc/{child.pid}/task").iterdir())
+        )
+        yield child.pid
+        os.kill(child.pid, signal.SIGKILL)
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(") ")[2][0]
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
