@@ -1,0 +1,196 @@
+"""The last hour in memory: bounded series; holes are None.
+
+One thread writes and reads it: the interface's.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from memtui.model.metrics import METRICS
+from memtui.model.sample import ProcessKey, Sample
+
+ENTRIES = 3600  # an hour at one second
+Keep = Literal["last", "min", "max"]
+_NAN = math.nan
+
+
+class History:
+    """A ring of the last 3,600 entries of every metric, and of each process's RSS for a minute.
+
+    Entries are at least a second apart (a faster interval overwrites the current second's), so an
+    hour fits whatever the interval, and no hour is bigger than another.
+    """
+
+    def __init__(self, entries: int = ENTRIES) -> None:
+        self._entries = entries
+        self._times = array("d", [_NAN]) * entries
+        self._intervals = array("d", [_NAN]) * entries
+        self._series = {name: array("d", [_NAN]) * entries for name in METRICS}
+        self._next = 0
+        self._count = 0
+        self._last: Sample | None = None
+        self._entry_start = -math.inf
+        self.growth = GrowthTracker()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def last(self) -> Sample | None:
+        return self._last
+
+    def record(self, sample: Sample) -> None:
+        """Adds a sample; one that is not later than the last begins a new history."""
+        before = self._last
+        if before is not None and sample.time_s <= before.time_s:
+            self._forget()
+            before = None
+        if self._count == 0 or sample.time_s - self._entry_start > 0.999 or sample.interval_s >= 1:
+            slot = self._next
+            self._next = (slot + 1) % self._entries
+            self._count = min(self._count + 1, self._entries)
+            self._entry_start = sample.time_s
+        else:
+            slot = (self._next - 1) % self._entries
+        self._times[slot] = sample.time_s
+        self._intervals[slot] = max(1.0, sample.interval_s)
+        for name, series in self._series.items():
+            value = METRICS[name].value(sample, before)
+            series[slot] = _NAN if value is None else value
+        self._last = sample
+        self.growth.record(sample)
+
+    def _forget(self) -> None:
+        for series in (self._times, self._intervals, *self._series.values()):
+            series[:] = array("d", [_NAN]) * self._entries
+        self._count = self._next = 0
+        self._entry_start = -math.inf
+
+    def latest(self, name: str) -> float | None:
+        """The newest value of a metric."""
+        if not self._count:
+            return None
+        value = self._series[name][(self._next - 1) % self._entries]
+        return None if math.isnan(value) else value
+
+    def highest(self, name: str) -> float | None:
+        """The largest value of the hour."""
+        known = [value for value in self._series[name] if not math.isnan(value)]
+        return max(known, default=None)
+
+    def trend_per_minute(self, name: str) -> float | None:
+        """How much a metric changed in the last minute; None before there are fifteen seconds."""
+        if self._last is None:
+            return None
+        now = self.latest(name)
+        slots = self._slots_since(self._last.time_s - 60)
+        then = next((slot for slot in slots if not math.isnan(self._series[name][slot])), None)
+        if now is None or then is None:
+            return None
+        elapsed = self._last.time_s - self._times[then]
+        return (now - self._series[name][then]) * 60 / elapsed if elapsed >= 15 else None
+
+    def buckets(
+        self, name: str, window_s: float, count: int, keep: Keep = "last", align: int = 1
+    ) -> Buckets:
+        """A metric over the last `window_s`, as one value for each of `count` spans of time.
+
+        Spans begin at multiples of their length since boot, so that a value stays in its span and a
+        graph of them moves without shimmering. `keep` says which value of a span stands for it.
+        A span in which nothing was measured holds the value before it until a tick was missed (half
+        an interval late), and is None after that. The last span is the last of `align` that belong
+        together, dots of one cell, and may lie in the future.
+        """
+        span = window_s / count
+        now = math.floor(self._last.time_s / span) if self._last else 0
+        end = now - now % align + align - 1
+        first = end - count + 1
+        series = self._series[name]
+        values: list[float | None] = [None] * count
+        holds = [-1] * count
+        held, held_until = None, -1
+        for slot in self._slots_since((first - 1) * span):
+            value, time = series[slot], self._times[slot]
+            if math.isnan(value):
+                continue
+            at = math.floor(time / span) - first
+            until = math.floor((time + 1.5 * self._intervals[slot]) / span) - first
+            if at < 0:
+                held, held_until = value, until
+                continue
+            old = values[at]
+            values[at] = value if old is None else _KEEP[keep](old, value)
+            holds[at] = until
+        for at, known in enumerate(values):
+            if known is not None:
+                held, held_until = known, holds[at]
+            elif at <= held_until and first + at <= now:
+                values[at] = held
+        return Buckets(end, values)
+
+    def _slots_since(self, time_s: float) -> list[int]:
+        """Slots of entries not older than `time_s` and the one before them, oldest first."""
+        slots = []
+        for back in range(1, self._count + 1):
+            slot = (self._next - back) % self._entries
+            slots.append(slot)
+            if self._times[slot] < time_s:
+                break
+        slots.reverse()
+        return slots
+
+
+class GrowthTracker:
+    """What each process's RSS gained in the last minute.
+
+    Only changes are kept, at most one a second, so that a process that does nothing costs nothing.
+    """
+
+    def __init__(self, window_s: float = 60.0) -> None:
+        self._window_s = window_s
+        self._changes: dict[ProcessKey, deque[tuple[float, int]]] = {}
+        self._now = 0.0
+
+    def record(self, sample: Sample) -> None:
+        self._now = sample.time_s
+        changes, oldest = self._changes, sample.time_s - self._window_s
+        for key, process in sample.processes.items():
+            history = changes.get(key)
+            if history is None:
+                changes[key] = deque(((sample.time_s, process.rss_bytes),))
+                continue
+            if history[-1][1] != process.rss_bytes:
+                # Faster than a second: the newest of a second stands for it.
+                if len(history) > 1 and sample.time_s - history[-2][0] < 1.0:
+                    history.pop()
+                history.append((sample.time_s, process.rss_bytes))
+            # The newest value from before the window is where it began.
+            while len(history) > 1 and history[1][0] <= oldest:
+                history.popleft()
+        if len(changes) > len(sample.processes):
+            for key in changes.keys() - sample.processes.keys():
+                del changes[key]
+
+    def gained_bytes(self, key: ProcessKey) -> int:
+        """RSS now less RSS a minute ago, or less the first one seen since; 0 if never seen."""
+        history = self._changes.get(key)
+        return history[-1][1] - history[0][1] if history else 0
+
+
+class Buckets(NamedTuple):
+    """Values of equal spans of time; the last one's number, counted in spans since boot."""
+
+    last_span: int
+    values: list[float | None]
+
+
+def _last(old: float, new: float) -> float:
+    return new
+
+
+_KEEP: dict[Keep, Callable[[float, float], float]] = {"last": _last, "min": min, "max": max}

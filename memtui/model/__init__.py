@@ -1,0 +1,1 @@
+"""What it means: pure functions of samples. No input, no output, nothing of the interface."""

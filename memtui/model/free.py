@@ -1,0 +1,77 @@
+"""The figures of free(1), by procps-ng 4's formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from memtui.kernel.files import Gap
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """free(1)'s columns in bytes; None where the kernel does not offer what they are made of."""
+
+    total: int | None
+    used: int | None
+    free: int | None
+    shared: int | None
+    buffers: int | None
+    cache: int | None
+    buff_cache: int | None
+    available: int | None
+    swap_total: int | None
+    swap_used: int | None
+    swap_free: int | None
+
+    @property
+    def rest(self) -> int | None:
+        """What is neither free nor buff/cache: with both it stacks to the total.
+
+        Not `used`: since procps 4 that is total − available, and overlaps the cache.
+        """
+        if self.total is None or self.free is None or self.buff_cache is None:
+            return None
+        return max(0, self.total - self.free - self.buff_cache)
+
+    @property
+    def available_pct(self) -> float | None:
+        if not self.total or self.available is None:
+            return None
+        return 100 * self.available / self.total
+
+
+def free_figures(meminfo: Mapping[str, int] | Gap) -> Free:
+    """`free`'s figures from /proc/meminfo, in bytes."""
+    get = (lambda key: None) if isinstance(meminfo, Gap) else meminfo.get
+    total, free, available = get("MemTotal"), get("MemFree"), get("MemAvailable")
+    # Missing before 3.14; in some containers greater than the total, and -1 has been seen: free
+    # takes MemFree in all of these.
+    if available is None or available < 0 or (total is not None and available > total):
+        available = free
+    used = None
+    if total is not None and available is not None:
+        used = total - available
+        if used < 0 and free is not None:
+            used = max(0, total - free)
+    cache = get("Cached")
+    if cache is not None:
+        cache += get("SReclaimable") or 0  # since 2.6.19
+    buffers = get("Buffers")
+    swap_total, swap_free = get("SwapTotal"), get("SwapFree")
+    swap_used = None
+    if swap_total is not None and swap_free is not None:
+        swap_used = max(0, swap_total - swap_free)  # a container may have more free than there is
+    return Free(
+        total=total,
+        used=used,
+        free=free,
+        shared=get("Shmem"),
+        buffers=buffers,
+        cache=cache,
+        buff_cache=None if cache is None or buffers is None else cache + buffers,
+        available=available,
+        swap_total=swap_total,
+        swap_used=swap_used,
+        swap_free=swap_free,
+    )

@@ -1,0 +1,432 @@
+"""Polls the kernel on threads of its own and hands on what it said.
+
+Two threads: one ticks on a fixed grid (the machine and every process's statm), the other reads the
+address space that is being looked at, whose reading takes as long as it is big. Neither imports,
+waits for a disk, or touches the interface: they hand frozen values to a callback.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from memtui.kernel.files import (
+    Gap,
+    KeptFile,
+    KernelFiles,
+    parsed,
+    raise_descriptor_limit,
+)
+from memtui.kernel.maps import read_mappings
+from memtui.kernel.meminfo import parse_meminfo
+from memtui.kernel.pressure import parse_pressure
+from memtui.kernel.process import (
+    parse_int,
+    parse_stat,
+    parse_statm,
+    parse_status,
+    status_value,
+)
+from memtui.kernel.vmstat import parse_vmstat
+from memtui.model.addressmap import AddressMap, MapReading
+from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
+
+T = TypeVar("T")
+
+# Processes whose details (name, swap, OOM score) are read again although nobody looks at them and
+# nothing about them changed: each once in this many ticks.
+_ROTATION: Final = 30
+# Details of the largest are wanted in the first picture, before anyone could say what is visible.
+_FIRST_DETAILS: Final = 64
+_CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody looks at them
+_SPARE_DESCRIPTORS: Final = 128
+_CAP_SYS_PTRACE: Final = 19
+
+# An address space is read again no sooner than this, and no sooner than 20 times what the last
+# reading cost: at most 5 % of a core, however big it is.
+MAP_INTERVAL_S: Final = 2.0
+_MAP_COST_FACTOR: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is on the screen, and so must be read: the visible rows, the map, every row's details.
+
+    `every_detail`: the list is sorted or filtered by something that only details tell.
+    """
+
+    visible: frozenset[ProcessKey] = frozenset()
+    map_of: ProcessKey | None = None
+    every_detail: bool = False
+
+
+class Source(Protocol):
+    """Where samples come from: a live machine, a captured tree, a recording, a test's list."""
+
+    interval_s: float
+
+    def start(
+        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
+    ) -> None:
+        """Begins to call back, from any thread."""
+
+    def look_at(self, plan: Plan) -> None:
+        """What is visible from now on."""
+
+    def may_read_map(self, key: ProcessKey) -> bool:
+        """Whether this user may read the process's address space."""
+
+    def stop(self) -> None:
+        """Ends all calls; waits for the one under way."""
+
+
+class LiveSource:
+    """The kernel below a root, sampled every `interval_s` seconds."""
+
+    def __init__(self, files: KernelFiles, interval_s: float = 1.0) -> None:
+        self.files = files
+        self._interval_s = interval_s
+        self._plan = Plan()
+        self._stopping = threading.Event()
+        self._interval_changed = threading.Event()
+        self._map_wanted = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.sampler = Sampler(files)
+
+    @property
+    def interval_s(self) -> float:
+        return self._interval_s
+
+    @interval_s.setter
+    def interval_s(self, value: float) -> None:
+        self._interval_s = value
+        self._interval_changed.set()
+
+    def start(
+        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
+    ) -> None:
+        self._threads = [
+            threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
+            threading.Thread(target=self._read_maps, args=(on_map,), name="mapping", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def look_at(self, plan: Plan) -> None:
+        before, self._plan = self._plan, plan
+        if plan.map_of != before.map_of:
+            self._map_wanted.set()
+
+    def may_read_map(self, key: ProcessKey) -> bool:
+        return self.files.may_read(f"proc/{key.pid}/maps")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._interval_changed.set()
+        self._map_wanted.set()
+        for thread in self._threads:
+            thread.join(timeout=1.0)
+        self.sampler.close()
+
+    def _tick(self, on_sample: Callable[[Sample], None]) -> None:
+        """A grid without drift: a tick that comes too late is skipped and counted, not made up."""
+        skipped = 0
+        interval = self._interval_s
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            on_sample(self.sampler.sample(interval, self._plan, skipped))
+            late = int((time.monotonic() - due) // interval)
+            skipped += late
+            due += (late + 1) * interval
+            # A stop is heard at once, a new interval from its first tick on.
+            if self._interval_changed.wait(max(0.0, due - time.monotonic())):
+                self._interval_changed.clear()
+                interval = self._interval_s
+                due = time.monotonic()
+
+    def _read_maps(self, on_map: Callable[[MapReading], None]) -> None:
+        """The map of the process that is looked at: its layout at once, its usage after."""
+        wait: float | None = None
+        last: AddressMap | None = None
+        while True:
+            self._map_wanted.wait(wait)
+            self._map_wanted.clear()
+            if self._stopping.is_set():
+                return
+            key = self._plan.map_of
+            if key is None:
+                wait = None
+                continue
+            started = time.monotonic()
+            if last is None or last.key != key:
+                last = None
+                reading = read_map(self.files, key, "maps")
+                if self._plan.map_of != key:
+                    wait = 0.0  # somebody has gone on to the next already
+                    continue
+                on_map(reading)
+                if isinstance(reading.map, Gap):
+                    wait = MAP_INTERVAL_S
+                    continue
+            reading = read_map(self.files, key, "smaps", last)
+            if isinstance(reading.map, Gap) and reading.map.reason == "absent":
+                reading = read_map(self.files, key, "maps", last, reading.map)
+            if isinstance(reading.map, AddressMap):
+                last = reading.map
+            if self._plan.map_of == key:
+                on_map(reading)
+            wait = max(MAP_INTERVAL_S, _MAP_COST_FACTOR * (time.monotonic() - started))
+
+
+def read_map(
+    files: KernelFiles,
+    key: ProcessKey,
+    source: str,
+    last: AddressMap | None = None,
+    usage_gap: Gap | None = None,
+) -> MapReading:
+    """One reading of `maps` or `smaps`, told apart from that of another process with the pid."""
+    started = time.monotonic()
+    name = f"proc/{key.pid}/{source}"
+    mappings = read_mappings(files, key.pid, source)
+    stat = files.parsed(f"proc/{key.pid}/stat", parse_stat)
+    if isinstance(stat, Gap) or stat.starttime not in (None, key.start_time_ticks):
+        return MapReading(key, Gap(name, "gone"), None, started, time.monotonic() - started)
+    map_ = (
+        mappings
+        if isinstance(mappings, Gap)
+        else AddressMap(key, mappings, stat.num_threads or 1, last, usage_gap)
+    )
+    return MapReading(key, map_, stat, started, time.monotonic() - started)
+
+
+def may_see(files: KernelFiles) -> str:
+    """In words, whose address spaces this user may read."""
+    if not files.is_live:
+        return "captured machine"
+    status = files.parsed("proc/self/status", parse_status)
+    effective = 0 if isinstance(status, Gap) else int(str(status.get("CapEff", "0")), 16)
+    return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
+
+
+def page_size(files: KernelFiles) -> int:
+    """Bytes a page of the machine below the root: a captured one may differ from this one."""
+    here = os.sysconf("SC_PAGE_SIZE")
+    if files.is_live:
+        return here
+    for pid in files.pids():
+        status = files.parsed(f"proc/{pid}/status", parse_status)
+        statm = files.parsed(f"proc/{pid}/statm", parse_statm)
+        if isinstance(status, Gap) or isinstance(statm, Gap) or not statm.size_pages:
+            continue
+        size = status.get("VmSize")
+        if isinstance(size, int):
+            return 1 << round(math.log2(max(1, size / statm.size_pages)))
+    return here
+
+
+class _Kept:
+    """What is remembered of a process between two ticks."""
+
+    __slots__ = ("data", "file", "sample")
+
+    def __init__(self, file: KeptFile | None) -> None:
+        self.file = file
+        self.data = b""
+        self.sample: ProcessSample | None = None
+
+
+class Sampler:
+    """Takes one sample at a time, as cheaply as it can: descriptors kept, nothing parsed twice."""
+
+    def __init__(self, files: KernelFiles) -> None:
+        self._files = files
+        self._page = page_size(files)
+        self._descriptors = max(0, raise_descriptor_limit() - _SPARE_DESCRIPTORS)
+        self._kept: dict[int, _Kept] = {}
+        self._sources: dict[str, KeptFile | Gap] = {}
+        self._parsed: dict[str, tuple[bytes, object]] = {}
+        self._ticks = 0
+
+    def sample(self, interval_s: float = 1.0, plan: Plan | None = None, skipped: int = 0) -> Sample:
+        """The machine and every process now. Never raises: what cannot be read is a Gap or None."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        system = SystemSample(
+            self._source("proc/meminfo", parse_meminfo),
+            self._source("proc/vmstat", parse_vmstat),
+            self._source("proc/pressure/memory", parse_pressure),
+        )
+        processes = self._processes(plan or Plan())
+        self._ticks += 1
+        return Sample(now, interval_s, system, processes, skipped)
+
+    def close(self) -> None:
+        """Gives all descriptors back."""
+        for kept in self._kept.values():
+            if kept.file:
+                kept.file.close()
+        for file in self._sources.values():
+            if isinstance(file, KeptFile):
+                file.close()
+        self._kept.clear()
+        self._sources.clear()
+
+    def _source(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
+        """One of the machine's own files; the same bytes as last time are not parsed again."""
+        file = self._sources.get(name)
+        if file is None:
+            file = self._sources[name] = self._files.keep(name)
+        data = file if isinstance(file, Gap) else file.read()
+        if isinstance(data, Gap):
+            return data
+        last = self._parsed.get(name)
+        if last is not None and last[0] == data:
+            return last[1]  # type: ignore[return-value]
+        value = parsed(name, data, parse)
+        self._parsed[name] = (data, value)
+        return value
+
+    def _processes(self, plan: Plan) -> dict[ProcessKey, ProcessSample]:
+        pids = self._files.pids()
+        alive = set(pids)
+        for pid in self._kept.keys() - alive:
+            self._forget(pid)
+        due: list[int] = []  # changed while nobody looks
+        for pid in pids:
+            if not self._read_statm(pid, due):
+                alive.discard(pid)
+        self._read_details(plan, alive, due)
+        return {
+            kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
+        }
+
+    def _read_statm(self, pid: int, due: list[int]) -> bool:
+        """Brings a process's sizes up to date; whether it is (still) there."""
+        kept = self._kept.get(pid)
+        if kept is None:
+            kept = self._keep(pid)
+        data = self._statm(pid, kept)
+        if isinstance(data, Gap) and data.reason == "gone" and kept.sample is not None:
+            # It died; its pid may have come back as another process since.
+            self._forget(pid)
+            kept = self._keep(pid)
+            data = self._statm(pid, kept)
+        if isinstance(data, Gap):
+            self._forget(pid)
+            return False
+        before = kept.sample
+        if before is not None and data == kept.data:
+            return True
+        statm = parsed("statm", data, parse_statm)
+        if isinstance(statm, Gap):
+            self._forget(pid)
+            return False
+        kept.data = data
+        shared = statm.shared_pages
+        sizes = (
+            statm.size_pages * self._page,
+            statm.resident_pages * self._page,
+            None if shared is None else shared * self._page,
+        )
+        if before is None:
+            stat = self._files.parsed(f"proc/{pid}/stat", parse_stat)
+            if isinstance(stat, Gap):
+                self._forget(pid)
+                return False
+            key = ProcessKey(pid, stat.starttime or 0)
+            kept.sample = ProcessSample(
+                key,
+                stat.comm,
+                stat.state,
+                stat.is_kernel_thread,
+                *sizes,
+                stat.num_threads,
+                stat.ppid,
+            )
+            if self._ticks:
+                due.append(pid)
+        else:
+            kept.sample = ProcessSample(
+                before.key,
+                before.name,
+                before.state,
+                before.is_kernel_thread,
+                *sizes,
+                before.threads,
+                before.parent_pid,
+                before.uid,
+                before.swap_bytes,
+                before.oom_score,
+            )
+            due.append(pid)
+        return True
+
+    def _read_details(self, plan: Plan, alive: set[int], due: list[int]) -> None:
+        """Name, state, swap and OOM score of those that are looked at, changed, or in turn."""
+        if self._ticks == 0:
+            largest = sorted(
+                alive, key=lambda pid: getattr(self._kept[pid].sample, "rss_bytes", 0), reverse=True
+            )
+            wanted = set(largest[:_FIRST_DETAILS])
+        else:
+            # Sorted by what only details tell: no row is more than a few ticks behind.
+            rotation = _ROTATION // 6 if plan.every_detail else _ROTATION
+            wanted = set(due[:_CHANGED_AT_MOST])
+            wanted.update(key.pid for key in plan.visible if key.pid in alive)
+            turn = self._ticks % rotation
+            wanted.update(pid for pid in alive if pid % rotation == turn)
+        for pid in wanted:
+            kept = self._kept[pid]
+            if kept.sample is not None:
+                kept.sample = self._detailed(kept.sample)
+
+    def _detailed(self, sample: ProcessSample) -> ProcessSample:
+        pid = sample.pid
+        stat = self._files.parsed(f"proc/{pid}/stat", parse_stat)
+        if isinstance(stat, Gap):
+            return sample
+        swap, uid = sample.swap_bytes, sample.uid
+        status = self._files.read(f"proc/{pid}/status")
+        if not isinstance(status, Gap):
+            value = status_value(status, b"VmSwap") or b""
+            swap = int(value[:-3]) * 1024 if value[:-3].isdigit() else None
+            uids = (status_value(status, b"Uid") or b"").split()
+            uid = int(uids[1]) if len(uids) > 1 and uids[1].isdigit() else None
+        score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
+        detailed = ProcessSample(
+            # Without a kept descriptor a reused pid shows itself here.
+            ProcessKey(pid, stat.starttime or 0),
+            stat.comm,
+            stat.state,
+            stat.is_kernel_thread,
+            sample.size_bytes,
+            sample.rss_bytes,
+            sample.shared_bytes,
+            stat.num_threads,
+            stat.ppid,
+            uid,
+            swap,
+            None if isinstance(score, Gap) else score,
+        )
+        return sample if detailed == sample else detailed
+
+    def _keep(self, pid: int) -> _Kept:
+        file = None
+        if len(self._kept) < self._descriptors:
+            opened = self._files.keep(f"proc/{pid}/statm")
+            file = opened if isinstance(opened, KeptFile) else None
+        kept = self._kept[pid] = _Kept(file)
+        return kept
+
+    def _statm(self, pid: int, kept: _Kept) -> bytes | Gap:
+        return kept.file.read_record() if kept.file else self._files.read(f"proc/{pid}/statm")
+
+    def _forget(self, pid: int) -> None:
+        kept = self._kept.pop(pid, None)
+        if kept is not None and kept.file:
+            kept.file.close()
