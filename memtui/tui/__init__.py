@@ -1,0 +1,1 @@
+"""The live interface: the only importer of textual and plotext."""

@@ -1,0 +1,417 @@
+"""The application: takes samples in, keeps what is chosen, tells the visible view."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from memtui.history import History
+from memtui.kernel.files import KernelFiles
+from memtui.model.addressmap import MapReading
+from memtui.model.free import free_figures
+from memtui.model.sample import ProcessSample, Sample
+from memtui.sampling import LiveSource, Plan, Source, may_see, page_size
+from memtui.targets import Target
+from memtui.tui import theme
+from memtui.tui.chosen import Chosen
+from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.screens.overview import Overview
+from memtui.tui.widgets.bars import Footer, Header, tiny_lines
+from memtui.tui.widgets.graph import WINDOWS_S
+from memtui.tui.widgets.lines import Lines, Table
+from memtui.tui.widgets.mappings import KindTable, MappingTable
+from memtui.tui.widgets.picture import Picture
+from memtui.tui.widgets.processes import ProcessList
+
+if TYPE_CHECKING:
+    from memtui.tui.screens.mapview import MapView
+    from memtui.tui.widgets.prompt import Prompt
+
+INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_TINY = (60, 15)
+
+
+class Arrived(Message):
+    """Samples or map readings wait to be taken; one message for all of them."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Arrived)
+
+
+class MemtuiApp(App[None]):
+    """The dashboard. Only this thread writes anything that widgets draw."""
+
+    CSS_PATH = "memtui.tcss"
+    TITLE = "memtui"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as the class above declares it
+        (0, "-narrow"),
+        (100, "-wide"),
+        (160, "-vast"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key.key, key.action, key.help, show=False) for key in KEYS),
+        *(Binding(view.key, f"view('{view.name}')", view.title, show=False) for view in VIEWS),
+    ]
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        host: str = "",
+        sight: str = "",
+        page: int = 4096,
+        target: Target | None = None,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.history = History()
+        self.chosen = Chosen()
+        self.view_name = "overview"
+        self.window_s = 300
+        self.frozen = False
+        self._host, self._sight, self._page = host, sight, page
+        self._target = target
+        # Written by the source's threads, emptied by this one.
+        self._inbox: deque[Sample | MapReading] = deque(maxlen=256)
+        self._taking = False
+        self._shown: Sample | None = None
+
+    # From the source's threads.
+
+    def deliver(self, reading: Sample | MapReading) -> None:
+        """Hands in a sample or a map reading, from any thread, at any time."""
+        self._inbox.append(reading)
+        if self._taking:
+            self.post_message(Arrived())
+
+    # From here on the interface's thread.
+
+    def compose(self) -> ComposeResult:
+        yield Header(id="header")
+        with Container(id="views"):
+            yield Overview(self.history, self._page)
+        yield Lines(id="tiny")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.register_theme(theme.THEME)
+        self.theme = "memtui"
+        self.query_one(ProcessList).focus()
+        # Textual leaves these at their defaults, which leave the terminal as it is.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+        self._taking = True
+        self._take()
+
+    @on(Arrived)
+    def _take(self) -> None:
+        """Everything that has arrived: history keeps each sample, the screen shows the last."""
+        newest: Sample | None = None
+        map_read = False
+        while self._inbox:
+            reading = self._inbox.popleft()
+            if isinstance(reading, Sample):
+                self.history.record(reading)
+                newest = reading
+            elif not self.frozen:
+                map_read = self.chosen.read(reading) or map_read
+        if self.frozen:
+            return
+        if newest is not None:
+            first = self._shown is None
+            self._shown = newest
+            if first:
+                self._choose_first(newest)
+            self.chosen.update(newest)
+            self._show()
+        elif map_read:
+            self._show_map()
+
+    def _choose_first(self, sample: Sample) -> None:
+        """The process that was asked for, or the largest whose map may be read."""
+        processes = self.query_one(ProcessList)
+        target, self._target = self._target, None
+        if target is not None and target.pid is not None:
+            asked = next(
+                (each for each in sample.processes.values() if each.pid == target.pid), None
+            )
+            if asked is not None:
+                self._choose(asked)
+                processes.select(asked.key)
+                self.call_later(self.action_view, "map")
+                return
+        candidates = sorted(sample.processes.values(), key=lambda each: -each.rss_bytes)
+        if target is not None and target.filter:
+            processes.update(sample)
+            processes.set_filter(target.filter)
+            wanted = target.filter.casefold()
+            candidates = [
+                each for each in candidates if wanted in each.name.casefold()
+            ] or candidates
+        for process in candidates:
+            if process.rss_bytes and self.source.may_read_map(process.key):
+                break
+        else:
+            if not candidates:
+                return
+            process = candidates[0]
+        self._choose(process)
+        processes.select(process.key)
+
+    def _choose(self, process: ProcessSample) -> None:
+        if process.key != self.chosen.key:
+            self.chosen.choose(process)
+            self._show_map()
+        self._plan()
+
+    def _plan(self) -> None:
+        """Tells the source what is visible."""
+        processes = self.query_one(ProcessList)
+        self.source.look_at(
+            Plan(
+                processes.on_screen()
+                if self.view_name == "overview"
+                else frozenset((self.chosen.key,) if self.chosen.key else ()),
+                self.chosen.key,
+                processes.needs_every_detail and self.view_name == "overview",
+            )
+        )
+
+    def _show(self) -> None:
+        """Draws the last sample in what is visible."""
+        sample = self._shown
+        self._show_frame()
+        if sample is None:
+            return
+        if self.screen.has_class("-tiny") or self.is_tiny:
+            self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
+        elif self.view_name == "overview":
+            self.query_one(Overview).update(sample, self.window_s)
+        self._show_map()
+        self._plan()
+
+    def _show_frame(self) -> None:
+        sample = self._shown
+        total = free_figures(sample.system.meminfo).total if sample else None
+        state = "FROZEN" if self.frozen else "LIVE"
+        self.query_one(Header).update(self._host, total, state, self.source.interval_s, self._sight)
+        self.query_one(Footer).update(self.view_name)
+
+    def _show_map(self) -> None:
+        if self.is_tiny:
+            return
+        if self.view_name == "overview":
+            self.query_one(Overview).show_map(self.chosen)
+        else:
+            self.query_one("#map", self._map_view_type()).show_map(self.chosen)
+
+    @property
+    def is_tiny(self) -> bool:
+        return self.size.width < _TINY[0] or self.size.height < _TINY[1]
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.screen.set_class(self.is_tiny, "-tiny")
+        self.call_after_refresh(self._show)
+
+    @staticmethod
+    def _map_view_type() -> type[MapView]:
+        from memtui.tui.screens.mapview import MapView
+
+        return MapView
+
+    # What the widgets tell.
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        table = event.table
+        if isinstance(table, ProcessList):
+            if table.current is not None:
+                self._choose(table.current)
+        elif isinstance(table, KindTable):
+            if self.chosen.map is not None:
+                row = table.first_row(self.chosen.map)
+                self._point(self.chosen.map.mappings.starts[row])
+        elif isinstance(table, MappingTable):
+            self._point(table.address)
+
+    @on(Table.Chosen)
+    async def _double_clicked(self, event: Table.Chosen) -> None:
+        self._moved(event)
+        await self.action_enter()
+
+    @on(Table.HeadClicked)
+    def _head_clicked(self, event: Table.HeadClicked) -> None:
+        if isinstance(event.table, ProcessList):
+            event.table.sort_by(event.column)
+            self._plan()
+
+    @on(Picture.Pointed)
+    def _pointed(self, event: Picture.Pointed) -> None:
+        self._point(event.address)
+
+    def _point(self, address: int | None) -> None:
+        self.chosen.address = address
+        if self.view_name == "overview":
+            self.query_one(Overview).show_map(self.chosen)
+        else:
+            self.query_one("#map", self._map_view_type()).point(self.chosen)
+
+    @on(Footer.Pressed)
+    async def _footer_pressed(self, event: Footer.Pressed) -> None:
+        await self.run_action(event.action)
+
+    # What keys do.
+
+    async def action_view(self, name: str) -> None:
+        views = self.query_one("#views")
+        if name == "map" and not self.query("#map"):
+            await views.mount(self._map_view_type()(self._page))
+        self.view_name = name
+        for view in views.children:
+            view.display = view.id == name
+        self.query_one("#mappings" if name == "map" else "#processes").focus()
+        self._show()
+
+    async def action_enter(self) -> None:
+        if self.view_name == "overview":
+            await self.action_view("map")
+
+    async def action_back(self) -> None:
+        processes = self.query_one(ProcessList)
+        if self.view_name != "overview":
+            await self.action_view("overview")
+        elif processes.filter:
+            processes.set_filter("")
+            self._plan()
+
+    def action_sort(self) -> None:
+        self.query_one(ProcessList).sort_next()
+        self._plan()
+
+    def action_invert(self) -> None:
+        self.query_one(ProcessList).invert()
+        self._plan()
+
+    def action_zoom(self, step: int) -> None:
+        at = WINDOWS_S.index(self.window_s) - step
+        self.window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
+        self._show()
+
+    def action_interval(self, step: int) -> None:
+        now = self.source.interval_s
+        longer = [each for each in INTERVALS_S if each > now + 1e-9]
+        shorter = [each for each in INTERVALS_S if each < now - 1e-9]
+        if step > 0 and longer:
+            self.source.interval_s = longer[0]
+        elif step < 0 and shorter:
+            self.source.interval_s = shorter[-1]
+        self._show_frame()
+
+    def action_freeze(self) -> None:
+        self.frozen = not self.frozen
+        if self.frozen:
+            self._show_frame()
+        else:
+            self._shown = self.history.last
+            if self._shown is not None:
+                self.chosen.update(self._shown)
+            self._show()
+
+    async def action_filter(self) -> None:
+        from memtui.tui.widgets.prompt import Prompt
+
+        processes = self.query_one(ProcessList)
+        await self._ask(Prompt("filter: ", processes.filter, live=True))
+
+    async def action_open(self) -> None:
+        from memtui.tui.widgets.prompt import Prompt
+
+        await self._ask(Prompt("open pid or name: "))
+
+    async def _ask(self, prompt: Widget) -> None:
+        if not self.query("#prompt"):
+            await self.mount(prompt)
+
+    async def on_prompt_answered(self, event: Prompt.Answered) -> None:
+        processes = self.query_one(ProcessList)
+        if event.prompt.live:
+            processes.set_filter(event.text)
+            if processes.current is not None:
+                self._choose(processes.current)
+            self._plan()
+        elif event.text:
+            await self._open(event.text)
+        if event.final:
+            await event.prompt.remove()
+            self.query_one("#mappings" if self.view_name == "map" else "#processes").focus()
+
+    async def _open(self, text: str) -> None:
+        sample = self._shown
+        if sample is None:
+            return
+        everyone = list(sample.processes.values())
+        found = [each for each in everyone if str(each.pid) == text]
+        found = found or [each for each in everyone if each.name == text]
+        found = found or [each for each in everyone if text.casefold() in each.name.casefold()]
+        processes = self.query_one(ProcessList)
+        if not found:
+            self.notify(f"no process is or is named {text!r}", severity="warning", markup=False)
+            return
+        self._choose(found[0])
+        if len(found) == 1:
+            processes.set_filter("")
+            processes.select(found[0].key)
+            await self.action_view("map")
+        else:
+            await self.action_view("overview")
+            processes.set_filter(text)
+
+    def action_help(self) -> None:
+        from memtui.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for view in VIEWS:
+            action = f"view('{view.name}')"
+            yield SystemCommand(
+                f"{view.title} ({view.key})", view.help, partial(self._later, action)
+            )
+        for key in KEYS:
+            if key.action not in ("command_palette", "app.focus_next"):
+                name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
+                yield SystemCommand(name, key.help, partial(self._later, key.action))
+
+    def _later(self, action: str) -> None:
+        """Runs an action once the palette has closed."""
+        self.call_later(self.run_action, action)
+
+
+def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
+    """Opens the dashboard on the kernel below a root; what the shell is told at its end."""
+    source = LiveSource(files, interval_s)
+    hostname = files.read("proc/sys/kernel/hostname")
+    host = (
+        hostname.decode("utf-8", "surrogateescape").strip() if isinstance(hostname, bytes) else "?"
+    )
+    app = MemtuiApp(source, host=host, sight=may_see(files), page=page_size(files), target=target)
+    source.start(app.deliver, app.deliver)
+    try:
+        app.run()
+    finally:
+        source.stop()
+    return app.return_code or 0

@@ -1,0 +1,76 @@
+"""The process that is looked at: its map, its last map, or why there is none."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+
+from memtui.kernel.files import Gap
+from memtui.model.addressmap import AddressMap, MapReading
+from memtui.model.sample import ProcessKey, ProcessSample, Sample
+from memtui.tui.words import no_map
+
+
+class Chosen:
+    """One process at a time; every view shows this one, with its cursor at `address`."""
+
+    def __init__(self) -> None:
+        self.process: ProcessSample | None = None
+        self.map: AddressMap | None = None
+        self.gap: Gap | None = None
+        self.address: int | None = None
+        self.gone_at = ""
+        self.read_at: float | None = None
+
+    @property
+    def key(self) -> ProcessKey | None:
+        return self.process.key if self.process else None
+
+    def choose(self, process: ProcessSample) -> None:
+        """Another process: nothing of the last one stays."""
+        if process.key != self.key:
+            self.__init__()  # type: ignore[misc]
+        self.process = process
+
+    def update(self, sample: Sample) -> None:
+        """Follows the process through exec and death."""
+        if self.process is None:
+            return
+        now = sample.processes.get(self.process.key)
+        if now is not None:
+            self.process = now
+            if now.is_zombie and self.map is not None and not self.gone_at:
+                self._gone()
+        elif not self.gone_at:
+            self._gone()
+
+    def read(self, reading: MapReading) -> bool:
+        """A new reading; whether it was of this process."""
+        if reading.key != self.key:
+            return False
+        if isinstance(reading.map, Gap):
+            if reading.map.reason == "gone":
+                if not self.gone_at:
+                    self._gone()
+            else:
+                self.map, self.gap = None, reading.map
+            return True
+        if not len(reading.map) and self.map is not None:
+            return True  # in the middle of an exec, or dead: the next sample tells
+        self.gap = None
+        self.map = reading.map if len(reading.map) else None
+        if reading.map.has_usage:
+            self.read_at = reading.time_s
+        return True
+
+    def why_no_map(self) -> list[str]:
+        return no_map(self.process, self.gap)
+
+    def row(self) -> int:
+        """The mapping at the cursor's address, or the next below it."""
+        if self.map is None or self.address is None:
+            return 0
+        return max(0, bisect_right(self.map.mappings.starts, self.address) - 1)
+
+    def _gone(self) -> None:
+        self.gone_at = time.strftime("%H:%M:%S")

@@ -1,0 +1,246 @@
+"""The lines that frame a screen: header, footer, headline, pressure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.message import Message
+
+from memtui import units
+from memtui.history import History
+from memtui.kernel.files import Gap
+from memtui.kernel.pressure import Pressure
+from memtui.model.free import Free, free_figures
+from memtui.model.sample import Sample
+from memtui.tui import theme
+from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.widgets.lines import Line, Lines, Part
+
+_DIM = theme.style(theme.DIM)
+_PLAIN = theme.style(theme.FOREGROUND)
+_BRIGHT = theme.style(theme.BRIGHT, bold=True)
+_ACCENT = theme.style(theme.ACCENT, bold=True)
+
+
+def cells(parts: Line) -> int:
+    return sum(units.width(text) for text, _ in parts)
+
+
+def spread(left: Sequence[Part], right: Sequence[Part], width: int) -> Line:
+    """Left and right ends of one line; the right one goes where both do not fit."""
+    gap = width - cells(left) - cells(right)
+    return [*left, (" " * gap, _PLAIN), *right] if gap >= 1 else list(left)
+
+
+class Header(Lines):
+    """Which machine, how it is sampled, and in words what this user may see."""
+
+    def update(
+        self, host: str, total: float | None, state: str, interval_s: float, sight: str
+    ) -> None:
+        live = state == "LIVE"
+        left: list[Part] = [
+            (" memtui ", _ACCENT),
+            (f" {units.printable(host)}", _BRIGHT),
+            (f" · host · {units.size(total)}", _DIM),
+        ]
+        right: list[Part] = [
+            (
+                f"{theme.glyphs().live} " if live else "‖ ",
+                theme.style(theme.SHRINKS if live else theme.ACCENT),
+            ),
+            (f"{state} {units.duration(interval_s)}", _PLAIN if live else _ACCENT),
+            (f"  {sight} ", _DIM),
+        ]
+        self.show(spread(left, right, self.size.width))
+
+
+class Footer(Lines):
+    """The views and the keys that matter here, most important first; each may be clicked."""
+
+    class Pressed(Message):
+        """The user clicked a key; `action` is the app's action for it."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
+    def __init__(self) -> None:
+        super().__init__(id="footer")
+        self._spans: list[tuple[int, int, str]] = []
+
+    def update(self, view: str) -> None:
+        parts: list[Part] = [(" ", _PLAIN)]
+        self._spans = []
+        width = self.size.width
+        items = [
+            (each.key, each.title, f"view('{each.name}')", each.name == view) for each in VIEWS
+        ]
+        items += [
+            (key.shown, key.footer, key.action, False)
+            for key in KEYS
+            if key.footer and (not key.views or view in key.views)
+        ]
+        x = 1
+        for shown, word, action, here in items:
+            length = len(shown) + 1 + len(word)
+            if x + length > width:
+                continue
+            parts += [(shown, _ACCENT), (f" {word}", _BRIGHT if here else _DIM), ("  ", _PLAIN)]
+            self._spans.append((x, x + length, action))
+            x += length + 2
+        self.show(parts)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, action in self._spans:
+            if start <= event.x < end:
+                self.post_message(self.Pressed(action))
+
+
+class Headline(Lines):
+    """Available first, in bytes and per cent, then where it is going, then the bands' figures."""
+
+    def update(self, history: History, free: Free) -> None:
+        trend = history.trend_per_minute("mem_available_bytes")
+        glyphs = theme.glyphs()
+        narrow = self.size.width < 100
+        left: list[Part] = [
+            (" ━ " if not narrow else " ", theme.style(theme.BRIGHT, bold=True)),
+            ("available ", _PLAIN),
+            (units.size(free.available), _BRIGHT),
+            (f" {units.percent(free.available_pct)}", _BRIGHT),
+        ]
+        moves: list[Part] = []
+        if trend is not None and abs(trend) >= 2**20:
+            arrow, colour = ("▼", theme.GROWS) if trend < 0 else ("▲", theme.SHRINKS)
+            moves.append(
+                (f" {arrow}{units.size(abs(trend), short=narrow)}/min", theme.style(colour))
+            )
+        right: list[Part] = []
+        for label, value, colour, fill in (
+            ("rest", free.rest, theme.REST, glyphs.fills[2]),
+            ("buff/cache", free.buff_cache, theme.CACHE, glyphs.fills[1]),
+            ("free", free.free, theme.FREE, glyphs.fills[0]),
+        ):
+            swatch = (
+                ("█", theme.style(theme.shade(colour, 1.0))) if glyphs.coloured else (fill, _PLAIN)
+            )
+            right += [
+                (" " if narrow else "   ", _PLAIN),
+                swatch if swatch[0] != " " else ("", _PLAIN),
+                (f"{'' if narrow else ' '}{label} ", _DIM),
+                (units.size(value, short=narrow), _PLAIN),
+            ]
+        right.append((" ", _PLAIN))
+        with_trend = spread([*left, *moves], right, self.size.width)
+        if cells(left) + cells(moves) + cells(right) < self.size.width:
+            self.show(with_trend)
+        else:
+            self.show(spread(left, right, self.size.width))
+
+
+class PressureLine(Lines):
+    """Stalls and swap in one line, with a word for how bad it is."""
+
+    def update(self, sample: Sample, history: History, free: Free) -> None:
+        parts: list[Part] = [(" ", _PLAIN)]
+        pressure = sample.system.pressure
+        if isinstance(pressure, Pressure):
+            some, full = pressure.some, pressure.full
+            now = history.latest("stalled_some_pct")
+            parts += [("stalled ", _DIM), *_stall(now, "now"), (" · 10 s: some ", _DIM)]
+            parts += [*_stall(some.avg10_pct if some else None), (" full ", _DIM)]
+            parts += [*_stall(full.avg10_pct if full else None)]
+        else:
+            parts += [("stalls n/a: ", _DIM), (_why_no_pressure(pressure), _DIM)]
+        parts += [("  ·  ", _DIM), *swap_parts(free, 10)]
+        if sample.skipped:
+            parts.append((f"  ·  {sample.skipped} ticks late", theme.style(theme.GROWS)))
+        self.show(parts)
+
+
+def swap_parts(free: Free, bar: int) -> list[Part]:
+    """`swap 1.2/8.0 GiB` with a bar, or that there is none."""
+    if free.swap_total is None:
+        return [("swap n/a", _DIM)]
+    if not free.swap_total:
+        return [("no swap", _DIM)]
+    share = (free.swap_used or 0) / free.swap_total
+    return [
+        ("swap ", _DIM),
+        (units.permille_bar(share, bar), theme.style(theme.GROWS if share > 0.5 else theme.CACHE)),
+        (f" {units.size(free.swap_used)}", _PLAIN),
+        (f" of {units.size(free.swap_total)}", _DIM),
+    ]
+
+
+def _stall(value: float | None, word: str = "") -> list[Part]:
+    colour = theme.FOREGROUND
+    if value is not None and value >= 1:
+        colour = theme.ALARM if value >= 10 else theme.GROWS
+    text = units.percent(value, 1) if value is not None else units.UNKNOWN
+    return [
+        (text, theme.style(colour, bold=colour != theme.FOREGROUND)),
+        (f" {word}" if word else "", _DIM),
+    ]
+
+
+def _why_no_pressure(gap: Gap) -> str:
+    return {
+        "absent": "this kernel has no PSI",
+        "unsupported": "PSI is off (boot with psi=1)",
+        "malformed": "its file cannot be read",
+    }.get(gap.reason, gap.reason)
+
+
+class StallTable(Lines):
+    """PSI's averages, some and full over 10, 60 and 300 s."""
+
+    def update(self, sample: Sample) -> None:
+        pressure = sample.system.pressure
+        head: Line = [(" MEMORY STALLS   10 s   60 s  300 s", _DIM)]
+        if not isinstance(pressure, Pressure):
+            self.show(head, [(" n/a: " + _why_no_pressure(pressure), _DIM)])
+            return
+        lines: list[Line] = [head]
+        for words, stall in (("some task", pressure.some), ("every task", pressure.full)):
+            line: list[Part] = [(f" {words:<12}", _PLAIN)]
+            values = (stall.avg10_pct, stall.avg60_pct, stall.avg300_pct) if stall else (None,) * 3
+            for value in values:
+                text, style = _stall(value)[0]
+                line.append((f"{text.replace(' %', ''):>7}", style))
+            lines.append(line)
+        self.show(*lines)
+
+
+class SwapLine(Lines):
+    """How much of the swap is used."""
+
+    def update(self, sample: Sample) -> None:
+        free = free_figures(sample.system.meminfo)
+        self.show([(" ", _PLAIN), *swap_parts(free, 6)])
+
+
+def tiny_lines(sample: Sample, history: History) -> list[Line]:
+    """All there is room for in a small terminal: what free says, the stalls, and no picture."""
+    free = free_figures(sample.system.meminfo)
+    lines: list[Line] = [
+        [
+            (" available ", _DIM),
+            (units.size(free.available), _BRIGHT),
+            (f" {units.percent(free.available_pct)}", _BRIGHT),
+        ]
+    ]
+    for label, value in (
+        ("total", free.total),
+        ("used", free.used),
+        ("free", free.free),
+        ("shared", free.shared),
+        ("buff/cache", free.buff_cache),
+    ):
+        lines.append([(f" {label:<11}", _DIM), (f"{units.size(value):>9}", _PLAIN)])
+    lines.append([(" ", _DIM), *swap_parts(free, 6)])
+    lines.append([(" stalled ", _DIM), *_stall(history.latest("stalled_some_pct"), "now")])
+    lines.append([(" 60x15 shows the graph and the map", _DIM)])
+    return lines

@@ -1,0 +1,344 @@
+"""Graphs over time: plotext draws axes and lines, the bands are painted underneath as backgrounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual_plotext import PlotextPlot
+
+from memtui.history import Buckets, History
+from memtui.tui import theme
+
+WINDOWS_S = (60, 300, 900, 3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A metric stacked on those before it, in a colour, with its label inside where there is room."""
+
+    metric: str
+    label: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A metric as a line; `keep` says which of several values in one dot is drawn."""
+
+    metric: str
+    colour: str
+    keep: Literal["last", "min", "max"] = "last"
+
+
+class TimeGraph(PlotextPlot):
+    """Bands and curves over the last minutes, on one axis.
+
+    `top(history)` is the axis's upper end (None: nothing to draw yet), `tick(value)` its labels.
+    The last band may be given without a metric: it is the rest up to the top.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[Band],
+        curves: Sequence[Curve],
+        top: Callable[[History], float | None],
+        ticks: Callable[[float, int], list[tuple[float, str]]],
+        *,
+        time_axis: bool = True,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self._bands = tuple(bands)
+        self._curves = tuple(curves)
+        self._top = top
+        self._ticks = ticks
+        self._time_axis = time_axis
+        self.window_s = 300
+        self._drawn_for: object = None
+        self._strips: list[Strip] = []
+        self._history: History | None = None
+
+    def on_mount(self) -> None:
+        # Its theme belongs to plotext's own colours, which are not used.
+        pass
+
+    def show(self, history: History, window_s: int) -> None:
+        """Draws the history, if anything that a dot shows has changed."""
+        self._history, self.window_s = history, window_s
+        if self._draw():
+            self.refresh()
+
+    def on_resize(self) -> None:
+        self._drawn_for = None
+        self._draw()
+
+    def render_line(self, y: int) -> Strip:
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self.rich_style)
+
+    def _draw(self) -> bool:
+        history, (width, height) = self._history, self.size
+        top = self._top(history) if history else None
+        if history is None or not top or height < 3 + self._time_axis or width < 16:
+            changed = bool(self._strips)
+            self._strips = []
+            return changed
+        ticks = self._ticks(top, height - 2 * self._time_axis)
+        label_width = max(4, max((len(label) for _, label in ticks), default=0))
+        cells = width - label_width - 1
+        glyphs = theme.glyphs()
+        dots = cells * glyphs.dots_across
+        curves = [
+            history.buckets(curve.metric, self.window_s, dots, curve.keep, glyphs.dots_across)
+            for curve in self._curves
+        ]
+        bands = [
+            history.buckets(band.metric, self.window_s, cells)
+            for band in self._bands
+            if band.metric
+        ]
+        wanted = (width, height, top, curves, bands, self.window_s)
+        if wanted == self._drawn_for:
+            return False
+        self._drawn_for = wanted
+        characters, rows, columns = self._chart(
+            width, height, top, ticks, label_width, curves, dots
+        )
+        painted = band_cells(
+            [part.values for part in bands], top, len(rows), glyphs.eighths, len(self._bands)
+        )
+        self._strips = self._paint(characters, rows, columns, painted, glyphs)
+        return True
+
+    def _chart(
+        self,
+        width: int,
+        height: int,
+        top: float,
+        ticks: list[tuple[float, str]],
+        label_width: int,
+        curves: list[Buckets],
+        dots: int,
+    ) -> tuple[list[list[tuple[str, str]]], range, range]:
+        """plotext's picture as rows of (character, colour) from the top, and where its canvas is."""
+        plt: Any = self.plt  # its attributes come from plotext, which has no types
+        plt.clear_figure()
+        plt.plotsize(width, height)
+        plt.theme("clear")
+        plt.xaxes(self._time_axis, False)
+        plt.yaxes(True, False)
+        plt.xlim(0, dots - 1)
+        plt.ylim(0, top)
+        plt.yticks([value for value, _ in ticks], [f"{label:>{label_width}}" for _, label in ticks])
+        if self._time_axis:
+            at = time_ticks(self.window_s, dots)
+            plt.xticks([position for position, _ in at], [label for _, label in at])
+        else:
+            plt.xticks([], [])
+        marker = theme.glyphs().line
+        for index, buckets in enumerate(curves):
+            colour = (index, 0, 0)  # only told apart by it; None would be plotext's own choice
+            for xs, ys in runs(buckets.values):
+                plt.plot(xs, [min(y, top) for y in ys], marker=marker, color=colour)
+        if not any(value is not None for buckets in curves for value in buckets.values):
+            plt.plot([0], [-top], marker=marker)  # axes are only drawn around something
+        plt.build()
+        matrix = plt.monitor.matrix
+        rows: list[list[tuple[str, str]]] = []
+        for markers, colours in zip(
+            reversed(matrix.marker), reversed(matrix.fullground), strict=True
+        ):
+            rows.append(
+                [
+                    (
+                        character,
+                        self._curves[colour[0]].colour if isinstance(colour, tuple) else theme.DIM,
+                    )
+                    for character, colour in zip(markers, colours, strict=True)
+                ]
+            )
+        canvas = matrix.Rows_canvas
+        return rows, range(height - canvas.stop, height - canvas.start), matrix.Cols_canvas
+
+    def _paint(
+        self,
+        characters: list[list[tuple[str, str]]],
+        rows: range,
+        columns: range,
+        painted: list[list[BandCell]],
+        glyphs: theme.Glyphs,
+    ) -> list[Strip]:
+        base = self.rich_style
+        labels = self._labels(characters, rows, columns, painted)
+        strips = []
+        for y, line in enumerate(characters):
+            segments = []
+            for x, (character, colour) in enumerate(line):
+                style = theme.style(colour)
+                if y in rows and x in columns and painted:
+                    cell = painted[y - rows.start][x - columns.start]
+                    label = labels.get((x, y))
+                    character, style = self._cell(cell, character, colour, label, glyphs)
+                elif character == " " and y in rows and x in columns:
+                    style = base
+                segments.append(Segment(character, base + style))
+            strips.append(Strip(Segment.simplify(segments), len(line)))
+        return strips
+
+    def _cell(
+        self,
+        cell: BandCell,
+        character: str,
+        colour: str,
+        label: str | None,
+        glyphs: theme.Glyphs,
+    ) -> tuple[str, Style]:
+        lower, upper, eighth = cell
+        if lower is None or upper is None:
+            return character, theme.style(colour)
+        most = self._bands[lower if eighth in ("", *"▄▅▆▇") else upper]
+        if character != " ":
+            bg = most.colour if glyphs.coloured else None
+            return character, theme.style(colour, bg, bold=not glyphs.coloured)
+        if label:
+            if glyphs.coloured:
+                return label, theme.style(theme.shade(theme.BRIGHT, 0.75), most.colour)
+            return label, theme.style(theme.BRIGHT, bold=True)
+        if not glyphs.coloured:
+            index = self._bands.index(most)
+            fill = glyphs.fills[index] if len(self._bands) > 1 else glyphs.fills[0]
+            return fill, theme.style(
+                most.colour if fill == "█" else theme.FOREGROUND, dim=fill == "▒"
+            )
+        if not eighth:
+            return " ", theme.style(bg=self._bands[lower].colour)
+        return eighth, theme.style(self._bands[lower].colour, self._bands[upper].colour)
+
+    def _labels(
+        self,
+        characters: list[list[tuple[str, str]]],
+        rows: range,
+        columns: range,
+        painted: list[list[BandCell]],
+    ) -> dict[tuple[int, int], str]:
+        """A band's name, inside it, at the left end of what is drawn, where nothing crosses it."""
+        placed: dict[tuple[int, int], str] = {}
+        for index, band in enumerate(self._bands):
+            text = f" {band.label} "
+            places = []
+            for y, cells in enumerate(painted):
+                row = characters[rows.start + y]
+                run = 0
+                for x, cell in enumerate(cells):
+                    clear = row[columns.start + x][0] == " "
+                    run = run + 1 if cell == (index, index, "") and clear else 0
+                    if run == len(text):
+                        places.append((x - run + 1, y))
+                        break
+            if places:
+                x, y = places[len(places) // 2]
+                for step, character in enumerate(text):
+                    placed[columns.start + x + step, rows.start + y] = character
+        return placed
+
+
+BandCell = tuple[int | None, int | None, str]
+"""The band below, the band above, and the eighth block where they meet in the cell ("": one band)."""
+
+
+def band_cells(
+    values: Sequence[Sequence[float | None]], top: float, height: int, eighths: str, bands: int
+) -> list[list[BandCell]]:
+    """Stacked values as rows of cells from the top; where any is None there is a hole.
+
+    `values` are one list a band, from the bottom, `bands` how many there are: one more than lists
+    where the last is the rest up to `top`.
+    """
+    rows: list[list[BandCell]] = [[] for _ in range(height)]
+    if not values:
+        return []
+    for column in zip(*values, strict=True):
+        edges: list[int] = []
+        total = 0.0
+        for value in column:
+            if value is None:
+                break
+            total += value
+            edges.append(max(0, min(height * 8, round(total / top * height * 8))))
+        else:
+            for row in range(height):
+                low = (height - 1 - row) * 8
+                below = sum(edge <= low for edge in edges)
+                above = sum(edge < low + 8 for edge in edges)
+                if below >= bands:
+                    rows[row].append((None, None, ""))
+                elif above == below or above >= bands + (below >= bands):
+                    rows[row].append((below, below, ""))
+                else:
+                    part = eighths[edges[below] - low]
+                    rows[row].append((below, min(above, bands - 1), part))
+            continue
+        for row in range(height):
+            rows[row].append((None, None, ""))
+    return rows
+
+
+def runs(values: Sequence[float | None]) -> list[tuple[list[int], list[float]]]:
+    """Positions and values between holes: a line is never drawn across one."""
+    found: list[tuple[list[int], list[float]]] = []
+    open_run = False
+    for at, value in enumerate(values):
+        if value is None:
+            open_run = False
+            continue
+        if not open_run:
+            found.append(([], []))
+            open_run = True
+        found[-1][0].append(at)
+        found[-1][1].append(value)
+    return found
+
+
+def time_ticks(window_s: int, dots: int) -> list[tuple[float, str]]:
+    """Where the axis says how long ago: `-5 min` … `now`."""
+    parts = 4 if window_s == 60 else 5 if window_s == 300 else 3
+    if dots >= 160:
+        parts = {60: 6, 300: 5, 900: 5, 3600: 6}.get(window_s, parts)
+    ticks = []
+    for part in range(parts + 1):
+        ago = window_s * (parts - part) // parts
+        label = f"-{ago} s" if window_s == 60 else f"-{ago // 60} min"
+        ticks.append(((dots - 1) * part / parts, "now" if not ago else label))
+    return ticks
+
+
+def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
+    """Round sizes in GiB up to a machine's total, which stands at the top itself."""
+    total = top / 2**30
+    step = next(
+        (
+            step
+            for exponent in range(-4, 6)
+            for step in (1 * 10.0**exponent, 2 * 10.0**exponent, 5 * 10.0**exponent)
+            if total / step <= max(1, 0.7 * height)
+        ),
+        total,
+    )
+    digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
+    ticks = []
+    at = 0.0
+    while at < total - 0.6 * step:
+        ticks.append((at * 2**30, f"{at:.{digits}f}" if at else "0"))
+        at += step
+    return [*ticks, (top, f"{total:.{max(1, digits)}f}")]
+
+
+def pct_ticks(top: float, height: int) -> list[tuple[float, str]]:
+    """0 and the top in per cent."""
+    return [(0.0, "0 %"), (top, f"{top:.0f} %")]

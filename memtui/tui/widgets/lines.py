@@ -1,0 +1,287 @@
+"""Widgets that are drawn by line, so that 60,000 rows cost what the visible ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from memtui import units
+from memtui.tui import theme
+
+Part = tuple[str, Style]
+Line = Sequence[Part]
+
+
+def strip(parts: Line, width: int, base: Style) -> Strip:
+    """Parts as one line of exactly `width` cells over a base style; what does not fit is cut."""
+    segments = [Segment(text, base + style) for text, style in parts if text]
+    return Strip(segments).adjust_cell_length(width, base)
+
+
+class Lines(Widget):
+    """A few lines of text that repaint only where they changed: headers, footers, legends."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Line] = []
+
+    def show(self, *lines: Line) -> None:
+        """What to draw from now on."""
+        for y in range(max(len(lines), len(self._lines))):
+            new = list(lines[y]) if y < len(lines) else []
+            if y >= len(self._lines) or new != list(self._lines[y]):
+                self.refresh(Region(0, y, self.size.width, 1))
+        self._lines = [list(line) for line in lines]
+
+    def render_line(self, y: int) -> Strip:
+        line = self._lines[y] if y < len(self._lines) else ()
+        return strip(line, self.size.width, self.rich_style)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: `width` cells, 0 for what is left over; `priority` 0 never goes."""
+
+    name: str
+    title: str
+    width: int
+    align: str = ">"
+    priority: int = 0
+
+
+class Table(Widget, can_focus=True):
+    """Rows with a cursor, drawn by line. Subclasses say how many rows there are and draw one.
+
+    Columns go by priority, highest first, where the width does not do for all.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home,g", "end(0)", "first", show=False),
+        Binding("end,G", "end(1)", "last", show=False),
+    ]
+
+    class Moved(Message):
+        """The user moved the cursor of `table`."""
+
+        def __init__(self, table: Table) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> Table:
+            return self.table
+
+    class Chosen(Moved):
+        """The user double-clicked a row."""
+
+    class HeadClicked(Message):
+        """The user clicked the head of a column."""
+
+        def __init__(self, table: Table, column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
+        @property
+        def control(self) -> Table:
+            return self.table
+
+    def __init__(
+        self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.all_columns = tuple(columns)
+        self.cursor = 0
+        self.top = 0
+        self._drawn: dict[int, tuple[object, Strip]] = {}
+        self._fitted: tuple[int, list[tuple[Column, int]]] = (-1, [])
+
+    # What a subclass provides.
+
+    def row_count(self) -> int:
+        raise NotImplementedError
+
+    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+        """The text of a row's columns, with a style where it has one of its own."""
+        raise NotImplementedError
+
+    def empty_text(self) -> str:
+        """What to say where there are no rows."""
+        return ""
+
+    def sorted_by(self) -> tuple[str, bool] | None:
+        """The column the rows are sorted by, and whether downwards."""
+        return None
+
+    # What it does.
+
+    @property
+    def body_height(self) -> int:
+        return max(1, self.size.height - 1)
+
+    def columns(self) -> list[tuple[Column, int]]:
+        """The columns that fit, each with its width."""
+        width = self.size.width
+        if self._fitted[0] != width:
+            self._fitted = (width, fit_columns(self.all_columns, width - 1))
+        return self._fitted[1]
+
+    def set_cursor(self, row: int) -> None:
+        """Puts the cursor on a row and scrolls to it."""
+        self.cursor = max(0, min(row, self.row_count() - 1))
+        height = self.body_height
+        if self.cursor < self.top:
+            self.top = self.cursor
+        elif self.cursor >= self.top + height:
+            self.top = self.cursor - height + 1
+        self.top = max(0, min(self.top, self.row_count() - height))
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Repaints the lines that changed, and only these."""
+        if not self.size or not self.is_attached:
+            return
+        for y in range(self.size.height):
+            if y not in self._drawn or self._drawn[y][0] != self._content(y):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _content(self, y: int) -> tuple[object, ...]:
+        """All that a line's look depends on."""
+        if y == 0:
+            return ("head", self.size.width, self.has_focus, self.sorted_by(), self.rich_style)
+        row = self.top + y - 1
+        count = self.row_count()
+        if row >= count:
+            return ("empty", self.empty_text() if count == 0 and y == 2 else "", self.rich_style)
+        columns = self.columns()
+        texts = self.row_texts(row, [column.name for column, _ in columns])
+        selected = row == self.cursor
+        return (
+            tuple(texts.items()),
+            self.size.width,
+            selected,
+            selected and self.has_focus,
+            self.rich_style,
+        )
+
+    def render_line(self, y: int) -> Strip:
+        content = self._content(y)
+        cached = self._drawn.get(y)
+        if cached is not None and cached[0] == content:
+            return cached[1]
+        line = self._draw(y, content)
+        self._drawn[y] = (content, line)
+        return line
+
+    def _draw(self, y: int, content: tuple[object, ...]) -> Strip:
+        base, width = self.rich_style, self.size.width
+        if content[0] == "head":
+            return strip(self._head(), width, base)
+        if content[0] == "empty":
+            return strip([(" " + str(content[1]), theme.style(theme.DIM))], width, base)
+        items: tuple[tuple[str, str | Part], ...] = content[0]  # type: ignore[assignment]
+        texts = dict(items)
+        selected, active = content[2], content[3]
+        mark = theme.glyphs().bar if selected else " "
+        parts: list[Part] = [(mark, theme.style(theme.ACCENT))]
+        for index, (column, cells) in enumerate(self.columns()):
+            value = texts.get(column.name, "")
+            text, style = (value, Style.null()) if isinstance(value, str) else value
+            parts.append(((" " if index else "") + units.fit(text, cells, column.align), style))
+        if selected:
+            base = base + theme.style(
+                bg=theme.SELECTED if active else theme.SELECTED_AWAY, bold=bool(active)
+            )
+        return strip(parts, width, base)
+
+    def _head(self) -> Line:
+        sorted_by = self.sorted_by()
+        plain = theme.style(theme.BRIGHT if self.has_focus else theme.DIM, bold=self.has_focus)
+        parts: list[Part] = [(" ", plain)]
+        for index, (column, cells) in enumerate(self.columns()):
+            title, style = column.title, plain
+            if sorted_by and sorted_by[0] == column.name:
+                arrow = "▼" if sorted_by[1] else "▲"
+                title = (title + arrow if column.align == "<" else arrow + title)[:cells]
+                style = theme.style(theme.ACCENT, bold=self.has_focus)
+            parts.append(((" " if index else "") + units.fit(title, cells, column.align), style))
+        return parts
+
+    # Keys and mouse.
+
+    def action_move(self, step: int) -> None:
+        self._go(self.cursor + step)
+
+    def action_page(self, pages: int) -> None:
+        self._go(self.cursor + pages * max(1, self.body_height - 1))
+
+    def action_end(self, last: int) -> None:
+        self._go(self.row_count() - 1 if last else 0)
+
+    def _go(self, row: int) -> None:
+        self.set_cursor(row)
+        self.post_message(self.Moved(self))
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y == 0:
+            at = 1
+            for column, cells in self.columns():
+                if event.x < at + cells:
+                    self.post_message(self.HeadClicked(self, column.name))
+                    return
+                at += cells + 1
+        elif (row := self.top + event.y - 1) < self.row_count():
+            self._go(row)
+            if event.chain == 2:
+                self.post_message(self.Chosen(self))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._scroll(3, event)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._scroll(-3, event)
+
+    def _scroll(self, lines: int, event: events.MouseEvent) -> None:
+        self.top = max(0, min(self.top + lines, self.row_count() - self.body_height))
+        self.repaint()
+        event.stop()
+
+    def on_focus(self) -> None:
+        self.repaint()
+
+    def on_blur(self) -> None:
+        self.repaint()
+
+    def on_resize(self) -> None:
+        self._drawn.clear()
+        self.set_cursor(self.cursor)
+
+
+def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+    """The columns that fit into `width` cells with a blank between; the flexible one gets the rest.
+
+    A flexible column (width 0) wants at least seven cells.
+    """
+    kept = list(columns)
+    while len(kept) > 1:
+        needed = sum(column.width or 7 for column in kept) + len(kept) - 1
+        worst = max(kept, key=lambda column: column.priority)
+        if needed <= width or worst.priority == 0:
+            break
+        kept.remove(worst)
+    fixed = sum(column.width for column in kept) + len(kept) - 1
+    return [(column, column.width or max(1, width - fixed)) for column in kept]
