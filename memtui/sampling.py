@@ -12,8 +12,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from heapq import nlargest
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.files import (
     Gap,
@@ -25,13 +25,7 @@ from memtui.kernel.files import (
 from memtui.kernel.maps import read_mappings
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.process import (
-    parse_int,
-    parse_stat,
-    parse_statm,
-    parse_status,
-    status_value,
-)
+from memtui.kernel.process import parse_identity, parse_int, parse_statm, parse_status, status_value
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
@@ -53,8 +47,7 @@ MAP_INTERVAL_S: Final = 2.0
 _MAP_COST_FACTOR: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What is on the screen, and so must be read: the visible rows, the map, every row's details.
 
     `every_detail`: the list is sorted or filtered by something that only details tell.
@@ -130,14 +123,15 @@ class LiveSource:
         self._interval_changed.set()
         self._map_wanted.set()
         for thread in self._threads:
-            thread.join(timeout=1.0)
+            thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
         self.sampler.close()
 
     def _tick(self, on_sample: Callable[[Sample], None]) -> None:
         """A grid without drift: a tick that comes too late is skipped and counted, not made up."""
         skipped = 0
         interval = self._interval_s
-        due = time.monotonic()
+        due = time.monotonic() + (interval if self.sampler.ticks else 0)
+        self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
             on_sample(self.sampler.sample(interval, self._plan, skipped))
             late = int((time.monotonic() - due) // interval)
@@ -194,13 +188,13 @@ def read_map(
     started = time.monotonic()
     name = f"proc/{key.pid}/{source}"
     mappings = read_mappings(files, key.pid, source)
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_stat)
-    if isinstance(stat, Gap) or stat.starttime not in (None, key.start_time_ticks):
+    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
+    if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         return MapReading(key, Gap(name, "gone"), None, started, time.monotonic() - started)
     map_ = (
         mappings
         if isinstance(mappings, Gap)
-        else AddressMap(key, mappings, stat.num_threads or 1, last, usage_gap)
+        else AddressMap(key, mappings, stat.num_threads, last, usage_gap)
     )
     return MapReading(key, map_, stat, started, time.monotonic() - started)
 
@@ -251,19 +245,29 @@ class Sampler:
         self._kept: dict[int, _Kept] = {}
         self._sources: dict[str, KeptFile | Gap] = {}
         self._parsed: dict[str, tuple[bytes, object]] = {}
-        self._ticks = 0
+        self.ticks = 0
 
     def sample(self, interval_s: float = 1.0, plan: Plan | None = None, skipped: int = 0) -> Sample:
         """The machine and every process now. Never raises: what cannot be read is a Gap or None."""
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        system = SystemSample(
-            self._source("proc/meminfo", parse_meminfo),
-            self._source("proc/vmstat", parse_vmstat),
-            self._source("proc/pressure/memory", parse_pressure),
-        )
-        processes = self._processes(plan or Plan())
-        self._ticks += 1
-        return Sample(now, interval_s, system, processes, skipped)
+        return self._finish(interval_s, self._processes(plan or Plan()), skipped)
+
+    def first(self, interval_s: float, pid: int | None = None) -> Sample:
+        """A quick first sample: of the processes only the largest, and that with `pid`.
+
+        Who a process is stands in another file than its size, and no screen shows a thousand.
+        """
+        sizes: list[tuple[int, int]] = []
+        for each in self._files.pids():
+            data = self._statm(each, self._keep(each))
+            if not isinstance(data, Gap) and not isinstance(
+                statm := parsed("statm", data, parse_statm), Gap
+            ):
+                sizes.append((statm.resident_pages, each))
+        shown = {each for _, each in nlargest(_FIRST_DETAILS, sizes)}
+        if pid is not None and pid in self._kept:
+            shown.add(pid)
+        shown = {each for each in shown if self._read_statm(each, [])}
+        return self._finish(interval_s, shown, 0)
 
     def close(self) -> None:
         """Gives all descriptors back."""
@@ -291,7 +295,26 @@ class Sampler:
         self._parsed[name] = (data, value)
         return value
 
-    def _processes(self, plan: Plan) -> dict[ProcessKey, ProcessSample]:
+    def _finish(self, interval_s: float, detailed: set[int], skipped: int) -> Sample:
+        """Reads the machine's own files and the details of some processes, and counts the tick."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        system = SystemSample(
+            self._source("proc/meminfo", parse_meminfo),
+            self._source("proc/vmstat", parse_vmstat),
+            self._source("proc/pressure/memory", parse_pressure),
+        )
+        for pid in detailed:
+            kept = self._kept[pid]
+            if kept.sample is not None:
+                kept.sample = self._detailed(kept.sample)
+        self.ticks += 1
+        processes = {
+            kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
+        }
+        return Sample(now, interval_s, system, processes, skipped)
+
+    def _processes(self, plan: Plan) -> set[int]:
+        """Brings every process's sizes up to date; those whose details are due."""
         pids = self._files.pids()
         alive = set(pids)
         for pid in self._kept.keys() - alive:
@@ -300,10 +323,18 @@ class Sampler:
         for pid in pids:
             if not self._read_statm(pid, due):
                 alive.discard(pid)
-        self._read_details(plan, alive, due)
-        return {
-            kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
-        }
+        if self.ticks == 0:
+            sizes = (
+                (kept.sample.rss_bytes, pid) for pid, kept in self._kept.items() if kept.sample
+            )
+            return {pid for _, pid in nlargest(_FIRST_DETAILS, sizes)}
+        # Sorted by what only details tell: no row is more than a few ticks behind.
+        rotation = _ROTATION // 6 if plan.every_detail else _ROTATION
+        turn = self.ticks % rotation
+        wanted = set(due[:_CHANGED_AT_MOST])
+        wanted.update(key.pid for key in plan.visible)
+        wanted.update(pid for pid in pids if pid % rotation == turn)
+        return wanted & alive
 
     def _read_statm(self, pid: int, due: list[int]) -> bool:
         """Brings a process's sizes up to date; whether it is (still) there."""
@@ -334,11 +365,11 @@ class Sampler:
             None if shared is None else shared * self._page,
         )
         if before is None:
-            stat = self._files.parsed(f"proc/{pid}/stat", parse_stat)
+            stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
             if isinstance(stat, Gap):
                 self._forget(pid)
                 return False
-            key = ProcessKey(pid, stat.starttime or 0)
+            key = ProcessKey(pid, stat.starttime)
             kept.sample = ProcessSample(
                 key,
                 stat.comm,
@@ -348,7 +379,7 @@ class Sampler:
                 stat.num_threads,
                 stat.ppid,
             )
-            if self._ticks:
+            if self.ticks:
                 due.append(pid)
         else:
             kept.sample = ProcessSample(
@@ -366,28 +397,9 @@ class Sampler:
             due.append(pid)
         return True
 
-    def _read_details(self, plan: Plan, alive: set[int], due: list[int]) -> None:
-        """Name, state, swap and OOM score of those that are looked at, changed, or in turn."""
-        if self._ticks == 0:
-            largest = sorted(
-                alive, key=lambda pid: getattr(self._kept[pid].sample, "rss_bytes", 0), reverse=True
-            )
-            wanted = set(largest[:_FIRST_DETAILS])
-        else:
-            # Sorted by what only details tell: no row is more than a few ticks behind.
-            rotation = _ROTATION // 6 if plan.every_detail else _ROTATION
-            wanted = set(due[:_CHANGED_AT_MOST])
-            wanted.update(key.pid for key in plan.visible if key.pid in alive)
-            turn = self._ticks % rotation
-            wanted.update(pid for pid in alive if pid % rotation == turn)
-        for pid in wanted:
-            kept = self._kept[pid]
-            if kept.sample is not None:
-                kept.sample = self._detailed(kept.sample)
-
     def _detailed(self, sample: ProcessSample) -> ProcessSample:
         pid = sample.pid
-        stat = self._files.parsed(f"proc/{pid}/stat", parse_stat)
+        stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
         if isinstance(stat, Gap):
             return sample
         swap, uid = sample.swap_bytes, sample.uid
@@ -400,7 +412,7 @@ class Sampler:
         score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
         detailed = ProcessSample(
             # Without a kept descriptor a reused pid shows itself here.
-            ProcessKey(pid, stat.starttime or 0),
+            ProcessKey(pid, stat.starttime),
             stat.comm,
             stat.state,
             stat.is_kernel_thread,

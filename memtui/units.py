@@ -36,7 +36,7 @@ def size(value: float | None, *, short: bool = False) -> str:
         scaled /= 1024
         step += 1
     # 99.95 would print as "100.0", a digit more than there is room for.
-    places = 0 if step == 0 or scaled >= 99.95 else 1 if scaled >= 1 else 2
+    places = 0 if step == 0 or scaled >= 99.95 else 1 if scaled >= 0.995 else 2
     digits = f"{scaled:.{places}f}"
     return digits + _UNITS[step][0] if short else f"{digits} {_UNITS[step]}"
 

@@ -6,13 +6,12 @@ Permission: anyone. Cost: some 4 µs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from memtui.kernel.files import Malformed
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """One line: hierarchy 0 is cgroup v2's, its controllers empty."""
 
     hierarchy: int

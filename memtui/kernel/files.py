@@ -9,8 +9,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -30,8 +29,7 @@ _REASONS: Final[dict[int, Reason]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """A source that gave no value, and why. `source` is a path below the root."""
 
     source: str

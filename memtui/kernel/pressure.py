@@ -7,15 +7,14 @@ Permission: anyone. Absent with CONFIG_PSI=n; EOPNOTSUPP with psi=0. Cost: some 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from memtui.kernel.files import Malformed
 
 _AVERAGES = (b"avg10", b"avg60", b"avg300")
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
+class Stall(NamedTuple):
     """One line: averages over 10, 60 and 300 s in per cent, and the sum since boot."""
 
     avg10_pct: float
@@ -24,8 +23,7 @@ class Stall:
     total_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(NamedTuple):
     """`some`: at least one task waited; `full`: all that could have run did. None: no such line."""
 
     some: Stall | None

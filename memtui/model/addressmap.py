@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 
 from memtui.kernel.files import Gap
 from memtui.kernel.maps import UNKNOWN, Mappings
-from memtui.kernel.process import Stat
+from memtui.kernel.process import Identity
 from memtui.model.sample import ProcessKey
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What a mapping is for: the name that JSON and filters use, its letter, words and colour."""
 
     name: str
@@ -125,7 +124,7 @@ class MapReading(NamedTuple):
 
     key: ProcessKey
     map: AddressMap | Gap
-    stat: Stat | None
+    stat: Identity | None
     time_s: float
     cost_s: float
 

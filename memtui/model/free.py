@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from memtui.kernel.files import Gap
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
+class Free(NamedTuple):
     """free(1)'s columns in bytes; None where the kernel does not offer what they are made of."""
 
     total: int | None

@@ -7,8 +7,7 @@ A new figure is one entry here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
@@ -19,8 +18,7 @@ Unit = Literal["bytes", "pct"]
 Value = float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """A figure of the whole machine, in `unit`, computed from a sample and the one before it.
 
     `value` gives None where the kernel does not offer it, and for a rate without a `before`.

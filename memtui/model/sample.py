@@ -7,7 +7,6 @@ recording and a captured tree are the same from here on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from memtui.kernel.files import Gap
@@ -21,8 +20,7 @@ class ProcessKey(NamedTuple):
     start_time_ticks: int
 
 
-@dataclass(frozen=True, slots=True)
-class SystemSample:
+class SystemSample(NamedTuple):
     """The machine's own figures: the kernel's keys verbatim, sizes in bytes, vmstat in pages."""
 
     meminfo: Mapping[str, int] | Gap
@@ -30,8 +28,7 @@ class SystemSample:
     pressure: Pressure | Gap
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessSample:
+class ProcessSample(NamedTuple):
     """One process. None: not read yet, or not offered by this kernel.
 
     Sizes come from statm, which is read of every process at every tick; the rest from stat, status
@@ -60,8 +57,7 @@ class ProcessSample:
         return self.state in ("Z", "X")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One tick.
 
     `time_s` counts from boot, suspends included, so a gap in it is a gap; `interval_s` is what was
@@ -71,5 +67,5 @@ class Sample:
     time_s: float
     interval_s: float
     system: SystemSample
-    processes: Mapping[ProcessKey, ProcessSample] = field(default_factory=dict)
+    processes: Mapping[ProcessKey, ProcessSample]
     skipped: int = 0

@@ -18,11 +18,10 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from memtui.history import History
-from memtui.kernel.files import KernelFiles
 from memtui.model.addressmap import MapReading
 from memtui.model.free import free_figures
 from memtui.model.sample import ProcessSample, Sample
-from memtui.sampling import LiveSource, Plan, Source, may_see, page_size
+from memtui.sampling import Plan, Source
 from memtui.targets import Target
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
@@ -74,8 +73,12 @@ class MemtuiApp(App[None]):
         sight: str = "",
         page: int = 4096,
         target: Target | None = None,
+        inbox: deque[Sample | MapReading] | None = None,
     ) -> None:
         super().__init__()
+        self.register_theme(theme.THEME)
+        # Without its watcher, which would have all styles parsed a second time.
+        self.set_reactive(App.theme, "memtui")
         self.source = source
         self.history = History()
         self.chosen = Chosen()
@@ -85,7 +88,7 @@ class MemtuiApp(App[None]):
         self._host, self._sight, self._page = host, sight, page
         self._target = target
         # Written by the source's threads, emptied by this one.
-        self._inbox: deque[Sample | MapReading] = deque(maxlen=256)
+        self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
         self._shown: Sample | None = None
 
@@ -94,6 +97,10 @@ class MemtuiApp(App[None]):
     def deliver(self, reading: Sample | MapReading) -> None:
         """Hands in a sample or a map reading, from any thread, at any time."""
         self._inbox.append(reading)
+        self.wake()
+
+    def wake(self) -> None:
+        """Something is in the inbox. From any thread, at any time."""
         if self._taking:
             self.post_message(Arrived())
 
@@ -107,8 +114,6 @@ class MemtuiApp(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.register_theme(theme.THEME)
-        self.theme = "memtui"
         self.query_one(ProcessList).focus()
         # Textual leaves these at their defaults, which leave the terminal as it is.
         loop = asyncio.get_running_loop()
@@ -399,19 +404,3 @@ class MemtuiApp(App[None]):
     def _later(self, action: str) -> None:
         """Runs an action once the palette has closed."""
         self.call_later(self.run_action, action)
-
-
-def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
-    """Opens the dashboard on the kernel below a root; what the shell is told at its end."""
-    source = LiveSource(files, interval_s)
-    hostname = files.read("proc/sys/kernel/hostname")
-    host = (
-        hostname.decode("utf-8", "surrogateescape").strip() if isinstance(hostname, bytes) else "?"
-    )
-    app = MemtuiApp(source, host=host, sight=may_see(files), page=page_size(files), target=target)
-    source.start(app.deliver, app.deliver)
-    try:
-        app.run()
-    finally:
-        source.stop()
-    return app.return_code or 0

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key, the app's action for it, its name on the screen, and what it does.
 
     `footer` is its word in the footer, most important first in the table; empty: help only.
@@ -21,8 +19,7 @@ class Key:
     views: tuple[str, ...] = ()  # empty: all
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     key: str
     name: str
     title: str

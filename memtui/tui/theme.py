@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.color import Color, blend_rgb
 from rich.color_triplet import ColorTriplet
@@ -63,8 +62,7 @@ def shade(colour: str, share: float) -> str:
     return mixed.hex
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """What the terminal can draw.
 
     `fills` are the three bands of the memory graph where colour cannot tell them apart, else

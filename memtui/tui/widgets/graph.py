@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,8 +16,7 @@ from memtui.tui import theme
 WINDOWS_S = (60, 300, 900, 3600)
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(NamedTuple):
     """A metric stacked on those before it, in a colour, with its label inside where there is room."""
 
     metric: str
@@ -26,8 +24,7 @@ class Band:
     colour: str
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(NamedTuple):
     """A metric as a line; `keep` says which of several values in one dot is drawn."""
 
     metric: str

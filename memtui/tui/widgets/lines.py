@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -48,8 +47,7 @@ class Lines(Widget):
         return strip(line, self.size.width, self.rich_style)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table: `width` cells, 0 for what is left over; `priority` 0 never goes."""
 
     name: str

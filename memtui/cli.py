@@ -1,0 +1,267 @@
+"""Commands and options. The interface, and each report, is imported only when it is wanted."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, NoReturn
+
+from memtui import __version__, targets
+from memtui.config import SETTINGS, Setting
+from memtui.kernel.files import KernelFiles
+from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
+from memtui.units import printable
+
+_INTERRUPTED: Final = 130
+
+
+class _Command(NamedTuple):
+    """A report. `argument` is the name of its one positional, in brackets where it may be left out.
+
+    `report` takes the files, that argument (None: left out) and whether JSON is wanted, and gives
+    the output in pieces.
+    """
+
+    name: str
+    argument: str
+    help: str
+    report: Callable[[KernelFiles, str | None, bool], Iterable[str]]
+
+
+def _free(files: KernelFiles, _argument: str | None, as_json: bool) -> Iterable[str]:
+    from memtui.reports.memory import free
+
+    return free(files, as_json)
+
+
+def _maps(files: KernelFiles, argument: str | None, as_json: bool) -> Iterable[str]:
+    from memtui.reports.mappings import maps
+
+    return maps(files, argument or "", as_json)
+
+
+def _procs(files: KernelFiles, _argument: str | None, as_json: bool) -> Iterable[str]:
+    from memtui.reports.processes import procs
+
+    return procs(files, as_json)
+
+
+def _sample(files: KernelFiles, argument: str | None, as_json: bool) -> Iterable[str]:
+    from memtui.reports.raw import sample
+
+    return sample(files, argument, as_json)
+
+
+COMMANDS: Final = (
+    _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
+    _Command("maps", "PID", "a process's mappings with their usage and kind", _maps),
+    _Command("procs", "", "processes by memory, the largest first", _procs),
+    _Command(
+        "sample",
+        "[PID]",
+        "one raw sample in the kernel's own keys, always as JSON (--json: on one line)",
+        _sample,
+    ),
+)
+_COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line, `sys.argv` by default; the exit status.
+
+    Never raises: a defect is one line too, and a traceback only under `python -X dev`.
+    """
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except Failure as failure:
+        return _complain(str(failure), failure.status)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        _discard_output()
+        return _complain(f"a defect in memtui: {_where(error)}: {type(error).__name__}: {error}", 1)
+
+
+def _run(argv: list[str]) -> int:
+    end = argv.index("--") if "--" in argv else len(argv)
+    options, words = _options_parser().parse_known_args(argv[:end])
+    after = argv[end + 1 :]  # never a command: `memtui -- free` is a program of that name
+    plain = [word for word in words if not word.startswith("-")]
+    command = _COMMAND_BY_NAME.get(plain[0]) if plain else None
+    if options.version:
+        return _print([f"memtui {__version__}\n"])
+    if options.help:
+        return _print([_command_help(command) if command else _help()])
+    for word in words:
+        if word.startswith("-"):
+            raise Failure(f"no option {word!r}: {_help_hint(command)}", USAGE)
+    if command:
+        words = words[1:]
+    words += after
+    most = 1 if command is None or command.argument else 0
+    if len(words) > most:
+        raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)
+    argument = words[0] if words else None
+    if command and argument is None and command.argument and not command.argument.startswith("["):
+        raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
+    files = KernelFiles(options.root)
+    if not command and options.json:
+        raise Failure(f"--json goes with a report: {_report_names()}", USAGE)
+    if not files.has_proc():
+        raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
+    if command:
+        return _print(command.report(files, argument, options.json))
+    return _open_dashboard(files, options.interval_s, argument)
+
+
+def _open_dashboard(files: KernelFiles, interval_s: float, text: str | None) -> int:
+    target = None
+    if text is not None:
+        target = targets.find(files, text)
+        if target is None:
+            raise Failure(
+                f"no process {text!r}, and no command either: memtui --help lists those",
+                NO_SUCH_PROCESS,
+            )
+    if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
+        raise Failure(f"the dashboard needs a terminal; to print there is {_report_names()}")
+    if os.environ.get("TERM") == "dumb":
+        raise Failure(
+            f"the dashboard cannot draw on TERM=dumb; to print there is {_report_names()}"
+        )
+    from memtui.tui.launch import run
+
+    return run(files, interval_s, target)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors become a Failure: one line, and no usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Failure(f"{message.removeprefix('argument ')} (memtui --help)", USAGE)
+
+
+def _options_parser() -> argparse.ArgumentParser:
+    """The options that mean the same before and after every command; the rest is left over."""
+    parser = _Parser(prog="memtui", add_help=False, allow_abbrev=False)
+    for setting in SETTINGS:
+        if setting.value_name:
+            parser.add_argument(
+                setting.flag, dest=setting.key, default=setting.default, type=_converter(setting)
+            )
+        else:
+            parser.add_argument(setting.flag, dest=setting.key, action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    return parser
+
+
+def _converter(setting: Setting) -> Callable[[str], str | float]:
+    def convert(text: str) -> str | float:
+        try:
+            return setting.convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _help() -> str:
+    return (
+        "usage: memtui [OPTIONS] [PID | NAME]\n"
+        "       memtui [OPTIONS] COMMAND\n\n"
+        "A terminal dashboard for Linux memory. Without a command it opens, with a pid or a name\n"
+        "on that process's map; `memtui -- free` is for a program that is called like a command.\n"
+        "Commands print and exit.\n\ncommands:\n"
+        + _columns([(f"{command.name} {command.argument}", command.help) for command in COMMANDS])
+        + "\n"
+        + _options_help()
+        + "\nexit status: 1 failed, 2 wrong usage, 3 not permitted, 4 no such process\n"
+    )
+
+
+def _command_help(command: _Command) -> str:
+    usage = f"usage: memtui {command.name} {command.argument}".rstrip() + " [OPTIONS]\n\n"
+    usage += command.help[0].upper() + command.help[1:] + ".\n"
+    if command.argument:
+        usage += "PID is a number, or a name that fits exactly one process.\n"
+    return f"{usage}\n{_options_help()}"
+
+
+def _options_help() -> str:
+    rows = [(f"{setting.flag} {setting.value_name}", setting.help) for setting in SETTINGS]
+    rows += [("--version", "print the version"), ("-h, --help", "print this")]
+    return "options, before or after the command:\n" + _columns(rows)
+
+
+def _columns(rows: list[tuple[str, str]]) -> str:
+    lines = []
+    for name, words in rows:
+        lines += textwrap.wrap(
+            words, 90, initial_indent=f"  {name:<20}", subsequent_indent=" " * 22
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _help_hint(command: _Command | None) -> str:
+    return f"memtui {command.name} --help" if command else "memtui --help"
+
+
+def _report_names() -> str:
+    return ", ".join(f"memtui {command.name} {command.argument}".rstrip() for command in COMMANDS)
+
+
+def _is_terminal(stream: io.TextIOBase | object) -> bool:
+    # A stream is None where the shell closed it (`<&-`).
+    return isinstance(stream, io.TextIOBase) and stream.isatty()
+
+
+def _print(pieces: Iterable[str]) -> int:
+    out = sys.stdout
+    if out is None:
+        raise Failure("standard output is closed")
+    if isinstance(out, io.TextIOWrapper):
+        # A name in a script that the terminal's encoding lacks is no reason to stop.
+        out.reconfigure(errors="backslashreplace")
+    try:
+        for piece in pieces:
+            out.write(piece)
+        out.flush()
+    except BrokenPipeError:
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        raise Failure(f"cannot write the output: {error.strerror}") from None
+    return 0
+
+
+def _discard_output() -> None:
+    """Leaves nothing that the interpreter's own flush at exit could fail on."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _complain(message: str, status: int) -> int:
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"memtui: {printable(message)}\n")
+            sys.stderr.flush()
+    return status
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown place"
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"

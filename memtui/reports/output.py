@@ -1,0 +1,117 @@
+"""What all reports use: failures, tables, JSON documents, and the process that is meant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any, Final, Literal, NamedTuple
+
+from memtui import targets, units
+from memtui.kernel.files import Gap, KernelFiles
+
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_PERMITTED: Final = 3
+NO_SUCH_PROCESS: Final = 4
+
+ROWS_AT_ONCE: Final = 2_000  # lines of output in one piece
+_NAMES_LISTED: Final = 5
+
+
+class Failure(Exception):
+    """What cannot be done: one line that names the thing and the way out, and the exit status."""
+
+    def __init__(self, message: str, status: int = FAILED) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Column(NamedTuple):
+    """A column of a table: its cells are printable text."""
+
+    head: str
+    align: Literal["<", ">"]
+    cells: Sequence[str]
+    at_least: int = 0
+
+
+def table(columns: list[Column]) -> Iterator[str]:
+    """Columns of equal width in terminal cells, two blanks between; the last is not padded."""
+    padded: list[Iterable[str]] = []
+    for column in columns:
+        cells = [column.head, *column.cells]
+        if column is columns[-1] and column.align == "<":
+            padded.append(cells)
+        elif "".join(cells).isascii():
+            # A character is a cell: 60,000 of them are padded in C.
+            width = max(column.at_least, *map(len, cells))
+            pad = str.ljust if column.align == "<" else str.rjust
+            padded.append(map(pad, cells, repeat(width)))
+        else:
+            width = max(column.at_least, *map(units.width, cells))
+            padded.append([units.fit(cell, width, column.align) for cell in cells])
+    lines = list(map(str.rstrip, map("  ".join, zip(*padded, strict=True))))
+    for first in range(0, len(lines), ROWS_AT_ONCE):
+        yield "\n".join(lines[first : first + ROWS_AT_ONCE]) + "\n"
+
+
+def document(value: Any, indent: int | None = None) -> str:
+    """JSON in ASCII, on one line unless it is to be indented."""
+    return json.dumps(value, indent=indent) + "\n"
+
+
+def list_document(values: list[dict[str, Any]]) -> str:
+    """A list with an element a line, so that line tools are of use too."""
+    return "[" + ",\n ".join(map(json.dumps, values)) + "]\n"
+
+
+def shown(value: object) -> str:
+    """A value that is not a size, as one cell."""
+    return units.UNKNOWN if value is None else units.printable(str(value))
+
+
+def unreadable(files: KernelFiles, gap: Gap) -> Failure:
+    """What to say of a source that a report cannot do without."""
+    path = files.path(gap.source)
+    detail = f" ({gap.detail})" if gap.detail else ""
+    if gap.reason == "denied":
+        return Failure(f"{path}: not permitted; as root it may be", NOT_PERMITTED)
+    if gap.reason == "gone":
+        return Failure(f"{path}: no such process", NO_SUCH_PROCESS)
+    hint = "" if files.is_live else "; is it in the capture?"
+    return Failure(f"{path}: {gap.reason}{detail}{hint}", FAILED)
+
+
+def one_process(files: KernelFiles, text: str) -> int:
+    """The pid that is meant by a pid or a name. Fails where none or several fit."""
+    pid = targets.existing_pid(files, text)
+    if pid is not None:
+        return pid
+    found = targets.named(files, text)
+    if not found:
+        raise Failure(f"no process {text!r}: memtui procs lists them", NO_SUCH_PROCESS)
+    if len(found) > 1:
+        listed = ", ".join(f"{process.pid} {process.name}" for process in found[:_NAMES_LISTED])
+        more = len(found) - _NAMES_LISTED
+        listed += f" and {more} more" if more > 0 else ""
+        raise Failure(f"{text!r} fits {len(found)} processes, give a pid: {listed}")
+    return found[0].pid
+
+
+def effective_uid(status: Mapping[str, int | str] | Gap) -> int | None:
+    """Whose rights a process has: the second of status' four."""
+    uids = "" if isinstance(status, Gap) else str(status.get("Uid", ""))
+    words = uids.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
+
+
+def user_name(uid: int) -> str:
+    """This machine's name for a user, the number where it has none."""
+    # Only where names are wanted: the user database may be on the network.
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)

@@ -1,0 +1,86 @@
+"""Which process somebody means by a pid or a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
+
+_PID_DIGITS = 10  # more than any pid has: a longer number is a name, if anything
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the dashboard opens: on one process, or on the list filtered to several (pid None)."""
+
+    pid: int | None
+    filter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A process that fits a name; `name` is its comm."""
+
+    pid: int
+    name: str
+
+
+def find(files: KernelFiles, text: str) -> Target | None:
+    """The process with that pid or the one with that name, several of a name as a filter.
+
+    None: no such process.
+    """
+    pid = existing_pid(files, text)
+    if pid is not None:
+        return Target(pid, "")
+    found = named(files, text)
+    if len(found) > 1:
+        return Target(None, text)
+    return Target(found[0].pid, "") if found else None
+
+
+def existing_pid(files: KernelFiles, text: str) -> int | None:
+    """The pid that `text` is, if there is such a process. A thread's id gives its process's pid."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _PID_DIGITS):
+        return None
+    pid = int(text)
+    stat = files.read(f"proc/{pid}/stat")
+    if isinstance(stat, Gap) and stat.reason == "gone":
+        return None
+    status = files.parsed(f"proc/{pid}/status", parse_status)
+    group = None if isinstance(status, Gap) else status.get("Tgid")
+    return group if isinstance(group, int) and group > 0 else pid
+
+
+def named(files: KernelFiles, text: str) -> list[Named]:
+    """Processes by name, in order of pid: those called exactly so, else those that contain it.
+
+    The second way ignores case and looks at the program's file name too, since comm ends after 15
+    bytes. memtui itself never fits.
+    """
+    if not text:
+        return []
+    own = files.parsed("proc/self/stat", parse_stat)
+    own_pid = None if isinstance(own, Gap) else own.pid
+    processes = []
+    for pid in sorted(files.pids()):
+        stat = files.parsed(f"proc/{pid}/stat", parse_stat)
+        if pid != own_pid and not isinstance(stat, Gap):
+            processes.append(Named(pid, stat.comm))
+    if same := [process for process in processes if process.name == text]:
+        return same
+    part = text.casefold()
+    return [
+        process
+        for process in processes
+        if part in process.name.casefold() or part in _program(files, process.pid).casefold()
+    ]
+
+
+def _program(files: KernelFiles, pid: int) -> str:
+    """The file name in argv[0]; empty for kernel threads, zombies and the unreadable."""
+    command = files.read(f"proc/{pid}/cmdline")
+    if isinstance(command, Gap):
+        return ""
+    return parse_cmdline(command.partition(b"\0")[0]).rpartition("/")[2]

@@ -1,0 +1,50 @@
+"""Opens the dashboard: takes the first sample, then imports the interface, which is the slow part."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from memtui.kernel.files import KernelFiles
+from memtui.model.addressmap import MapReading
+from memtui.model.sample import Sample
+from memtui.sampling import LiveSource, may_see, page_size
+from memtui.targets import Target
+
+
+def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
+    """Opens the dashboard on the kernel below a root; the exit status at its end."""
+    inbox: deque[Sample | MapReading] = deque(maxlen=256)
+    wake: list[Callable[[], None]] = []
+
+    def deliver(reading: Sample | MapReading) -> None:
+        inbox.append(reading)
+        for call in wake:
+            call()
+
+    source = LiveSource(files, interval_s)
+    # Before the imports and not beside them: an import holds the interpreter, and each of the
+    # thousand reads would wait for it.
+    deliver(source.sampler.first(interval_s, target.pid if target else None))
+    source.start(deliver, deliver)
+    try:
+        from memtui.tui.app import MemtuiApp
+
+        app = MemtuiApp(
+            source,
+            host=_host_name(files),
+            sight=may_see(files),
+            page=page_size(files),
+            target=target,
+            inbox=inbox,
+        )
+        wake.append(app.wake)
+        app.run()
+    finally:
+        source.stop()
+    return app.return_code or 0
+
+
+def _host_name(files: KernelFiles) -> str:
+    name = files.read("proc/sys/kernel/hostname")
+    return name.decode("utf-8", "surrogateescape").strip() if isinstance(name, bytes) else "?"
