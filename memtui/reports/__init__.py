@@ -2,5 +2,7 @@
 
 A report is a function that gives its output in pieces and raises `Failure` before the first one.
 Text shows other people's names through `units.printable`; JSON keeps them raw, in ASCII, with bytes
-that are not UTF-8 as `\\udc80` to `\\udcff`. Each is imported by the command that wants it, to start fast.
+that are not UTF-8 as `\\udc80` to `\\udcff`.
+
+Each report is imported by the command that wants it, to start fast.
 """

@@ -115,8 +115,7 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
     printable = lru_cache(maxsize=None)(units.printable)
     usage = []
     for key in ("Rss", "Pss", "Swap"):
-        column = mappings.usage.get(key)
-        values: Iterable[int] = repeat(UNKNOWN, len(map_)) if column is None else column
+        values: Iterable[int] = mappings.usage.get(key) or [UNKNOWN] * len(map_)
         usage.append([units.UNKNOWN if value == UNKNOWN else size(value) for value in values])
     names = [kind.name for kind in KINDS]
     yield from table(
@@ -181,8 +180,8 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
     def flags(value: str | None) -> str:
         return "null" if value is None else json.dumps(value.split())
 
-    unread = repeat(UNKNOWN, len(map_))
-    columns = [mappings.usage.get(key, unread) for key in _USAGE.values()]
+    unread = [UNKNOWN] * len(map_)
+    columns = [mappings.usage.get(key) or unread for key in _USAGE.values()]
     kinds = [kind.name for kind in KINDS]
     return [
         f'{{"start": "0x{start:x}", "end": "0x{end:x}", "size_bytes": {end - start}, '
@@ -211,8 +210,8 @@ def _sums(map_: AddressMap | None) -> tuple[_Sums, dict[str, _Sums]]:
     if map_ is None:
         return totals, by_kind
     mappings = map_.mappings
-    unread = repeat(UNKNOWN, len(map_))
-    columns = [mappings.usage.get(key, unread) for key in _USAGE.values()]
+    unread = [UNKNOWN] * len(map_)
+    columns = [mappings.usage.get(key) or unread for key in _USAGE.values()]
     sizes = map(int.__sub__, mappings.ends, mappings.starts)
     alike = Counter(zip(map_.kinds, sizes, *columns, strict=True))
     for index in sorted(set(map_.kinds)):

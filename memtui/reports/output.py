@@ -79,7 +79,7 @@ def unreadable(files: KernelFiles, gap: Gap) -> Failure:
         return Failure(f"{path}: not permitted; as root it may be", NOT_PERMITTED)
     if gap.reason == "gone":
         return Failure(f"{path}: no such process", NO_SUCH_PROCESS)
-    hint = "" if files.is_live else "; is it in the capture?"
+    hint = "" if files.is_live else ", and this root has no other"
     return Failure(f"{path}: {gap.reason}{detail}{hint}", FAILED)
 
 

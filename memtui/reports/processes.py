@@ -70,8 +70,9 @@ def procs(files: KernelFiles, as_json: bool) -> Iterator[str]:
             texts("NAME", "name", "<"),
         ]
     )
-    if len(listed) < len(found):
-        yield f"\n{len(found) - len(listed)} kernel threads without memory of their own left out\n"
+    if left_out := len(found) - len(listed):
+        threads = "1 kernel thread" if left_out == 1 else f"{left_out} kernel threads"
+        yield f"\n{threads} without memory left out\n"
 
 
 class _Process(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections import deque
 from collections.abc import Iterable
@@ -28,7 +29,6 @@ from memtui.tui.chosen import Chosen
 from memtui.tui.keys import KEYS, VIEWS
 from memtui.tui.screens.overview import Overview
 from memtui.tui.widgets.bars import Footer, Header, tiny_lines
-from memtui.tui.widgets.graph import WINDOWS_S
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from memtui.tui.screens.mapview import MapView
     from memtui.tui.widgets.prompt import Prompt
 
+WINDOWS_S = (60, 300, 900, 3600)
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _TINY = (60, 15)
 
@@ -121,6 +122,12 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self._taking = True
         self._take()
+        self.call_after_refresh(self._started)
+
+    def _started(self) -> None:
+        """The first frame is out: what there is now stays, and need not be looked through again."""
+        gc.freeze()
+        gc.enable()
 
     @on(Arrived)
     def _take(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
@@ -12,19 +14,13 @@ from memtui.model.sample import Sample
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine
-from memtui.tui.widgets.graph import Band, Curve, TimeGraph, gib_ticks, pct_ticks
 from memtui.tui.widgets.lines import Line, Lines, Part
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
 
-
-def _stall_top(history: History) -> float | None:
-    """A round upper end above the worst stall of the hour, so that small ones are seen."""
-    worst = history.highest("stalled_some_pct")
-    if worst is None:
-        return None
-    return next((top for top in (5.0, 10.0, 25.0, 50.0) if worst <= top), 100.0)
+if TYPE_CHECKING:
+    from memtui.tui.widgets.graph import TimeGraph
 
 
 class Overview(Vertical):
@@ -34,46 +30,18 @@ class Overview(Vertical):
         super().__init__(id="overview")
         self._history = history
         self._page = page
+        self._window_s = 300
+        self._graphs: list[TimeGraph] = []
 
     def compose(self) -> ComposeResult:
         yield Headline(id="headline")
         with Horizontal(id="top"):
-            yield TimeGraph(
-                (
-                    Band("mem_free_bytes", "free", theme.FREE),
-                    Band("buff_cache_bytes", "buff/cache", theme.CACHE),
-                    Band("", "the rest, in use", theme.REST),
-                ),
-                (Curve("mem_available_bytes", theme.BRIGHT, "min"),),
-                lambda history: history.latest("mem_total_bytes"),
-                gib_ticks,
-                id="memory",
-            )
+            yield Vertical(id="memory-graph")
             with Vertical(id="side"):
                 yield StallTable(id="stalls")
-                yield TimeGraph(
-                    (),
-                    (
-                        Curve("stalled_some_pct", theme.GROWS, "max"),
-                        Curve("stalled_full_pct", theme.ALARM, "max"),
-                    ),
-                    _stall_top,
-                    pct_ticks,
-                    time_axis=False,
-                    id="stall-graph",
-                )
+                yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
-                yield TimeGraph(
-                    (
-                        Band("swap_used_bytes", "swap used", theme.CACHE),
-                        Band("", "free", theme.REST),
-                    ),
-                    (),
-                    lambda history: history.latest("swap_total_bytes"),
-                    gib_ticks,
-                    time_axis=False,
-                    id="swap-graph",
-                )
+                yield Vertical(id="swap-graph")
         yield PressureLine(id="pressure")
         with Horizontal(id="bottom"):
             yield ProcessList(self._history.growth, id="processes")
@@ -85,18 +53,34 @@ class Overview(Vertical):
 
     def on_mount(self) -> None:
         self.query_one("#ribbon").can_focus = False
+        # Figures first: plotext is imported when these stand on the screen.
+        self.call_after_refresh(self._mount_graphs)
+
+    async def _mount_graphs(self) -> None:
+        from memtui.tui.widgets.graph import memory_graph, stall_graph, swap_graph
+
+        for place, graph in (
+            ("#memory-graph", memory_graph()),
+            ("#stall-graph", stall_graph()),
+            ("#swap-graph", swap_graph()),
+        ):
+            await self.query_one(place).mount(graph)
+            self._graphs.append(graph)
+        self._show_graphs()
+
+    def _show_graphs(self) -> None:
+        for graph in self._graphs:
+            graph.show(self._history, self._window_s)
 
     def update(self, sample: Sample, window_s: int) -> None:
         """A new sample, or another window."""
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(self._history, free)
         self.query_one(PressureLine).update(sample, self._history, free)
-        self.query_one("#memory", TimeGraph).show(self._history, window_s)
-        if self.query_one("#side").display and self.size.width >= 100:
-            self.query_one(StallTable).update(sample)
-            self.query_one("#stall-graph", TimeGraph).show(self._history, window_s)
-            self.query_one(SwapLine).update(sample)
-            self.query_one("#swap-graph", TimeGraph).show(self._history, window_s)
+        self.query_one(StallTable).update(sample)
+        self.query_one(SwapLine).update(sample)
+        self._window_s = window_s
+        self._show_graphs()
         self.query_one(ProcessList).update(sample)
 
     def show_map(self, chosen: Chosen) -> None:

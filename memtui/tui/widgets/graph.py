@@ -13,8 +13,6 @@ from textual_plotext import PlotextPlot
 from memtui.history import Buckets, History
 from memtui.tui import theme
 
-WINDOWS_S = (60, 300, 900, 3600)
-
 
 class Band(NamedTuple):
     """A metric stacked on those before it, in a colour, with its label inside where there is room."""
@@ -47,9 +45,8 @@ class TimeGraph(PlotextPlot):
         ticks: Callable[[float, int], list[tuple[float, str]]],
         *,
         time_axis: bool = True,
-        id: str | None = None,
     ) -> None:
-        super().__init__(id=id)
+        super().__init__()
         self._bands = tuple(bands)
         self._curves = tuple(curves)
         self._top = top
@@ -175,17 +172,21 @@ class TimeGraph(PlotextPlot):
         labels = self._labels(characters, rows, columns, painted)
         strips = []
         for y, line in enumerate(characters):
-            segments = []
+            # Cells of one look become one segment.
+            segments: list[Segment] = []
+            text, look = "", Style.null()
             for x, (character, colour) in enumerate(line):
                 style = theme.style(colour)
-                if y in rows and x in columns and painted:
+                if painted and y in rows and x in columns:
                     cell = painted[y - rows.start][x - columns.start]
                     label = labels.get((x, y))
                     character, style = self._cell(cell, character, colour, label, glyphs)
-                elif character == " " and y in rows and x in columns:
-                    style = base
-                segments.append(Segment(character, base + style))
-            strips.append(Strip(Segment.simplify(segments), len(line)))
+                if style is not look:
+                    segments.append(Segment(text, base + look))
+                    text, look = "", style
+                text += character
+            segments.append(Segment(text, base + look))
+            strips.append(Strip(segments, len(line)))
         return strips
 
     def _cell(
@@ -339,3 +340,50 @@ def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
 def pct_ticks(top: float, height: int) -> list[tuple[float, str]]:
     """0 and the top in per cent."""
     return [(0.0, "0 %"), (top, f"{top:.0f} %")]
+
+
+def memory_graph() -> TimeGraph:
+    """free and buff/cache stacked, the rest up to MemTotal, and available as a line."""
+    return TimeGraph(
+        (
+            Band("mem_free_bytes", "free", theme.FREE),
+            Band("buff_cache_bytes", "buff/cache", theme.CACHE),
+            Band("", "the rest, in use", theme.REST),
+        ),
+        (Curve("mem_available_bytes", theme.BRIGHT, "min"),),
+        lambda history: history.latest("mem_total_bytes"),
+        gib_ticks,
+    )
+
+
+def stall_graph() -> TimeGraph:
+    """The shares of time in which some and in which all tasks waited for memory."""
+    return TimeGraph(
+        (),
+        (
+            Curve("stalled_some_pct", theme.GROWS, "max"),
+            Curve("stalled_full_pct", theme.ALARM, "max"),
+        ),
+        _stall_top,
+        pct_ticks,
+        time_axis=False,
+    )
+
+
+def swap_graph() -> TimeGraph:
+    """Swap in use, stacked to all there is."""
+    return TimeGraph(
+        (Band("swap_used_bytes", "swap used", theme.CACHE), Band("", "unused", theme.REST)),
+        (),
+        lambda history: history.latest("swap_total_bytes"),
+        gib_ticks,
+        time_axis=False,
+    )
+
+
+def _stall_top(history: History) -> float | None:
+    """A round upper end above the worst stall of the hour, so that small ones are seen."""
+    worst = history.highest("stalled_some_pct")
+    if worst is None:
+        return None
+    return next((top for top in (5.0, 10.0, 25.0, 50.0) if worst <= top), 100.0)
