@@ -138,7 +138,13 @@ def _open_dashboard(files: KernelFiles, interval_s: float, text: str | None) -> 
         )
     from memtui.tui.launch import run
 
-    return run(files, interval_s, target)
+    try:
+        return run(files, interval_s, target)
+    except ModuleNotFoundError as error:
+        raise Failure(
+            f"the dashboard needs {error.name}, which this Python lacks; "
+            f"to print there is {_report_names()}"
+        ) from None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -97,7 +97,11 @@ class TimeGraph(PlotextPlot):
             for band in self._bands
             if band.metric
         ]
-        wanted = (width, height, top, curves, bands, self.window_s)
+        # What a dot or an eighth of a cell can show: less than that is no reason to draw.
+        step = top / (8 * height)
+        seen = [[v if v is None else round(v / step) for v in b.values] for b in (*curves, *bands)]
+        spans = [buckets.last_span for buckets in (*curves, *bands)]
+        wanted = (width, height, top, seen, spans, self.window_s)
         if wanted == self._drawn_for:
             return False
         self._drawn_for = wanted

@@ -107,6 +107,7 @@ class Table(Widget, can_focus=True):
         self.top = 0
         self._drawn: dict[int, tuple[object, Strip]] = {}
         self._fitted: tuple[int, list[tuple[Column, int]]] = (-1, [])
+        self._base: Style | None = None
 
     # What a subclass provides.
 
@@ -151,33 +152,45 @@ class Table(Widget, can_focus=True):
 
     def repaint(self) -> None:
         """Repaints the lines that changed, and only these."""
-        if not self.size or not self.is_attached:
+        width, height = self.size
+        if not self.is_attached:
             return
-        for y in range(self.size.height):
-            if y not in self._drawn or self._drawn[y][0] != self._content(y):
-                self.refresh(Region(0, y, self.size.width, 1))
+        for y in range(height):
+            if y not in self._drawn or self._drawn[y][0] != self._content(y, width):
+                self.refresh(Region(0, y, width, 1))
 
-    def _content(self, y: int) -> tuple[object, ...]:
+    @property
+    def base(self) -> Style:
+        """The widget's own style, which takes Textual a fifth of a millisecond to tell."""
+        if self._base is None:
+            self._base = self.rich_style
+        return self._base
+
+    def notify_style_update(self) -> None:
+        self._base = None
+        super().notify_style_update()
+
+    def _content(self, y: int, width: int) -> tuple[object, ...]:
         """All that a line's look depends on."""
         if y == 0:
-            return ("head", self.size.width, self.has_focus, self.sorted_by(), self.rich_style)
+            return ("head", width, self.has_focus, self.sorted_by(), self.base)
         row = self.top + y - 1
         count = self.row_count()
         if row >= count:
-            return ("empty", self.empty_text() if count == 0 and y == 2 else "", self.rich_style)
+            return ("empty", self.empty_text() if count == 0 and y == 2 else "", self.base)
         columns = self.columns()
         texts = self.row_texts(row, [column.name for column, _ in columns])
         selected = row == self.cursor
         return (
             tuple(texts.items()),
-            self.size.width,
+            width,
             selected,
             selected and self.has_focus,
-            self.rich_style,
+            self.base,
         )
 
     def render_line(self, y: int) -> Strip:
-        content = self._content(y)
+        content = self._content(y, self.size.width)
         cached = self._drawn.get(y)
         if cached is not None and cached[0] == content:
             return cached[1]
@@ -186,7 +199,7 @@ class Table(Widget, can_focus=True):
         return line
 
     def _draw(self, y: int, content: tuple[object, ...]) -> Strip:
-        base, width = self.rich_style, self.size.width
+        base, width = self.base, self.size.width
         if content[0] == "head":
             return strip(self._head(), width, base)
         if content[0] == "empty":

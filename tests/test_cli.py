@@ -1,0 +1,321 @@
+"""Commands, options, exit statuses: what the shell sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memtui import __version__
+from memtui.cli import COMMANDS, main
+from memtui.kernel.files import KernelFiles
+from memtui.targets import Target, find, named
+from tests.conftest import HOSTS_DIR, open_host
+
+PROJECT = Path(__file__).parent.parent
+DEBIAN = str(HOSTS_DIR / "debian-6.18")
+NO_SUCH_PID = "4199999"  # above the largest that Linux gives out
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """memtui as the shell starts it, away from any terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "memtui", *words],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def fails(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str:
+    """Runs in this process; the one line of error that must come with the status."""
+    assert main(list(words)) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("memtui: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    return err
+
+
+def prints(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(list(words)) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--root", DEBIAN, "--json", "free"],
+        ["free", "--root", DEBIAN, "--json"],
+        ["--json", "free", f"--root={DEBIAN}"],
+        ["--root", DEBIAN, "free", "--json", "--interval", "0.1"],
+        ["--root", "/nowhere", "free", "--json", "--root", DEBIAN],
+    ],
+)
+def test_options_mean_the_same_before_and_after_and_the_last_one_counts(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    total = int((HOSTS_DIR / "debian-6.18/proc/meminfo").read_text().split()[1]) * 1024
+    assert json.loads(prints(capsys, *words))["mem"]["total"] == total
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--json", "--help"]])
+def test_help_lists_every_command_and_option(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = prints(capsys, *words)
+    for command in COMMANDS:
+        assert f"\n  {command.name} " in text
+    for flag in ("--root DIR", "--interval SECONDS", "--json", "--version"):
+        assert f"\n  {flag} " in text
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_each_command_has_its_own_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    after = prints(capsys, command, "--help")
+    assert after == prints(capsys, "-h", command)
+    assert after.startswith(f"usage: memtui {command}")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert prints(capsys, "--version") == f"memtui {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--interval", "0", "free"], "'0'"),
+        (["--interval", "0.09"], "'0.09'"),
+        (["--interval", "3600.1"], "'3600.1'"),
+        (["--interval", "nan"], "'nan'"),
+        (["--interval", "-1"], "'-1'"),
+        (["--interval", "soon"], "'soon'"),
+        (["--interval"], "--interval"),
+        (["--root", "", "free"], "--root"),
+        (["--roo", "/", "free"], "'--roo'"),  # no abbreviations
+        (["--colour"], "'--colour'"),
+        (["free", "--colour"], "'--colour'"),
+        (["--json=yes", "free"], "--json"),
+        (["free", "1"], "'1'"),
+        (["maps"], "PID"),
+        (["maps", "1", "2"], "'2'"),
+        (["1", "2"], "'2'"),
+        (["--", "maps", "1"], "'1'"),
+        (["-5"], "'-5'"),
+        (["--json"], "memtui free"),
+    ],
+)
+def test_wrong_usage(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert named in fails(capsys, 2, *words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [NO_SUCH_PID],
+        ["maps", NO_SUCH_PID],
+        ["sample", NO_SUCH_PID],
+        ["--", NO_SUCH_PID],
+        ["no-program-has-this-name"],
+        ["maps", "no-program-has-this-name"],
+        ["maps", "--", "--json"],
+        ["--", "-h"],
+        ["maps", "9" * 5000],
+        [""],
+    ],
+)
+def test_no_such_process(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no process" in fails(capsys, 4, "--root", DEBIAN, *words)
+
+
+def test_a_root_without_proc_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert str(tmp_path) in fails(capsys, 1, "--root", str(tmp_path), "free")
+    assert str(tmp_path) in fails(capsys, 1, "--root", str(tmp_path))
+
+
+def test_other_peoples_names_are_not_obeyed_in_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    error = fails(capsys, 4, "--root", DEBIAN, "maps", "a\x1b[31m\u202eb\nc")
+    assert error.rstrip("\n").isprintable()
+
+
+def test_without_a_terminal_the_reports_are_named() -> None:
+    for words, environment in (([], {}), (["1"], {}), (["--", "1"], {"TERM": "dumb"})):
+        done = run("--root", DEBIAN, *words, **environment)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        for command in COMMANDS:
+            assert f"memtui {command.name}" in done.stderr
+
+
+def on_a_terminal(*words: str, term: str) -> tuple[int, str]:
+    """The exit status and standard error of a Python with a terminal for input and output."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "wb") as terminal:
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=PROJECT,
+            env={**os.environ, "TERM": term},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    return done.returncode, done.stderr
+
+
+def test_a_dumb_terminal_is_not_drawn_on() -> None:
+    status, error = on_a_terminal("-m", "memtui", "--root", DEBIAN, term="dumb")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "TERM=dumb" in error
+
+
+def test_without_textual_the_reports_are_named() -> None:
+    # -S: nothing but the standard library.
+    status, error = on_a_terminal("-S", "-m", "memtui", "--root", DEBIAN, term="xterm-256color")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "needs textual" in error
+    assert "memtui procs" in error
+
+
+@pytest.mark.parametrize("words", [["free"], ["maps", "422"], ["procs"], ["sample", "422"]])
+def test_a_report_imports_nothing_of_the_interface(words: list[str]) -> None:
+    script = (
+        "import sys\nfrom memtui.cli import main\n"
+        f"status = main({['--root', DEBIAN, *words]!r})\n"
+        "top = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(status, *sorted(top & {'textual', 'rich', 'plotext', 'textual_plotext', 'psutil'}),"
+        " file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "0\n"
+
+
+def test_free_imports_only_what_it_needs() -> None:
+    script = (
+        "import sys\nfrom memtui.cli import main\nmain(['free'])\n"
+        "print(*sorted({'memtui.sampling', 'memtui.model.addressmap', 'pwd', 'threading',"
+        " 'asyncio'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n{script}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "\n"
+
+
+@pytest.mark.parametrize("words", [["procs"], ["sample"], ["free"], ["--help"]])
+def test_a_closed_pipe_is_silence(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "memtui", "--root", DEBIAN, *words],
+            cwd=PROJECT,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_an_error() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "memtui", "free"],
+            cwd=PROJECT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "memtui: cannot write the output: No space left on device\n"
+
+
+def test_a_closed_standard_output_is_an_error() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m memtui free >&-', sys.executable],
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "memtui: standard output is closed\n"
+
+
+def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
+    # A fifo for meminfo holds the report where it can be interrupted.
+    (tmp_path / "proc").mkdir()
+    os.mkfifo(tmp_path / "proc/meminfo")
+    with subprocess.Popen(
+        [sys.executable, "-m", "memtui", "--root", str(tmp_path), "free"],
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as child:
+        # Opening for writing returns when the report has opened it for reading.
+        with (tmp_path / "proc/meminfo").open("wb"):
+            child.send_signal(signal.SIGINT)
+            assert child.wait(timeout=60) == 130
+        assert child.stderr
+        assert child.stderr.read() == b""
+
+
+def test_names_survive_an_encoding_that_lacks_them() -> None:
+    done = run("--root", str(HOSTS_DIR / "hostile"), "procs", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\ud55c\\uae00" in done.stdout
+
+
+def test_a_target_is_a_pid_or_the_one_process_of_a_name() -> None:
+    files = open_host("debian-6.18")
+    assert find(files, "422") == Target(422, "")
+    assert find(files, "0422") == Target(422, "")
+    assert find(files, "cron") == Target(422, "")
+    assert find(files, "CRO") == Target(422, "")
+    assert find(files, "nginx") == Target(None, "nginx")
+    assert find(files, "no-such-name") is None
+    assert find(files, NO_SUCH_PID) is None
+    assert find(files, "٤٢٢") is None  # digits, but not those of a pid
+
+
+def test_kernel_threads_are_targets() -> None:
+    files = open_host("debian-6.18")
+    assert find(files, "kthreadd") == Target(2, "")
+
+
+def test_a_thread_stands_for_its_process(stopped_pid: int) -> None:
+    tasks = sorted(int(task.name) for task in Path(f"/proc/{stopped_pid}/task").iterdir())
+    assert len(tasks) == 4
+    for task in tasks:
+        assert find(KernelFiles(), str(task)) == Target(stopped_pid, "")
+
+
+def test_memtui_itself_fits_no_name() -> None:
+    own = Path("/proc/self/comm").read_text().rstrip("\n")
+    Path("/proc/self/comm").write_text("memtui-itself")
+    try:
+        assert named(KernelFiles(), "memtui-itself") == []
+    finally:
+        Path("/proc/self/comm").write_text(own)
