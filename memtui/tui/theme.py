@@ -22,7 +22,7 @@ SELECTED: Final = "#24436b"
 SELECTED_AWAY: Final = "#252b35"
 FREE: Final = "#2f7d4f"
 CACHE: Final = "#2a5c8a"
-REST: Final = "#343a46"
+REST: Final = "#414857"
 GROWS: Final = "#ff9e64"
 SHRINKS: Final = "#7dcfa0"
 ALARM: Final = "#ff6b6b"
@@ -48,9 +48,10 @@ def style(
     bg: str | None = None,
     bold: bool | None = None,
     dim: bool | None = None,
+    underline: bool | None = None,
 ) -> Style:
     """A cell's style, made once for each combination."""
-    return Style(color=color, bgcolor=bg, bold=bold, dim=dim)
+    return Style(color=color, bgcolor=bg, bold=bold, dim=dim, underline=underline)
 
 
 @lru_cache(maxsize=1024)

@@ -145,6 +145,7 @@ class PressureLine(Lines):
 
     def update(self, sample: Sample, history: History, free: Free) -> None:
         parts: list[Part] = [(" ", _PLAIN)]
+        narrow = self.size.width < 100
         pressure = sample.system.pressure
         if isinstance(pressure, Pressure):
             some, full = pressure.some, pressure.full
@@ -154,13 +155,14 @@ class PressureLine(Lines):
             parts += [*_stall(full.avg10_pct if full else None)]
         else:
             parts += [("stalls n/a: ", _DIM), (_why_no_pressure(pressure), _DIM)]
-        parts += [("  ·  ", _DIM), *swap_parts(free, 10)]
+        parts += [(" · " if narrow else "   ·   ", _DIM)]
+        parts += swap_parts(free, 6 if narrow else 12, short=narrow)
         if sample.skipped:
             parts.append((f"  ·  {sample.skipped} ticks late", theme.style(theme.GROWS)))
         self.show(parts)
 
 
-def swap_parts(free: Free, bar: int) -> list[Part]:
+def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:
     """`swap 1.2/8.0 GiB` with a bar, or that there is none."""
     if free.swap_total is None:
         return [("swap n/a", _DIM)]
@@ -170,8 +172,8 @@ def swap_parts(free: Free, bar: int) -> list[Part]:
     return [
         ("swap ", _DIM),
         (units.permille_bar(share, bar), theme.style(theme.GROWS if share > 0.5 else theme.CACHE)),
-        (f" {units.size(free.swap_used)}", _PLAIN),
-        (f" of {units.size(free.swap_total)}", _DIM),
+        (f" {units.size(free.swap_used, short=short)}", _PLAIN),
+        (f" of {units.size(free.swap_total, short=short)}", _DIM),
     ]
 
 

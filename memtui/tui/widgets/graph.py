@@ -70,6 +70,7 @@ class TimeGraph(PlotextPlot):
     def on_resize(self) -> None:
         self._drawn_for = None
         self._draw()
+        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         if y < len(self._strips):
@@ -128,6 +129,8 @@ class TimeGraph(PlotextPlot):
         plt: Any = self.plt  # its attributes come from plotext, which has no types
         plt.clear_figure()
         plt.plotsize(width, height)
+        # plotsize() keeps to the terminal that plotext was imported in, which may have grown.
+        plt._set_size(width, height)
         plt.theme("clear")
         plt.xaxes(self._time_axis, False)
         plt.yaxes(True, False)

@@ -123,22 +123,28 @@ class KindTable(Table):
     """Sums by kind, the whole first. Choosing a kind goes to its first mapping."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(
-            (
-                Column("kind", "KIND", 0, "<"),
-                Column("size", "SIZE", 8),
-                Column("rss", "RSS", 8),
-                Column("pss", "PSS", 8),
-                Column("private", "PRIVATE", 8, priority=1),
-                Column("shared", "SHARED", 8, priority=2),
-                Column("swap", "SWAP", 8, priority=3),
-                Column("count", "N", 6, priority=4),
-                Column("largest", "LARGEST", 8, priority=5),
-            ),
-            id=id,
-        )
+        super().__init__(KindTable.fitting(80), id=id)
         self._rows: list[tuple[Kind | None, Totals]] = []
         self._pending = False
+
+    @staticmethod
+    def fitting(width: int) -> tuple[Column, ...]:
+        """Columns for a width: short sizes where long ones would leave no room for words."""
+        cells = 8 if width >= 100 else 7  # PRIVATE and LARGEST are as wide
+        return (
+            Column("kind", "KIND", 34 if width >= 100 else 0, "<"),
+            *(
+                Column(name, name.upper(), cells)
+                for name in ("size", "rss", "pss", "private", "shared", "swap")
+            ),
+            Column("count", "N", 6),
+            Column("largest", "LARGEST", cells),
+        )
+
+    def on_resize(self) -> None:
+        self.all_columns = self.fitting(self.size.width)
+        self._fitted = (-1, [])
+        super().on_resize()
 
     def show(self, map_: AddressMap | None) -> None:
         if map_ is None:
@@ -161,6 +167,7 @@ class KindTable(Table):
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         kind, totals = self._rows[row]
+        short = self.size.width < 100
         label: Part = (
             ("  everything", theme.style(theme.BRIGHT, bold=True))
             if kind is None
@@ -168,12 +175,12 @@ class KindTable(Table):
         )
         texts: dict[str, str | Part] = {
             "kind": label,
-            "size": units.size(totals.size),
+            "size": units.size(totals.size, short=short),
             "count": units.count(totals.mappings),
-            "largest": units.size(totals.largest),
+            "largest": units.size(totals.largest, short=short),
         }
         for name in ("rss", "pss", "private", "shared", "swap"):
             value: int | None = getattr(totals, name)
-            text = "…" if self._pending else units.size(value)
+            text = "…" if self._pending else units.size(value, short=short)
             texts[name] = (text, theme.style(theme.FOREGROUND if value else theme.DIM))
         return texts

@@ -181,15 +181,20 @@ class Picture(Widget, can_focus=True):
     def _look(self, spot: Spot, here: tuple[int, int]) -> Part:
         if spot.kind is None:
             return spot.character, theme.style(theme.DIM)
-        if spot.start < here[1] and here[0] < spot.end:
-            return spot.character, theme.style(theme.BACKGROUND, theme.ACCENT, bold=True)
-        resident = 0.4 if spot.resident is None else spot.resident
         colour = KINDS[spot.kind].colour
+        if spot.start < here[1] and here[0] < spot.end:
+            # Its beginning in the cursor's colour, the rest of it underlined in its own.
+            if here[0] >= spot.start:
+                return spot.character, theme.style(theme.BACKGROUND, theme.ACCENT, bold=True)
+            if not theme.glyphs().coloured:
+                return spot.character, theme.style(theme.BRIGHT, bold=True, underline=True)
+            return spot.character, theme.style(theme.BACKGROUND, colour, bold=True, underline=True)
+        resident = 0.4 if spot.resident is None else spot.resident
         if not theme.glyphs().coloured:
             return spot.character, theme.style(colour, bold=resident >= 0.5)
         shaded = theme.shade(colour, 0.16 + 0.6 * resident)
         return spot.character, theme.style(
-            theme.BRIGHT if resident < 0.45 else theme.BACKGROUND, shaded
+            theme.shade(colour, 0.85) if resident < 0.45 else theme.BACKGROUND, shaded
         )
 
     # Pointing.

@@ -1,0 +1,109 @@
+"""Makes the pictures in this folder: `python -m screenshots.make`, from the project's own folder.
+
+They show the program of today on the captured host tests/hosts/debian-6.18. A capture is one moment,
+so the minutes before it are made by arithmetic: a service that grows, a cache that gives way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from pathlib import Path
+
+from memtui.kernel.files import Gap
+from memtui.kernel.pressure import Pressure
+from memtui.model.sample import Sample
+from memtui.tui.app import MemtuiApp
+from tests.interface import Script, captured, settle
+
+HERE = Path(__file__).parent
+HOST = "debian-6.18"
+
+# File, size, keys pressed before the picture is taken.
+PICTURES = (
+    ("overview-80x24", (80, 24), ()),
+    ("overview-120x40", (120, 40), ()),
+    ("overview-200x60", (200, 60), ()),
+    ("map-120x40", (120, 40), ("down", "down", "down", "enter", "down", "down")),
+    ("map-80x24", (80, 24), ("down", "down", "down", "enter")),
+    ("help", (100, 40), ("question_mark",)),
+)
+
+
+def story(now: Sample, seconds: int = 330) -> list[Sample]:
+    """Samples a second apart that end at `now`."""
+    meminfo, pressure = now.system.meminfo, now.system.pressure
+    assert not isinstance(meminfo, Gap)
+    assert isinstance(pressure, Pressure)
+    assert pressure.some is not None
+    assert pressure.full is not None
+    samples = []
+    stalled_us = 0
+    for back in range(seconds, -1, -1):
+        age = back / seconds
+        # The cache fills until a service grows into it two minutes before the end.
+        grown = 1 / (1 + math.exp((back - 120) / 9))
+        cache = 1.9 - 0.9 * grown + 0.03 * math.sin(back / 7)
+        given_way = (cache - 1) * meminfo["Cached"]
+        before_growth = (1 - grown) * 4.2e9 + age * 0.6e9 + 2e7 * math.sin(back / 3)
+        free = int(meminfo["MemFree"] + before_growth - given_way)
+        changed = {
+            **meminfo,
+            "MemFree": free,
+            "Cached": int(meminfo["Cached"] * cache),
+            "MemAvailable": int(meminfo["MemAvailable"] + before_growth - 0.1 * given_way),
+        }
+        stalled_us += int(9e4 * math.exp(-(((back - 118) / 10) ** 2)))
+        some = pressure.some._replace(total_us=stalled_us)
+        full = pressure.full._replace(total_us=stalled_us // 3)
+        processes = {
+            key: each._replace(rss_bytes=int(each.rss_bytes * (1 - 0.04 * grow * back / seconds)))
+            for grow, (key, each) in enumerate(now.processes.items())
+            if grow % 3 != 1 or each.rss_bytes < 1 << 26
+        } | {
+            key: each
+            for grow, (key, each) in enumerate(now.processes.items())
+            if grow % 3 == 1 and each.rss_bytes >= 1 << 26
+        }
+        processes = {
+            key: each._replace(rss_bytes=each.rss_bytes // 4096 * 4096)
+            for key, each in processes.items()
+        }
+        system = now.system._replace(meminfo=changed, pressure=Pressure(some, full))
+        samples.append(now._replace(time_s=now.time_s - back, system=system, processes=processes))
+    return samples
+
+
+async def take(name: str, size: tuple[int, int], keys: tuple[str, ...]) -> None:
+    """One picture."""
+    now, maps = captured(HOST)
+    script = Script(maps)
+    app = MemtuiApp(script, host="db7", sight="maps of all processes")
+    script.app = app
+    samples = story(now)
+    for sample in samples[-240:]:
+        app.deliver(sample)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+        app.deliver(samples[-1]._replace(time_s=samples[-1].time_s + 1))
+        await settle(pilot)
+        svg = app.export_screenshot(title=" ")
+    # The fonts that Textual names would be fetched from elsewhere: any monospaced one will do.
+    svg = re.sub(r"@font-face \{.*?\}\n", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code", "DejaVu Sans Mono")
+    path = HERE / f"{name}.svg"
+    path.write_text(svg + "\n" if not svg.endswith("\n") else svg)
+    print(path.name)
+
+
+def main() -> None:
+    for name, size, keys in PICTURES:
+        asyncio.run(take(name, size, keys))
+
+
+if __name__ == "__main__":
+    main()
