@@ -77,6 +77,9 @@ class KeptFile:
             return _gap(self.source, error)
         return b"".join(parts)
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)

@@ -71,31 +71,35 @@ class Footer(Lines):
         self._spans: list[tuple[int, int, str]] = []
 
     def update(self, view: str) -> None:
+        items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
+        keys = [key for key in KEYS if key.footer and (not key.views or view in key.views)]
+        # The last ones, help and quit, keep their places; others go where there is no room.
+        ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
+        room = self.size.width - 1 - sum(map(_footer_width, items + ends))
+        for key in keys[:-2]:
+            item = (key.shown, key.footer, key.action)
+            if _footer_width(item) <= room:
+                room -= _footer_width(item)
+                items.append(item)
         parts: list[Part] = [(" ", _PLAIN)]
         self._spans = []
-        width = self.size.width
-        items = [
-            (each.key, each.title, f"view('{each.name}')", each.name == view) for each in VIEWS
-        ]
-        items += [
-            (key.shown, key.footer, key.action, False)
-            for key in KEYS
-            if key.footer and (not key.views or view in key.views)
-        ]
         x = 1
-        for shown, word, action, here in items:
-            length = len(shown) + 1 + len(word)
-            if x + length > width:
-                continue
+        for item in items + ends:
+            shown, word, action = item
+            here = action == f"view('{view}')"
             parts += [(shown, _ACCENT), (f" {word}", _BRIGHT if here else _DIM), ("  ", _PLAIN)]
-            self._spans.append((x, x + length, action))
-            x += length + 2
+            self._spans.append((x, x + _footer_width(item) - 2, action))
+            x += _footer_width(item)
         self.show(parts)
 
     def on_click(self, event: events.Click) -> None:
         for start, end, action in self._spans:
             if start <= event.x < end:
                 self.post_message(self.Pressed(action))
+
+
+def _footer_width(item: tuple[str, str, str]) -> int:
+    return len(item[0]) + len(item[1]) + 3
 
 
 class Headline(Lines):

@@ -336,10 +336,10 @@ def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
         total,
     )
     digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
-    ticks = []
-    at = 0.0
+    ticks = [(0.0, "0")]
+    at = step
     while at < total - 0.6 * step:
-        ticks.append((at * 2**30, f"{at:.{digits}f}" if at else "0"))
+        ticks.append((at * 2**30, f"{at:.{digits}f}"))
         at += step
     return [*ticks, (top, f"{total:.{max(1, digits)}f}")]
 

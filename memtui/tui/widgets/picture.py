@@ -51,10 +51,10 @@ def picture(map_: AddressMap, width: int, height: int, page: int) -> list[list[S
 def _ribbon(map_: AddressMap, width: int, page: int) -> list[Spot]:
     parts = regions(map_.mappings, max(2, width // 6))
     # Only the largest holes say their size, or there would be no room for what is between them.
-    told = nlargest(max(1, width // 14), (part.hole_before for part in parts))
+    told = nlargest(max(1, width // 14), range(len(parts)), key=lambda at: parts[at].hole_before)
     labels = [
-        _hole_label(part.hole_before) if part.hole_before in told else "~" * bool(part.hole_before)
-        for part in parts
+        _hole_label(part.hole_before) if at in told else "~" * bool(part.hole_before)
+        for at, part in enumerate(parts)
     ]
     room = max(len(parts), width - sum(map(len, labels)))
     line: list[Spot] = []

@@ -108,10 +108,7 @@ class ProcessList(Table):
     def _arrange(self) -> None:
         if self._sample is None:
             return
-        rows = list(self._sample.processes.values())
-        if self.filter:
-            wanted = self.filter.casefold()
-            rows = [row for row in rows if wanted in row.name.casefold() or wanted in str(row.pid)]
+        rows = [row for row in self._sample.processes.values() if self._fits(row)]
         by: dict[str, Callable[[ProcessSample], Any]] = {
             "rss": lambda row: row.rss_bytes,
             "gain": lambda row: self._growth.gained_bytes(row.key),
@@ -129,7 +126,11 @@ class ProcessList(Table):
             if at is not None:
                 cursor = at
                 self._last_seen = rows[at]
-            elif self._last_seen is not None and self.is_gone(self._last_seen):
+            elif (
+                self._last_seen is not None
+                and self.is_gone(self._last_seen)
+                and self._fits(self._last_seen)
+            ):
                 cursor = min(cursor, len(rows))
                 rows.insert(cursor, self._last_seen)
         offset = self.cursor - self.top
@@ -141,6 +142,10 @@ class ProcessList(Table):
             self.all_columns = (Column("pid", "PID", digits, priority=1), *self.all_columns[1:])
             self._fitted = (-1, [])
         self.set_cursor(cursor)
+
+    def _fits(self, process: ProcessSample) -> bool:
+        wanted = self.filter.casefold()
+        return not wanted or wanted in process.name.casefold() or wanted in str(process.pid)
 
     def _follow_cursor(self) -> None:
         current = self.current
