@@ -169,8 +169,13 @@ def test_denied_is_a_value() -> None:
     )
     # The system's interpreter: an environment's may lie where nobody else may go.
     result = subprocess.run(
-        "setpriv --reuid=65534 --regid=65534 --clear-groups /usr/bin/python3 -c".split()
-        + [program, str(REPOSITORY), str(os.getpid()), "/"],
+        [
+            *"setpriv --reuid=65534 --regid=65534 --clear-groups /usr/bin/python3 -c".split(),
+            program,
+            str(REPOSITORY),
+            str(os.getpid()),
+            "/",
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -38,7 +38,7 @@ TEXT = st.text(
         (KIB, "1.0 KiB"),
         (100 * KIB - 1, "100 KiB"),  # not 100.0: four characters at most
         (999 * KIB, "999 KiB"),
-        (MIB - 1, "1.00 MiB"),
+        (MIB - 1, "1.0 MiB"),
         (MIB, "1.0 MiB"),
         (18.2 * GIB, "18.2 GiB"),
         (1 << 63, "8.0 EiB"),

@@ -174,6 +174,11 @@ def _kind_by_name(perm: str, path: str) -> str:
             return "heap"
         if path.startswith("[anon_shmem"):
             return "shm"
+        # Names that C libraries give: glibc, and Android's bionic.
+        if "stack" in path and ("pthread" in path or "stack_and_tls" in path):
+            return "thread_stack"
+        if path == "[anon:.bss]":
+            return "bss"
     if path.startswith(("/anon_hugepage", "/dev/hugepages/", "/hugetlbfs/")):
         return "hugetlb"
     if perm.startswith("---"):

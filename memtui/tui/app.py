@@ -73,6 +73,7 @@ class MemtuiApp(App[None]):
         host: str = "",
         sight: str = "",
         page: int = 4096,
+        is_live: bool = True,
         target: Target | None = None,
         inbox: deque[Sample | MapReading] | None = None,
     ) -> None:
@@ -88,6 +89,7 @@ class MemtuiApp(App[None]):
         self.frozen = False
         self._host, self._sight, self._page = host, sight, page
         self._target = target
+        self._is_live = is_live
         # Written by the source's threads, emptied by this one.
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
@@ -186,7 +188,7 @@ class MemtuiApp(App[None]):
 
     def _choose(self, process: ProcessSample) -> None:
         if process.key != self.chosen.key:
-            self.chosen.choose(process)
+            self.chosen = Chosen(process, self._is_live)
             self._show_map()
         self._plan()
 
@@ -209,7 +211,7 @@ class MemtuiApp(App[None]):
         self._show_frame()
         if sample is None:
             return
-        if self.screen.has_class("-tiny") or self.is_tiny:
+        if self.is_tiny:
             self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
         elif self.view_name == "overview":
             self.query_one(Overview).update(sample, self.window_s)
@@ -233,11 +235,14 @@ class MemtuiApp(App[None]):
 
     @property
     def is_tiny(self) -> bool:
-        return self.size.width < _TINY[0] or self.size.height < _TINY[1]
+        """Whether there is only room for text."""
+        return self.screen.has_class("-tiny")
 
     def on_resize(self, event: events.Resize) -> None:
-        self.screen.set_class(self.is_tiny, "-tiny")
-        self.call_after_refresh(self._show)
+        width, height = event.size
+        self.screen.set_class(width < _TINY[0] or height < _TINY[1], "-tiny")
+        # The screen lays out after the application has heard of it; what is drawn goes by widths.
+        self.screen.call_after_refresh(self._show)
 
     @staticmethod
     def _map_view_type() -> type[MapView]:

@@ -8,14 +8,15 @@ from bisect import bisect_right
 from memtui.kernel.files import Gap
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
-from memtui.tui.words import no_map
+from memtui.tui.words import no_map, user_name
 
 
 class Chosen:
-    """One process at a time; every view shows this one, with its cursor at `address`."""
+    """One process, for as long as it is looked at; every view shows this one, its cursor at `address`."""
 
-    def __init__(self) -> None:
-        self.process: ProcessSample | None = None
+    def __init__(self, process: ProcessSample | None = None, is_live: bool = True) -> None:
+        self.process = process
+        self._is_live = is_live
         self.map: AddressMap | None = None
         self.gap: Gap | None = None
         self.address: int | None = None
@@ -26,11 +27,10 @@ class Chosen:
     def key(self) -> ProcessKey | None:
         return self.process.key if self.process else None
 
-    def choose(self, process: ProcessSample) -> None:
-        """Another process: nothing of the last one stays."""
-        if process.key != self.key:
-            self.__init__()  # type: ignore[misc]
-        self.process = process
+    @property
+    def user(self) -> str:
+        """Whose process it is."""
+        return user_name(self.process.uid if self.process else None, self._is_live)
 
     def update(self, sample: Sample) -> None:
         """Follows the process through exec and death."""
@@ -64,7 +64,7 @@ class Chosen:
         return True
 
     def why_no_map(self) -> list[str]:
-        return no_map(self.process, self.gap)
+        return no_map(self.process, self.gap, self.user)
 
     def row(self) -> int:
         """The mapping at the cursor's address, or the next below it."""

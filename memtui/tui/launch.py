@@ -39,6 +39,7 @@ def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
             host=_host_name(files),
             sight=may_see(files),
             page=page_size(files),
+            is_live=files.is_live,
             target=target,
             inbox=inbox,
         )

@@ -12,18 +12,20 @@ from memtui.model.sample import ProcessSample
 
 
 @lru_cache(maxsize=256)
-def user_name(uid: int | None) -> str:
-    """The name of a user of this machine, else the number."""
+def user_name(uid: int | None, of_this_machine: bool = True) -> str:
+    """A user's name, else the number: another machine's users are not in this one's passwd."""
     if uid is None:
         return "?"
+    if not of_this_machine:
+        return str(uid)
     try:
         return units.printable(pwd.getpwuid(uid).pw_name)
     except KeyError:
         return str(uid)
 
 
-def no_map(process: ProcessSample | None, gap: Gap | None) -> list[str]:
-    """Why a process has no map to show and what would help, a sentence a line."""
+def no_map(process: ProcessSample | None, gap: Gap | None, owner: str) -> list[str]:
+    """Why a process, which is `owner`'s, has no map to show and what would help, a sentence a line."""
     if process is None:
         return ["choose a process"]
     name = f"{process.pid} {units.printable(process.name)}"
@@ -42,7 +44,6 @@ def no_map(process: ProcessSample | None, gap: Gap | None) -> list[str]:
     if gap is None:
         return ["reading …"]
     if gap.reason == "denied":
-        owner = user_name(process.uid)
         lines = [f"The map of {name} may not be read:", f"it belongs to {owner}."]
         if os.geteuid() == 0:
             return [

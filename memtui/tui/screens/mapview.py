@@ -15,7 +15,6 @@ from memtui.tui.widgets.bars import spread
 from memtui.tui.widgets.lines import Line, Lines, Part
 from memtui.tui.widgets.mappings import FULL_COLUMNS, SHORT_COLUMNS, KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
-from memtui.tui.words import user_name
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -30,6 +29,7 @@ class MapView(Vertical):
     def __init__(self, page: int) -> None:
         super().__init__(id="map")
         self._page = page
+        self._chosen: Chosen | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="map-title")
@@ -42,15 +42,14 @@ class MapView(Vertical):
                 yield Lines(id="detail")
 
     def on_resize(self) -> None:
-        table = self.query_one(MappingTable)
-        columns = FULL_COLUMNS if self.size.width >= 110 else SHORT_COLUMNS
-        if table.all_columns != columns:
-            table.all_columns = columns
-            table.on_resize()
-            table._fitted = (-1, [])
+        wide = self.size.width >= 110
+        self.query_one(MappingTable).set_columns(FULL_COLUMNS if wide else SHORT_COLUMNS)
+        if self._chosen is not None:
+            self.show_map(self._chosen)
 
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map, its state, or why there is none."""
+        self._chosen = chosen
         self.query_one("#map-title", Lines).show(self._title(chosen))
         words = self.query_one("#map-words", Lines)
         body, kinds = self.query_one("#map-body"), self.query_one(KindTable)
@@ -79,7 +78,7 @@ class MapView(Vertical):
         left: list[Part] = [
             (f" {process.pid} ", _DIM),
             (units.printable(process.name), _BRIGHT),
-            (f" · user {user_name(process.uid)}", _DIM),
+            (f" · user {chosen.user}", _DIM),
         ]
         if chosen.gone_at:
             left.append(
@@ -126,9 +125,10 @@ def detail(map_: AddressMap, row: int, page: int) -> list[Line]:
         (f" · {path}" if path else " · no file behind it", _PLAIN),
     ]
     pages = (end - start) // page
+    pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page)}"
     second: list[Part] = [
         (f" {units.address(start)}–{units.address(end)}", _PLAIN),
-        (f" · {units.size(end - start)} in {units.count(pages)} pages of {units.size(page)}", _DIM),
+        (f" · {units.size(end - start)} in {pages_of}", _DIM),
         (f" · {may} · {'shared' if perms[3] == 's' else 'private'}", _DIM),
     ]
     third: list[Part] = [(" ", _DIM)]

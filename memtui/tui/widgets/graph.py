@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -335,7 +336,7 @@ def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
         ),
         total,
     )
-    digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
+    digits = max(0, -math.floor(math.log10(step)))
     ticks = [(0.0, "0")]
     at = step
     while at < total - 0.6 * step:

@@ -139,6 +139,13 @@ class Table(Widget, can_focus=True):
             self._fitted = (width, fit_columns(self.all_columns, width - 1))
         return self._fitted[1]
 
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Other columns from now on, or the same in other widths."""
+        if tuple(columns) != self.all_columns:
+            self.all_columns = tuple(columns)
+            self._fitted = (-1, [])
+            self._drawn.clear()
+
     def set_cursor(self, row: int) -> None:
         """Puts the cursor on a row and scrolls to it."""
         self.cursor = max(0, min(row, self.row_count() - 1))

@@ -119,6 +119,12 @@ def short_name(path: str, width: int) -> str:
     return path.rsplit("/", 1)[-1] or path
 
 
+def _resident(item: tuple[Kind, Totals]) -> tuple[int, int]:
+    """What a kind has in memory, and where that is not known or equal, its size."""
+    totals = item[1]
+    return totals.rss or 0, totals.size
+
+
 class KindTable(Table):
     """Sums by kind, the whole first. Choosing a kind goes to its first mapping."""
 
@@ -142,15 +148,14 @@ class KindTable(Table):
         )
 
     def on_resize(self) -> None:
-        self.all_columns = self.fitting(self.size.width)
-        self._fitted = (-1, [])
+        self.set_columns(self.fitting(self.size.width))
         super().on_resize()
 
     def show(self, map_: AddressMap | None) -> None:
         if map_ is None:
             self._rows = []
         else:
-            kinds = sorted(map_.by_kind.items(), key=lambda item: -(item[1].rss or item[1].size))
+            kinds = sorted(map_.by_kind.items(), key=_resident, reverse=True)
             self._rows = [(None, map_.totals), *kinds]
             self._pending = not map_.has_usage and map_.usage_gap is None
         self.set_cursor(self.cursor)

@@ -227,15 +227,16 @@ class Picture(Widget, can_focus=True):
             self.post_message(self.Pointed(self, self._map.mappings.starts[row]))
 
     def action_line(self, step: int) -> None:
-        """To what the next line above or below shows."""
+        """To what another line above or below shows."""
         where = self._where()
         if where is None:
             return
         x, y = where
         y += step
         while 0 <= y < len(self._lines):
-            lit = [at for at, spot in enumerate(self._lines[y]) if spot.row is not None]
-            if lit:
-                self._point(min(lit, key=lambda at: abs(at - x)), y)
+            line = self._lines[y]
+            others = [at for at, spot in enumerate(line) if spot.row not in (None, self._row)]
+            if others:
+                self._point(min(others, key=lambda at: abs(at - x)), y)
                 return
             y += step

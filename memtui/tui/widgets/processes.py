@@ -139,8 +139,7 @@ class ProcessList(Table):
         self.top = max(0, cursor - offset)
         digits = max((len(str(row.pid)) for row in rows), default=5)
         if digits > self.all_columns[0].width:
-            self.all_columns = (Column("pid", "PID", digits, priority=1), *self.all_columns[1:])
-            self._fitted = (-1, [])
+            self.set_columns((Column("pid", "PID", digits, priority=1), *self.all_columns[1:]))
         self.set_cursor(cursor)
 
     def _fits(self, process: ProcessSample) -> bool:

@@ -1,0 +1,62 @@
+"""Pictures of the screens, as SVG. After a change that is meant to be seen, look at the report and take
+them anew: `python -m pytest tests/test_snapshots.py --snapshot-update`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+
+from tests.interface import app_of, captured, minutes_of, settle
+
+Compare = Callable[..., bool]
+Keys = tuple[str, ...]
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def machine(host: str) -> App[None]:
+    now, maps = captured(host)
+    return app_of(minutes_of(now), maps)
+
+
+def after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Presses keys, one after the other, and waits for what they do."""
+
+    async def run(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"]
+)
+@pytest.mark.parametrize("keys", [(), ("enter", "down", "down")], ids=["overview", "map"])
+def test_a_captured_machine(snap_compare: Compare, size: tuple[int, int], keys: Keys) -> None:
+    assert snap_compare(machine("debian-6.18"), terminal_size=size, run_before=after(*keys))
+
+
+def test_hostile_names(snap_compare: Compare) -> None:
+    assert snap_compare(machine("hostile"), terminal_size=(80, 24), run_before=after("end"))
+
+
+def test_a_small_terminal(snap_compare: Compare) -> None:
+    assert snap_compare(machine("debian-6.18"), terminal_size=(50, 12), run_before=after())
+
+
+def test_help(snap_compare: Compare) -> None:
+    """Scrolled past the first lines, which say what memtui itself costs."""
+    keys = ("question_mark", "pagedown")
+    assert snap_compare(machine("debian-6.18"), terminal_size=(80, 24), run_before=after(*keys))
