@@ -17,6 +17,8 @@ from memtui.tui import theme
 from memtui.tui.keys import KEYS, VIEWS
 from memtui.tui.widgets.lines import Line, Lines, Part
 
+_SKIPPED_SHOWN_S = 60
+
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
@@ -145,7 +147,10 @@ class Headline(Lines):
 
 
 class PressureLine(Lines):
-    """Stalls and swap in one line, with a word for how bad it is."""
+    """Stalls and swap in one line, and for a while, ticks that came too late to be taken."""
+
+    _skipped = 0
+    _skipped_at = 0.0
 
     def update(self, sample: Sample, history: History, free: Free) -> None:
         parts: list[Part] = [(" ", _PLAIN)]
@@ -161,8 +166,10 @@ class PressureLine(Lines):
             parts += [("stalls n/a: ", _DIM), (_why_no_pressure(pressure), _DIM)]
         parts += [(" · " if narrow else "   ·   ", _DIM)]
         parts += swap_parts(free, 6 if narrow else 12, short=narrow)
-        if sample.skipped:
-            parts.append((f"  ·  {sample.skipped} ticks late", theme.style(theme.GROWS)))
+        if sample.skipped != self._skipped:
+            self._skipped, self._skipped_at = sample.skipped, sample.time_s
+        if sample.skipped and sample.time_s - self._skipped_at < _SKIPPED_SHOWN_S:
+            parts.append((f" · {sample.skipped} ticks skipped", theme.style(theme.GROWS)))
         self.show(parts)
 
 
