@@ -259,10 +259,9 @@ class Sampler:
         sizes: list[tuple[int, int]] = []
         for each in self._files.pids():
             data = self._statm(each, self._keep(each))
-            if not isinstance(data, Gap) and not isinstance(
-                statm := parsed("statm", data, parse_statm), Gap
-            ):
-                sizes.append((statm.resident_pages, each))
+            words = [] if isinstance(data, Gap) else data.split(None, 2)
+            if len(words) > 1 and words[1].isdigit():
+                sizes.append((int(words[1]), each))
         shown = {each for _, each in nlargest(_FIRST_DETAILS, sizes)}
         if pid is not None and pid in self._kept:
             shown.add(pid)

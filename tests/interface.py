@@ -86,6 +86,13 @@ async def running(app: MemtuiApp, size: tuple[int, int] = (120, 40)) -> AsyncIte
     """The application on a screen of that size, its samples shown."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
+        # Graphs are mounted after the first frame, and drawn when they have a size.
+        for _ in range(50):
+            graphs = app.query("TimeGraph")
+            if graphs and (all(graph.size for graph in graphs) or app.is_tiny):
+                break
+            await pilot.pause()
+        await settle(pilot)
         yield pilot
 
 

@@ -14,6 +14,7 @@ from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -40,7 +41,15 @@ if TYPE_CHECKING:
 
 WINDOWS_S = (60, 300, 900, 3600)
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-_TINY = (60, 15)
+
+
+def breadth(size: Size) -> dict[str, bool]:
+    """The style classes of a terminal's size: what there is room for."""
+    return {
+        "-tiny": size.width < 60 or size.height < 15,
+        "-wide": size.width >= 100,
+        "-vast": size.width >= 160,
+    }
 
 
 class Arrived(Message):
@@ -56,11 +65,6 @@ class MemtuiApp(App[None]):
     CSS_PATH = "memtui.tcss"
     TITLE = "memtui"
     ENABLE_COMMAND_PALETTE = True
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as the class above declares it
-        (0, "-narrow"),
-        (100, "-wide"),
-        (160, "-vast"),
-    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(key.key, key.action, key.help, show=False) for key in KEYS),
         *(Binding(view.key, f"view('{view.name}')", view.title, show=False) for view in VIEWS),
@@ -108,6 +112,11 @@ class MemtuiApp(App[None]):
             self.post_message(Arrived())
 
     # From here on the interface's thread.
+
+    def get_default_screen(self) -> Screen[None]:
+        # Laid out for its size from the first frame on.
+        classes = " ".join(name for name, is_so in breadth(self.size).items() if is_so)
+        return Screen(id="_default", classes=classes)
 
     def compose(self) -> ComposeResult:
         yield Header(id="header")
@@ -239,8 +248,8 @@ class MemtuiApp(App[None]):
         return self.screen.has_class("-tiny")
 
     def on_resize(self, event: events.Resize) -> None:
-        width, height = event.size
-        self.screen.set_class(width < _TINY[0] or height < _TINY[1], "-tiny")
+        for name, is_so in breadth(event.size).items():
+            self.screen.set_class(is_so, name)
         # The screen lays out after the application has heard of it; what is drawn goes by widths.
         self.screen.call_after_refresh(self._show)
 

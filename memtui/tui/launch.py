@@ -29,7 +29,10 @@ def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
     source = LiveSource(files, interval_s)
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
-    deliver(source.sampler.first(interval_s, target.pid if target else None))
+    if target is not None and target.pid is None:
+        deliver(source.sampler.sample(interval_s))  # a filter wants everyone's name
+    else:
+        deliver(source.sampler.first(interval_s, target.pid if target else None))
     source.start(deliver, deliver)
     try:
         from memtui.tui.app import MemtuiApp

@@ -50,7 +50,7 @@ class MapView(Vertical):
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map, its state, or why there is none."""
         self._chosen = chosen
-        self.query_one("#map-title", Lines).show(self._title(chosen))
+        self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, width)])
         words = self.query_one("#map-words", Lines)
         body, kinds = self.query_one("#map-body"), self.query_one(KindTable)
         words.display = chosen.map is None
@@ -71,40 +71,42 @@ class MapView(Vertical):
         self.query_one(Picture).show(chosen.map, table.cursor)
         self.query_one("#detail", Lines).show(*detail(chosen.map, table.cursor, self._page))
 
-    def _title(self, chosen: Chosen) -> Line:
-        process = chosen.process
-        if process is None:
-            return [(" no process is chosen", _DIM)]
-        left: list[Part] = [
-            (f" {process.pid} ", _DIM),
-            (units.printable(process.name), _BRIGHT),
-            (f" · user {chosen.user}", _DIM),
-        ]
-        if chosen.gone_at:
-            left.append(
-                (f" · gone at {chosen.gone_at}: its last map", theme.style(theme.ALARM, bold=True))
-            )
-        right: list[Part] = []
-        if chosen.map is not None:
-            totals = chosen.map.totals
-            left.append((f" · {units.count(totals.mappings)} mappings", _PLAIN))
-            if self.size.width >= 110:
-                left.append((f" · size {units.size(totals.size)}", _PLAIN))
-                for label, value in (
-                    ("RSS", totals.rss),
-                    ("PSS", totals.pss),
-                    ("swap", totals.swap),
-                ):
-                    if value is not None:
-                        left.append((f" · {label} {units.size(value)}", _PLAIN))
-            if chosen.map.usage_gap is not None:
-                right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
-            elif not chosen.map.has_usage:
-                right.append(("reading usage … ", _DIM))
-            elif chosen.read_at is not None and not chosen.gone_at:
-                age = max(0.0, time.monotonic() - chosen.read_at)
-                right.append((f"usage read {units.duration(round(age))} ago ", _DIM))
-        return spread(left, right, self.size.width)
+
+def title(chosen: Chosen, width: int) -> Line:
+    """Which process it is, and what its map sums up to."""
+    process = chosen.process
+    if process is None:
+        return [(" no process is chosen", _DIM)]
+    left: list[Part] = [
+        (f" {process.pid} ", _DIM),
+        (units.printable(process.name), _BRIGHT),
+        (f" · user {chosen.user}", _DIM),
+    ]
+    if chosen.gone_at:
+        left.append(
+            (f" · gone at {chosen.gone_at}: its last map", theme.style(theme.ALARM, bold=True))
+        )
+    right: list[Part] = []
+    if chosen.map is not None:
+        totals = chosen.map.totals
+        left.append((f" · {units.count(totals.mappings)} mappings", _PLAIN))
+        if width >= 110:
+            left.append((f" · size {units.size(totals.size)}", _PLAIN))
+            for label, value in (
+                ("RSS", totals.rss),
+                ("PSS", totals.pss),
+                ("swap", totals.swap),
+            ):
+                if value is not None:
+                    left.append((f" · {label} {units.size(value)}", _PLAIN))
+        if chosen.map.usage_gap is not None:
+            right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
+        elif not chosen.map.has_usage:
+            right.append(("reading usage … ", _DIM))
+        elif chosen.read_at is not None and not chosen.gone_at:
+            age = max(0.0, time.monotonic() - chosen.read_at)
+            right.append((f"usage read {units.duration(round(age))} ago ", _DIM))
+    return spread(left, right, width)
 
 
 def kinds_height(map_: AddressMap, height: int) -> int:

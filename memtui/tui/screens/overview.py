@@ -56,15 +56,15 @@ class Overview(Vertical):
         # Figures first: plotext is imported when these stand on the screen.
         self.call_after_refresh(self._mount_graphs)
 
-    async def _mount_graphs(self) -> None:
+    def _mount_graphs(self) -> None:
         from memtui.tui.widgets.graph import memory_graph, stall_graph, swap_graph
 
-        for place, graph in (
-            ("#memory-graph", memory_graph()),
-            ("#stall-graph", stall_graph()),
-            ("#swap-graph", swap_graph()),
-        ):
-            await self.query_one(place).mount(graph)
+        places = ("#memory-graph", "#stall-graph", "#swap-graph")
+        for name, graph in zip(places, (memory_graph(), stall_graph(), swap_graph()), strict=True):
+            place = self.query_one(name)
+            if not place.is_attached:
+                return  # the program is ending
+            place.mount(graph)
             self._graphs.append(graph)
         self._show_graphs()
 

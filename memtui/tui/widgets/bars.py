@@ -55,7 +55,7 @@ class Header(Lines):
             (f"{state} {units.duration(interval_s)}", _PLAIN if live else _ACCENT),
             (f"  {sight} ", _DIM),
         ]
-        self.show(spread(left, right, self.size.width))
+        self.draw(lambda width: [spread(left, right, width)])
 
 
 class Footer(Lines):
@@ -73,11 +73,15 @@ class Footer(Lines):
         self._spans: list[tuple[int, int, str]] = []
 
     def update(self, view: str) -> None:
+        """Those of a view."""
+        self.draw(lambda width: [self._line(view, width)])
+
+    def _line(self, view: str, width: int) -> Line:
         items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
         keys = [key for key in KEYS if key.footer and (not key.views or view in key.views)]
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
-        room = self.size.width - 1 - sum(map(_footer_width, items + ends))
+        room = width - 1 - sum(map(_footer_width, items + ends))
         for key in keys[:-2]:
             item = (key.shown, key.footer, key.action)
             if _footer_width(item) <= room:
@@ -92,7 +96,7 @@ class Footer(Lines):
             parts += [(shown, _ACCENT), (f" {word}", _BRIGHT if here else _DIM), ("  ", _PLAIN)]
             self._spans.append((x, x + _footer_width(item) - 2, action))
             x += _footer_width(item)
-        self.show(parts)
+        return parts
 
     def on_click(self, event: events.Click) -> None:
         for start, end, action in self._spans:
@@ -109,8 +113,11 @@ class Headline(Lines):
 
     def update(self, history: History, free: Free) -> None:
         trend = history.trend_per_minute("mem_available_bytes")
+        self.draw(lambda width: [self._line(width, free, trend)])
+
+    def _line(self, width: int, free: Free, trend: float | None) -> Line:
         glyphs = theme.glyphs()
-        narrow = self.size.width < 100
+        narrow = width < 100
         left: list[Part] = [
             (" ━ " if not narrow else " ", theme.style(theme.BRIGHT, bold=True)),
             ("available ", _PLAIN),
@@ -139,11 +146,9 @@ class Headline(Lines):
                 (units.size(value, short=narrow), _PLAIN),
             ]
         right.append((" ", _PLAIN))
-        with_trend = spread([*left, *moves], right, self.size.width)
-        if cells(left) + cells(moves) + cells(right) < self.size.width:
-            self.show(with_trend)
-        else:
-            self.show(spread(left, right, self.size.width))
+        if cells(left) + cells(moves) + cells(right) < width:
+            left += moves
+        return spread(left, right, width)
 
 
 class PressureLine(Lines):
@@ -153,12 +158,16 @@ class PressureLine(Lines):
     _skipped_at = 0.0
 
     def update(self, sample: Sample, history: History, free: Free) -> None:
+        if sample.skipped != self._skipped:
+            self._skipped, self._skipped_at = sample.skipped, sample.time_s
+        now = history.latest("stalled_some_pct")
+        self.draw(lambda width: [self._line(sample, now, free, narrow=width < 100)])
+
+    def _line(self, sample: Sample, now: float | None, free: Free, *, narrow: bool) -> Line:
         parts: list[Part] = [(" ", _PLAIN)]
-        narrow = self.size.width < 100
         pressure = sample.system.pressure
         if isinstance(pressure, Pressure):
             some, full = pressure.some, pressure.full
-            now = history.latest("stalled_some_pct")
             parts += [("stalled ", _DIM), *_stall(now, "now"), (" · 10 s: some ", _DIM)]
             parts += [*_stall(some.avg10_pct if some else None), (" full ", _DIM)]
             parts += [*_stall(full.avg10_pct if full else None)]
@@ -166,11 +175,9 @@ class PressureLine(Lines):
             parts += [("stalls n/a: ", _DIM), (_why_no_pressure(pressure), _DIM)]
         parts += [(" · " if narrow else "   ·   ", _DIM)]
         parts += swap_parts(free, 6 if narrow else 12, short=narrow)
-        if sample.skipped != self._skipped:
-            self._skipped, self._skipped_at = sample.skipped, sample.time_s
         if sample.skipped and sample.time_s - self._skipped_at < _SKIPPED_SHOWN_S:
             parts.append((f" · {sample.skipped} ticks skipped", theme.style(theme.GROWS)))
-        self.show(parts)
+        return parts
 
 
 def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -32,19 +32,37 @@ class Lines(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._lines: list[Line] = []
+        self._make: Callable[[int], Sequence[Line]] = lambda width: ()
+        self._made_for = -1
+        self._lines: list[list[Part]] = []
+
+    def draw(self, make: Callable[[int], Sequence[Line]]) -> None:
+        """From now on what `make(width)` gives: asked now, and again for every other width."""
+        self._make = make
+        self._remake()
 
     def show(self, *lines: Line) -> None:
-        """What to draw from now on."""
-        for y in range(max(len(lines), len(self._lines))):
-            new = list(lines[y]) if y < len(lines) else []
-            if y >= len(self._lines) or new != list(self._lines[y]):
+        """From now on these lines, whatever the width."""
+        self.draw(lambda width: lines)
+
+    def _remake(self) -> None:
+        before = self._lines
+        self._made_for = self.size.width
+        self._lines = [list(line) for line in self._make(self._made_for)]
+        for y in range(max(len(before), len(self._lines))):
+            if before[y : y + 1] != self._lines[y : y + 1]:
                 self.refresh(Region(0, y, self.size.width, 1))
-        self._lines = [list(line) for line in lines]
+
+    def on_resize(self) -> None:
+        self._remake()
 
     def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if width != self._made_for:  # drawn before it heard of its size
+            self._made_for = width
+            self._lines = [list(line) for line in self._make(width)]
         line = self._lines[y] if y < len(self._lines) else ()
-        return strip(line, self.size.width, self.rich_style)
+        return strip(line, width, self.rich_style)
 
 
 class Column(NamedTuple):

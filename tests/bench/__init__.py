@@ -1,0 +1,1 @@
+"""What memtui costs, against what the same work costs others: `python -m tests.bench`."""

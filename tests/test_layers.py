@@ -1,0 +1,79 @@
+"""What is imported when: reports without the interface, the lower layers without packages.
+
+The contracts of import-linter say what may be imported from where; these tests see what is.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memtui.cli import COMMANDS
+from tests.conftest import HOSTS_DIR
+
+PROJECT = Path(__file__).parent.parent
+DEBIAN = str(HOSTS_DIR / "debian-6.18")
+PID = "688"
+PACKAGES = ("textual", "rich", "plotext", "textual_plotext", "psutil")
+LOWER = ("units", "config", "targets", "sampling", "history", "kernel", "model", "reports")
+
+
+def imported_by(script: str) -> set[str]:
+    """The packages, of PACKAGES, that a script leaves imported, and "memtui.tui"."""
+    watched = (*PACKAGES, "memtui.tui")
+    script += f"\nimport sys\nprint('imported', *({set(watched)!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    first, *found = done.stdout.splitlines()[-1].split()
+    assert first == "imported"
+    return set(found)
+
+
+def lower_modules() -> list[str]:
+    """Every module below the interface."""
+    found = []
+    for layer in LOWER:
+        path = PROJECT / "memtui" / layer
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
+            name = ".".join(file.relative_to(PROJECT).with_suffix("").parts)
+            found.append(name.removesuffix(".__init__"))
+    return found
+
+
+@pytest.mark.parametrize("root", [[], ["--root", DEBIAN]], ids=["live", "captured"])
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize(
+    ("name", "takes_pid"), [(command.name, bool(command.argument)) for command in COMMANDS]
+)
+def test_a_report_leaves_no_package_imported(
+    name: str, takes_pid: bool, form: list[str], root: list[str]
+) -> None:
+    # Live, the interpreter's own map, which anyone may read.
+    pid = ([PID] if root else ["own"]) if takes_pid else []
+    words = [name, *pid, *form, *root]
+    script = (
+        "import os\nfrom memtui.cli import main\n"
+        f"words = [str(os.getpid()) if word == 'own' else word for word in {words!r}]\n"
+        "assert main(words) == 0"
+    )
+    assert imported_by(script) == set()
+
+
+def test_the_lower_layers_import_no_package() -> None:
+    modules = lower_modules()
+    assert {"memtui.kernel.maps", "memtui.model.metrics", "memtui.history"} <= set(modules)
+    assert imported_by("\n".join(f"import {module}" for module in modules)) == set()
+
+
+def test_the_interface_is_what_imports_them() -> None:
+    """These tests would see it."""
+    assert {"textual", "memtui.tui"} <= imported_by("import memtui.tui.app")
+
+
+def test_the_first_frame_is_not_kept_waiting_for_plotext() -> None:
+    assert "plotext" not in imported_by("import memtui.tui.app")
