@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 
 from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widget import Widget
 
 from memtui.kernel.files import Gap
 from memtui.kernel.maps import parse_maps
@@ -76,22 +78,32 @@ def script_of(app: MemtuiApp) -> Script:
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Waits until what follows from what follows is on the screen."""
-    for _ in range(2):
+    """Waits until what follows from what follows is on the screen.
+
+    Graphs are mounted after the first frame and drawn when they hear of their size: the largest is
+    waited for, where there is room and something to draw.
+    """
+    for _ in range(4):
         await pilot.pause()
+    app = pilot.app
+    assert isinstance(app, MemtuiApp)
+    for _ in range(40):
+        if app.is_tiny or app.view_name != "overview" or not len(app.history):
+            break
+        if any(strip.text.strip() for graph in app.query("TimeGraph") for strip in lines_of(graph)):
+            break
+        await pilot.pause()
+
+
+def lines_of(widget: Widget) -> list[Strip]:
+    """A widget's lines as it draws them."""
+    return [widget.render_line(y) for y in range(widget.size.height)]
 
 
 @asynccontextmanager
 async def running(app: MemtuiApp, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Pilot[None]]:
     """The application on a screen of that size, its samples shown."""
     async with app.run_test(size=size, notifications=True) as pilot:
-        await settle(pilot)
-        # Graphs are mounted after the first frame, and drawn when they have a size.
-        for _ in range(50):
-            graphs = app.query("TimeGraph")
-            if graphs and (all(graph.size for graph in graphs) or app.is_tiny):
-                break
-            await pilot.pause()
         await settle(pilot)
         yield pilot
 

@@ -55,6 +55,7 @@ class TimeGraph(PlotextPlot):
         self._time_axis = time_axis
         self.window_s = 300
         self._drawn_for: object = None
+        self._size_drawn: object = None
         self._strips: list[Strip] = []
         self._history: History | None = None
 
@@ -68,22 +69,20 @@ class TimeGraph(PlotextPlot):
         if self._draw():
             self.refresh()
 
-    def on_resize(self) -> None:
-        self._drawn_for = None
-        self._draw()
-        self.refresh()
-
     def render_line(self, y: int) -> Strip:
+        if self._size_drawn != self.size:  # a repaint comes with every new size
+            self._draw()
         if y < len(self._strips):
             return self._strips[y]
         return Strip.blank(self.size.width, self.rich_style)
 
     def _draw(self) -> bool:
         history, (width, height) = self._history, self.size
+        self._size_drawn = self.size
         top = self._top(history) if history else None
         if history is None or not top or height < 3 + self._time_axis or width < 16:
             changed = bool(self._strips)
-            self._strips = []
+            self._strips, self._drawn_for = [], None
             return changed
         ticks = self._ticks(top, height - 2 * self._time_axis)
         label_width = max(4, max((len(label) for _, label in ticks), default=0))
