@@ -127,9 +127,10 @@ class MemtuiApp(App[None]):
 
     def on_mount(self) -> None:
         self.query_one(ProcessList).focus()
-        # Textual leaves these at their defaults, which leave the terminal as it is.
+        # By default the first two end it with the terminal as it is, and asyncio's way with the last
+        # may be lost on the way.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self._taking = True
         self._take()
