@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import deque
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -153,7 +152,8 @@ class GrowthTracker:
 
     def __init__(self, window_s: float = 60.0) -> None:
         self._window_s = window_s
-        self._changes: dict[ProcessKey, deque[tuple[float, int]]] = {}
+        # Lists: of a thousand processes most change never, and an empty deque takes 600 bytes.
+        self._changes: dict[ProcessKey, list[tuple[float, int]]] = {}
         self._now = 0.0
 
     def record(self, sample: Sample) -> None:
@@ -162,7 +162,7 @@ class GrowthTracker:
         for key, process in sample.processes.items():
             history = changes.get(key)
             if history is None:
-                changes[key] = deque(((sample.time_s, process.rss_bytes),))
+                changes[key] = [(sample.time_s, process.rss_bytes)]
                 continue
             if history[-1][1] != process.rss_bytes:
                 # Faster than a second: the newest of a second stands for it.
@@ -171,7 +171,7 @@ class GrowthTracker:
                 history.append((sample.time_s, process.rss_bytes))
             # The newest value from before the window is where it began.
             while len(history) > 1 and history[1][0] <= oldest:
-                history.popleft()
+                del history[0]
         if len(changes) > len(sample.processes):
             for key in changes.keys() - sample.processes.keys():
                 del changes[key]

@@ -138,6 +138,7 @@ class MemtuiApp(App[None]):
 
     def _started(self) -> None:
         """The first frame is out: what there is now stays, and need not be looked through again."""
+        gc.collect()
         gc.freeze()
         gc.enable()
 
