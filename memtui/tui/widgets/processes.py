@@ -87,7 +87,11 @@ class ProcessList(Table):
         return self.cursor + 1, len(self._rows), total
 
     def is_gone(self, process: ProcessSample) -> bool:
-        return self._sample is not None and process.key not in self._sample.processes
+        """Whether a process has ended since it was seen like this; a zombie has given all back."""
+        if self._sample is None:
+            return False
+        now = self._sample.processes.get(process.key)
+        return now is None or (now.is_zombie and not process.is_zombie)
 
     def sort_next(self) -> None:
         names = list(_SORTS)
@@ -121,22 +125,22 @@ class ProcessList(Table):
         rows.sort(key=lambda row: row.pid)
         rows.sort(key=by[self._sort], reverse=self._downwards)
         cursor = self.cursor
-        if self.selected is not None:
-            at = next((at for at, row in enumerate(rows) if row.key == self.selected), None)
-            if at is not None:
-                cursor = at
-                self._last_seen = rows[at]
-            elif (
-                self._last_seen is not None
-                and self.is_gone(self._last_seen)
-                and self._fits(self._last_seen)
-            ):
+        last = self._last_seen
+        if last is not None and last.key == self.selected and self.is_gone(last):
+            # Neither a jump to the end of the list, as the zombie that it may be, nor another row.
+            rows = [row for row in rows if row.key != last.key]
+            if self._fits(last):
                 cursor = min(cursor, len(rows))
-                rows.insert(cursor, self._last_seen)
-        offset = self.cursor - self.top
+                rows.insert(cursor, last)
+        else:
+            for at, row in enumerate(rows):
+                if row.key == self.selected:
+                    cursor, self._last_seen = at, row
+                    break
+        # The largest stay in sight; where the user has scrolled, the row keeps its place instead.
+        if self.top:
+            self.top = max(0, self.top + cursor - self.cursor)
         self._rows = rows
-        # The row keeps its place on the screen while others pass it.
-        self.top = max(0, cursor - offset)
         digits = max((len(str(row.pid)) for row in rows), default=5)
         if digits > self.all_columns[0].width:
             self.set_columns((Column("pid", "PID", digits, priority=1), *self.all_columns[1:]))
