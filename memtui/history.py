@@ -35,6 +35,8 @@ class History:
         self._last: Sample | None = None
         self._entry_start = -math.inf
         self.growth = GrowthTracker()
+        # Graphs end here instead of now: where the screen was frozen.
+        self.until_s: float | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -68,6 +70,7 @@ class History:
         for series in (self._times, self._intervals, *self._series.values()):
             series[:] = array("d", [_NAN]) * self._entries
         self._count = self._next = 0
+        self.growth.forget()
         self._entry_start = -math.inf
 
     def latest(self, name: str) -> float | None:
@@ -106,7 +109,9 @@ class History:
         together, dots of one cell, and may lie in the future.
         """
         span = window_s / count
-        now = math.floor(self._last.time_s / span) if self._last else 0
+        last_s = self._last.time_s if self._last else 0.0
+        until_s = last_s if self.until_s is None else min(last_s, self.until_s)
+        now = math.floor(until_s / span)
         end = now - now % align + align - 1
         first = end - count + 1
         series = self._series[name]
@@ -115,7 +120,7 @@ class History:
         held, held_until = None, -1
         for slot in self._slots_since((first - 1) * span):
             value, time = series[slot], self._times[slot]
-            if math.isnan(value):
+            if math.isnan(value) or time > until_s:
                 continue
             at = math.floor(time / span) - first
             until = math.floor((time + 1.5 * self._intervals[slot]) / span) - first
@@ -175,6 +180,10 @@ class GrowthTracker:
         if len(changes) > len(sample.processes):
             for key in changes.keys() - sample.processes.keys():
                 del changes[key]
+
+    def forget(self) -> None:
+        """Nothing was seen before."""
+        self._changes.clear()
 
     def gained_bytes(self, key: ProcessKey) -> int:
         """RSS now less RSS a minute ago, or less the first one seen since; 0 if never seen."""

@@ -124,13 +124,15 @@ class LiveSource:
         self._map_wanted.set()
         for thread in self._threads:
             thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
-        self.sampler.close()
+        if not any(thread.is_alive() for thread in self._threads):
+            self.sampler.close()
 
     def _tick(self, on_sample: Callable[[Sample], None]) -> None:
         """A grid without drift: a tick that comes too late is skipped and counted, not made up."""
         skipped = 0
         interval = self._interval_s
-        due = time.monotonic() + (interval if self.sampler.ticks else 0)
+        # The first sample may have been a quick one, of the largest alone: soon take a whole one.
+        due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
         self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
             on_sample(self.sampler.sample(interval, self._plan, skipped))
@@ -332,6 +334,8 @@ class Sampler:
         turn = self.ticks % rotation
         wanted = set(due[:_CHANGED_AT_MOST])
         wanted.update(key.pid for key in plan.visible)
+        if plan.map_of is not None:
+            wanted.add(plan.map_of.pid)
         wanted.update(pid for pid in pids if pid % rotation == turn)
         return wanted & alive
 

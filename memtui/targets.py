@@ -36,7 +36,9 @@ def find(files: KernelFiles, text: str) -> Target | None:
         return Target(pid, "")
     found = named(files, text)
     if len(found) > 1:
-        return Target(None, text)
+        # The list is filtered by comm: a name that only argv[0] has in full is cut to that.
+        seen = any(text.casefold() in process.name.casefold() for process in found)
+        return Target(None, text if seen else found[0].name)
     return Target(found[0].pid, "") if found else None
 
 

@@ -340,7 +340,8 @@ class _Reader:
     def _cut(self, text: bytes, key: bytes) -> tuple[list[bytes], list[bytes]]:
         """Heads and bodies of all records but the last, which may go on in the next piece."""
         chunks = text.split(key)
-        if len(chunks) < 2:
+        last = chunks[-2].rpartition(b"\n")[2] if len(chunks) > 1 else b""
+        if not _HEAD.fullmatch(last):
             raise _Irregular
         head = chunks[0]
         heads, bodies = [], []

@@ -43,6 +43,9 @@ WINDOWS_S = (60, 300, 900, 3600)
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
+_OVERVIEW_ACTIONS = {key.action.partition("(")[0] for key in KEYS if key.views == ("overview",)}
+
+
 def breadth(size: Size) -> dict[str, bool]:
     """The style classes of a terminal's size: what there is room for."""
     return {
@@ -94,6 +97,7 @@ class MemtuiApp(App[None]):
         self._host, self._sight, self._page = host, sight, page
         self._target = target
         self._is_live = is_live
+        self._choosing = True
         # Written by the source's threads, emptied by this one.
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
@@ -152,22 +156,27 @@ class MemtuiApp(App[None]):
             if isinstance(reading, Sample):
                 self.history.record(reading)
                 newest = reading
-            elif not self.frozen:
+            elif not self.frozen or self.chosen.map is None:
                 map_read = self.chosen.read(reading) or map_read
         if self.frozen:
+            if map_read:
+                self._show_map()  # of a process chosen since: there is no older one to keep
             return
         if newest is not None:
-            first = self._shown is None
             self._shown = newest
-            if first:
-                self._choose_first(newest)
+            if self._choosing:
+                self._choosing = not self._choose_first(newest)
             self.chosen.update(newest)
             self._show()
         elif map_read:
             self._show_map()
 
-    def _choose_first(self, sample: Sample) -> None:
-        """The process that was asked for, or the largest whose map may be read."""
+    def _choose_first(self, sample: Sample) -> bool:
+        """The process that was asked for, or the largest whose map may be read; whether one was.
+
+        The first sample has only the largest processes: where none of them may be read, the next
+        one, which has all, decides.
+        """
         processes = self.query_one(ProcessList)
         target, self._target = self._target, None
         if target is not None and target.pid is not None:
@@ -178,7 +187,7 @@ class MemtuiApp(App[None]):
                 self._choose(asked)
                 processes.select(asked.key)
                 self.call_later(self.action_view, "map")
-                return
+                return True
         candidates = sorted(sample.processes.values(), key=lambda each: -each.rss_bytes)
         if target is not None and target.filter:
             processes.update(sample)
@@ -192,10 +201,11 @@ class MemtuiApp(App[None]):
                 break
         else:
             if not candidates:
-                return
+                return False
             process = candidates[0]
         self._choose(process)
         processes.select(process.key)
+        return self.source.may_read_map(process.key)
 
     def _choose(self, process: ProcessSample) -> None:
         if process.key != self.chosen.key:
@@ -267,6 +277,7 @@ class MemtuiApp(App[None]):
     def _moved(self, event: Table.Moved) -> None:
         table = event.table
         if isinstance(table, ProcessList):
+            self._choosing = False
             if table.current is not None:
                 self._choose(table.current)
         elif isinstance(table, KindTable):
@@ -351,6 +362,7 @@ class MemtuiApp(App[None]):
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen
+        self.history.until_s = self._shown.time_s if self.frozen and self._shown else None
         if self.frozen:
             self._show_frame()
         else:
@@ -399,19 +411,28 @@ class MemtuiApp(App[None]):
         if not found:
             self.notify(f"no process is or is named {text!r}", severity="warning", markup=False)
             return
-        self._choose(found[0])
+        self._choosing = False
         if len(found) == 1:
+            self._choose(found[0])
             processes.set_filter("")
             processes.select(found[0].key)
             await self.action_view("map")
         else:
             await self.action_view("overview")
             processes.set_filter(text)
+            if processes.current is not None:
+                self._choose(processes.current)
 
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of the overview alone do nothing to it while another view is shown."""
+        if action in _OVERVIEW_ACTIONS and self.view_name != "overview":
+            return False
+        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for view in VIEWS:

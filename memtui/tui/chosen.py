@@ -73,4 +73,6 @@ class Chosen:
         return max(0, bisect_right(self.map.mappings.starts, self.address) - 1)
 
     def _gone(self) -> None:
+        if self.map is None and self.key is not None:
+            self.gap = Gap(f"proc/{self.key.pid}/maps", "gone")
         self.gone_at = time.strftime("%H:%M:%S")

@@ -51,7 +51,8 @@ def no_map(process: ProcessSample | None, gap: Gap | None, owner: str) -> list[s
                 "Even root is refused here: that needs",
                 "CAP_SYS_PTRACE over that process.",
             ]
-        return [*lines, "maps and smaps are denied together.", f"Run memtui as root or as {owner}."]
+        who = "root" if owner == "root" else f"root or as {owner}"
+        return [*lines, "maps and smaps are denied together.", f"Run memtui as {who}."]
     if gap.reason == "gone":
         return [f"{name} has ended."]
     if gap.reason == "absent":

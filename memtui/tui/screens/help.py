@@ -23,6 +23,9 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter", "dismiss", "close", show=False),
+        # A modal screen hides the application's own keys.
+        Binding("ctrl+c", "app.quit", "quit", show=False),
+        Binding("ctrl+z", "app.suspend_process", "suspend", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("pageup", "scroll(-10)", "page up", show=False),

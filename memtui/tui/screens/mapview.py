@@ -84,7 +84,10 @@ def title(chosen: Chosen, width: int) -> Line:
     ]
     if chosen.gone_at:
         left.append(
-            (f" · gone at {chosen.gone_at}: its last map", theme.style(theme.ALARM, bold=True))
+            (
+                f" · gone at {chosen.gone_at}" + (": its last map" if chosen.map else ""),
+                theme.style(theme.ALARM, bold=True),
+            )
         )
     right: list[Part] = []
     if chosen.map is not None:
@@ -125,6 +128,7 @@ def detail(map_: AddressMap, row: int, page: int) -> list[Line]:
     first: list[Part] = [
         (f" {kind.letter} {kind.words}", theme.style(kind.colour, bold=True)),
         (f" · {path}" if path else " · no file behind it", _PLAIN),
+        (f" at offset {mappings.offsets[row]:#x}" if path.startswith("/") else "", _DIM),
     ]
     pages = (end - start) // page
     pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page)}"
@@ -152,10 +156,7 @@ def detail(map_: AddressMap, row: int, page: int) -> list[Line]:
             if value := mappings.get(row, key):
                 third.append((f" · {label} {units.size(value)}", _DIM))
     hole = start - mappings.ends[row - 1] if row else start
-    if path.startswith("/"):
-        inside = f" · bytes {mappings.offsets[row]:#x} on of the file, inode {mappings.inodes[row]}"
-    else:
-        inside = ""
+    inside = f" · inode {mappings.inodes[row]}" if path.startswith("/") else ""
     fourth: list[Part] = [
         (f" below it {'a hole of ' + units.size(hole) if hole else 'the mapping before it'}", _DIM),
         (inside, _DIM),

@@ -13,7 +13,7 @@ from memtui.model.free import free_figures
 from memtui.model.sample import Sample
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
-from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine
+from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine, cells
 from memtui.tui.widgets.lines import Line, Lines, Part
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
@@ -88,7 +88,7 @@ class Overview(Vertical):
         table = self.query_one("#beside-table", MappingTable)
         ribbon = self.query_one(Picture)
         words = self.query_one("#beside-words", Lines)
-        self.query_one("#beside-title", Lines).show(self._title(chosen))
+        self.query_one("#beside-title", Lines).draw(lambda width: [self._title(chosen, width)])
         has_map = chosen.map is not None
         table.display = ribbon.display = has_map
         words.display = not has_map
@@ -100,7 +100,7 @@ class Overview(Vertical):
         table.show(chosen.map, chosen.address)
         ribbon.show(chosen.map, table.cursor)
 
-    def _title(self, chosen: Chosen) -> Line:
+    def _title(self, chosen: Chosen, width: int) -> Line:
         process = chosen.process
         if process is None:
             return []
@@ -108,17 +108,17 @@ class Overview(Vertical):
             (f" {process.pid} ", theme.style(theme.DIM)),
             (units.printable(process.name), theme.style(theme.BRIGHT, bold=True)),
         ]
+        more: list[list[Part]] = []
         if chosen.gone_at:
-            parts.append((f" · gone at {chosen.gone_at}", theme.style(theme.ALARM, bold=True)))
+            more.append([(f" · gone at {chosen.gone_at}", theme.style(theme.ALARM, bold=True))])
         if chosen.map is not None:
             totals = chosen.map.totals
-            parts.append(
-                (f" · {units.size(totals.size, short=True)}", theme.style(theme.FOREGROUND))
-            )
-            for label, value in (("RSS", totals.rss), ("PSS", totals.pss)):
+            for label, value in (("RSS ", totals.rss), ("PSS ", totals.pss), ("", totals.size)):
                 if value is not None:
-                    parts += [
-                        (f" · {label} ", theme.style(theme.DIM)),
-                        (units.size(value, short=True), theme.style(theme.FOREGROUND)),
-                    ]
+                    text = units.size(value, short=True) + (" mapped" if not label else "")
+                    figure: Part = (text, theme.style(theme.FOREGROUND))
+                    more.append([(f" · {label}", theme.style(theme.DIM)), figure])
+        for group in more:
+            if cells(parts) + cells(group) <= width:
+                parts += group
         return parts

@@ -136,15 +136,15 @@ class KindTable(Table):
     @staticmethod
     def fitting(width: int) -> tuple[Column, ...]:
         """Columns for a width: short sizes where long ones would leave no room for words."""
-        cells = 8 if width >= 100 else 7  # PRIVATE and LARGEST are as wide
+        cells = 8 if width >= 116 else 7  # PRIVATE and LARGEST are as wide
         return (
-            Column("kind", "KIND", 34 if width >= 100 else 0, "<"),
+            Column("kind", "KIND", 34 if width >= 116 else 0, "<"),
             *(
                 Column(name, name.upper(), cells)
                 for name in ("size", "rss", "pss", "private", "shared", "swap")
             ),
-            Column("count", "N", 6),
-            Column("largest", "LARGEST", cells),
+            Column("count", "N", 6, priority=1),
+            Column("largest", "LARGEST", cells, priority=2),
         )
 
     def on_resize(self) -> None:
@@ -172,7 +172,7 @@ class KindTable(Table):
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         kind, totals = self._rows[row]
-        short = self.size.width < 100
+        short = self.size.width < 116
         label: Part = (
             ("  everything", theme.style(theme.BRIGHT, bold=True))
             if kind is None
