@@ -118,10 +118,10 @@ def test_ticks_of_size() -> None:
     def labels(total_gib: float, height: int) -> list[str]:
         return [label for _, label in gib_ticks(total_gib * GIB, height)]
 
-    assert labels(23.5, 10) == ["0", "5", "10", "15", "20", "23.5"]
-    assert labels(16, 8) == ["0", "5", "10", "16.0"]
-    assert labels(0.5, 10) == ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]
-    assert labels(1024, 8) == ["0", "200", "400", "600", "800", "1024.0"]
+    assert labels(23.5, 10) == ["0", "5", "10", "15", "20", "23.5G"]
+    assert labels(16, 8) == ["0", "5", "10", "16.0G"]
+    assert labels(0.5, 10) == ["0", "0.1", "0.2", "0.3", "0.4", "0.5G"]
+    assert labels(1024, 8) == ["0", "200", "400", "600", "800", "1024.0G"]
 
 
 @given(st.floats(2**29, 2**50), st.integers(2, 60))
@@ -174,8 +174,8 @@ async def test_a_graph_of_steady_memory() -> None:
         app.graph.show(steady(4, range(1000, 1061)), 60)
         await pilot.pause()
         drawn = rows(app)
-        assert drawn[0].startswith("16.0┤")
-        assert drawn[-2][:5] == "    └"
+        assert drawn[0].startswith("16.0G┤")
+        assert drawn[-2][:6] == "     └"
         assert drawn[-1].split() == ["-60", "s", "-45", "s", "-30", "s", "-15", "s", "now"]
         assert any("free" in line for line in drawn)
         assert any("rest" in line for line in drawn)
@@ -193,7 +193,7 @@ async def test_a_graph_with_nothing_yet() -> None:
         assert rows(app) == [""] * 10
         app.graph.show(steady(4, range(2)), 60)
         await pilot.pause()
-        assert rows(app)[0].startswith("16.0┤")
+        assert rows(app)[0].startswith("16.0G┤")
 
 
 async def test_a_graph_larger_than_the_terminal_is_known_to_be(

@@ -324,7 +324,7 @@ def time_ticks(window_s: int, dots: int) -> list[tuple[float, str]]:
 
 
 def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
-    """Round sizes in GiB up to a machine's total, which stands at the top itself."""
+    """Round sizes in GiB up to a machine's total, which stands at the top with the unit."""
     total = top / 2**30
     step = next(
         (
@@ -341,7 +341,7 @@ def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
     while at < total - 0.6 * step:
         ticks.append((at * 2**30, f"{at:.{digits}f}"))
         at += step
-    return [*ticks, (top, f"{total:.{max(1, digits)}f}")]
+    return [*ticks, (top, f"{total:.{max(1, digits)}f}G")]
 
 
 def pct_ticks(top: float, height: int) -> list[tuple[float, str]]:
