@@ -81,11 +81,6 @@ class ProcessList(Table):
         """The processes whose rows are on the screen."""
         return frozenset(row.key for row in self._rows[self.top : self.top + self.body_height])
 
-    def position(self) -> tuple[int, int, int]:
-        """Row of the cursor from 1, rows shown, processes in all."""
-        total = len(self._sample.processes) if self._sample else 0
-        return self.cursor + 1, len(self._rows), total
-
     def is_gone(self, process: ProcessSample) -> bool:
         """Whether a process has ended since it was seen like this; a zombie has given all back."""
         if self._sample is None:
