@@ -12,7 +12,8 @@ import pytest
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
-from memtui.model.addressmap import KINDS, AddressMap, classify
+from memtui.model.addressmap import AddressMap
+from memtui.model.kinds import KINDS, classify
 from memtui.model.sample import ProcessKey
 from tests.conftest import HOSTS, open_host
 

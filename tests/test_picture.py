@@ -11,15 +11,9 @@ from hypothesis import strategies as st
 
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.maps import parse_maps
-from memtui.model.addressmap import (
-    KINDS,
-    AddressMap,
-    MapReading,
-    Region,
-    region_cells,
-    regions,
-    share_cells,
-)
+from memtui.model.addressmap import AddressMap, MapReading
+from memtui.model.kinds import KINDS
+from memtui.model.layout import Region, region_cells, regions, share_cells
 from memtui.model.sample import ProcessKey
 from memtui.sampling import Sampler, read_map
 from memtui.tui.widgets.picture import Spot, picture

@@ -19,7 +19,7 @@ from memtui import units
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.maps import Mappings, read_mappings
 from memtui.kernel.process import parse_stat
-from memtui.model.addressmap import KIND_BY_NAME
+from memtui.model.kinds import KIND_BY_NAME
 from memtui.reports.mappings import maps
 from memtui.reports.memory import free
 from memtui.reports.output import Column, Failure, table

@@ -8,7 +8,7 @@ import pytest
 from wcwidth import wcswidth
 
 from memtui import units
-from memtui.model.addressmap import KINDS
+from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
 from memtui.tui import theme
 from memtui.tui.app import INTERVALS_S, WINDOWS_S, MemtuiApp

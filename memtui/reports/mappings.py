@@ -13,7 +13,8 @@ from memtui import sampling, units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import UNKNOWN
 from memtui.kernel.process import Stat, parse_stat, parse_status
-from memtui.model.addressmap import KINDS, AddressMap
+from memtui.model.addressmap import AddressMap
+from memtui.model.kinds import KINDS
 from memtui.model.sample import ProcessKey
 from memtui.reports.output import (
     NO_SUCH_PROCESS,

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from memtui import __version__, units
-from memtui.model.addressmap import KINDS
+from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
 from memtui.tui import theme
 from memtui.tui.keys import KEYS, VIEWS

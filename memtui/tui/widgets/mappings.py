@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from memtui import units
-from memtui.model.addressmap import AddressMap, Kind, Totals
+from memtui.model.addressmap import AddressMap, Totals
+from memtui.model.kinds import Kind
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 

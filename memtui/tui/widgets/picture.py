@@ -12,14 +12,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from memtui import units
-from memtui.model.addressmap import (
-    KINDS,
-    AddressMap,
-    Region,
-    region_cells,
-    regions,
-    share_cells,
-)
+from memtui.model.addressmap import AddressMap
+from memtui.model.kinds import KINDS
+from memtui.model.layout import Region, region_cells, regions, share_cells
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Part, strip
 
