@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import stat
 from collections.abc import Callable, Iterator
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import BinaryIO, Final, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -119,6 +120,24 @@ class KernelFiles:
         finally:
             os.close(descriptor)
 
+    def read_at(self, name: str, offset: int, length: int) -> bytes | Gap:
+        """`length` bytes from `offset`, both in bytes; shorter where the file ends before."""
+        try:
+            descriptor = os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            return self._gap(name, error)
+        try:
+            parts = []
+            while length > 0 and (part := os.pread(descriptor, length, offset)):
+                parts.append(part)
+                offset += len(part)
+                length -= len(part)
+            return b"".join(parts)
+        except OSError as error:
+            return self._gap(name, error)
+        finally:
+            os.close(descriptor)
+
     def parsed(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
         """A file's meaning: one that is missing, denied or malformed costs this source alone."""
         data = self.read(name)
@@ -130,6 +149,20 @@ class KernelFiles:
             return KeptFile(os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC), name)
         except OSError as error:
             return self._gap(name, error)
+
+    def open_regular(self, name: str) -> BinaryIO | Gap:
+        """A regular file, to be closed by the caller; never waits for a pipe or a device."""
+        try:
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(os.fsencode(self._prefix + name), flags)
+        except OSError as error:
+            return self._gap(name, error)
+        except ValueError:  # a NUL in the name
+            return Gap(name, "absent")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return Gap(name, "unsupported", "not a regular file")
+        return os.fdopen(descriptor, "rb")
 
     def may_read(self, name: str) -> bool:
         """Whether opening succeeds, which for maps and smaps is where the kernel decides."""
