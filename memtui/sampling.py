@@ -26,6 +26,7 @@ from memtui.kernel.maps import read_mappings
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import parse_identity, parse_int, parse_statm, parse_status, status_value
+from memtui.kernel.threads import Thread, read_threads, with_last_known
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
@@ -62,6 +63,10 @@ class Source(Protocol):
     """Where samples come from: a live machine, a captured tree, a recording, a test's list."""
 
     interval_s: float
+
+    @property
+    def files(self) -> KernelFiles | None:
+        """For readings on demand; None where there is no kernel behind the samples."""
 
     def start(
         self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
@@ -186,18 +191,24 @@ def read_map(
     last: AddressMap | None = None,
     usage_gap: Gap | None = None,
 ) -> MapReading:
-    """One reading of `maps` or `smaps`, told apart from that of another process with the pid."""
+    """One reading of `maps` or `smaps`, told apart from that of another process with the pid.
+
+    The threads are read with it but for a quick first look, which is `maps` without a `usage_gap`.
+    """
     started = time.monotonic()
     name = f"proc/{key.pid}/{source}"
     mappings = read_mappings(files, key.pid, source)
     stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         return MapReading(key, Gap(name, "gone"), None, started, time.monotonic() - started)
-    map_ = (
-        mappings
-        if isinstance(mappings, Gap)
-        else AddressMap(key, mappings, stat.num_threads, last, usage_gap)
-    )
+    if isinstance(mappings, Gap):
+        return MapReading(key, mappings, stat, started, time.monotonic() - started)
+    threads: tuple[Thread, ...] = ()
+    if stat.num_threads > 1 and (source == "smaps" or usage_gap is not None):
+        before = last.threads if last else ()
+        found = read_threads(files, key.pid)
+        threads = before if isinstance(found, Gap) else with_last_known(found, before)
+    map_ = AddressMap(key, mappings, stat.num_threads, last, usage_gap, thread_list=threads)
     return MapReading(key, map_, stat, started, time.monotonic() - started)
 
 

@@ -137,7 +137,10 @@ def test_bss_is_what_touches_data_and_nothing_else() -> None:
         ("--xp", "[uprobes]", "vdso"),
         ("rw-p", "", "anon"),
         ("r--p", "", "anon"),
-        ("rw-p", "[anon:scudo:primary]", "anon"),
+        ("rw-p", "[anon:scudo:primary]", "heap"),
+        ("rw-p", "[anon: glibc: malloc arena]", "heap"),
+        ("rw-p", "[anon: glibc: pthread stack: 42]", "thread_stack"),
+        ("rw-p", "[anon: Go: heap]", "anon"),
         ("---p", "[anon:scudo:reserve]", "guard"),
         ("r-xp", "[anon:dalvik-jit-code-cache]", "jit"),
         ("rw-s", "[anon_shmem:dalvik-data]", "shm"),
@@ -149,6 +152,10 @@ def test_bss_is_what_touches_data_and_nothing_else() -> None:
         ("rw-s", "/SYSV00000000 (deleted)", "shm"),
         ("rw-s", "/dev/zero (deleted)", "shm"),
         ("rw-s", "/dev/shm/PostgreSQL.42", "shm"),
+        ("rw-p", "/dev/shm/PostgreSQL.42", "file"),
+        ("rw-p", "/dev/zero", "anon"),
+        ("rw-s", "/SYSVINIT", "file"),
+        ("rw-s", "/secretmem (deleted)", "shm"),
         ("rw-s", "/memfd:wayland (deleted)", "shm"),
         ("r--s", "/memfd:seal (deleted)", "shm"),
         ("r-xs", "/memfd:doublemapper (deleted)", "jit"),
@@ -160,10 +167,14 @@ def test_bss_is_what_touches_data_and_nothing_else() -> None:
         ("rw-s", "/dev/dri/renderD128", "device"),
         ("rw-s", "anon_inode:[perf_event]", "device"),
         ("rw-s", "socket:[1234]", "device"),
+        ("rw-s", "/[aio] (deleted)", "device"),
         ("r--p", "/usr/lib/locale/C.utf8/LC_CTYPE", "file"),
         ("r--s", "/var/lib/app/file (deleted)", "file"),
         ("rw-s", "/var/lib/db", "file"),
         ("r-xp", "/usr/bin/cat", "text"),
+        ("r-xp", "/dev/shm/cat", "text"),
+        ("r-xs", "/tmp/ffiaBcDeF (deleted)", "jit"),
+        ("rwxp", "/usr/lib/jvm/classes.jsa", "file"),
     ],
 )
 def test_what_permissions_and_name_tell(perms: str, name: str, kind: str) -> None:
@@ -185,17 +196,17 @@ def test_stacks_of_threads_lie_above_their_guards() -> None:
     assert kinds("7f000-7f005 ---p 0 0\n7f005-7f101 rw-p 0 0", 2) == ["guard", "thread_stack"]
 
 
-def test_arenas_are_no_stacks() -> None:
+def test_arenas_are_heaps_and_no_stacks() -> None:
     """glibc's malloc: 64 MiB reserved, aligned to that, writable at first and closed behind."""
     arenas = """
-        4000-4021 rw-p 0 0
-        4021-8000 ---p 0 0
-        8000-bff0 rw-p 0 0
-        bff0-c000 ---p 0 0
-        c000-c080 rw-p 0 0
-        c080-10000 ---p 0 0
+        7f2004000-7f2004021 rw-p 0 0
+        7f2004021-7f2008000 ---p 0 0
+        7f2008000-7f200bff0 rw-p 0 0
+        7f200bff0-7f200c000 ---p 0 0
+        7f200c000-7f200c080 rw-p 0 0
+        7f200c080-7f2010000 ---p 0 0
     """
-    assert kinds(arenas, threads=9) == ["anon", "guard"] * 3
+    assert kinds(arenas, threads=9) == ["heap", "guard"] * 3
 
 
 def test_reservations_are_no_guards_of_stacks() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from memtui.kernel.maps import Mappings
@@ -37,47 +39,105 @@ KINDS: Final = (
 KIND_BY_NAME: Final = {kind.name: kind for kind in KINDS}
 INDEX: Final = {kind.name: index for index, kind in enumerate(KINDS)}
 
+_TEXT, _RODATA, _RELRO, _DATA, _BSS, _HEAP, _STACK, _THREAD_STACK, _ANON, _JIT = range(10)
+_FILE, _HUGETLB, _DEVICE, _VDSO, _GUARD = range(11, 16)
+
 _VDSO_NAMES: Final = frozenset(
     ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]", "[vectors]", "[sigpage]", "[uprobes]")
 )
 # A guard below a thread's stack is a page, four in a JVM; larger ones are reservations.
 _GUARD_AT_MOST: Final = 1 << 20
-_ARENA: Final = 64 << 20  # glibc's malloc arenas are aligned to their reservation's size
+_STACK_TO_GUARD: Final = 4  # a JVM's class space has pieces that are little larger than the gaps
+_ARENA: Final = 64 << 20  # what glibc's malloc reserves for an arena on 64 bits, aligned to that
+_SYSV: Final = re.compile(r"/SYSV[0-9a-f]{8}(?: \(deleted\))?")
+# Names of C libraries (bionic; glibc where glibc.mem.decorate_maps is set) for what malloc holds.
+_MALLOC_NAMES: Final = ("[anon: glibc: malloc", "[anon:libc_malloc", "[anon:scudo:")
+# Memory that the kernel shares with a program, in files that nobody can open by name.
+_KERNEL_OBJECTS: Final = ("/[aio]", "/dmabuf:", "/drm mm object", "/i915", "[vfio")
 
 
 def classify(mappings: Mappings, threads: int = 1) -> bytearray:
     """The kind of every mapping, as indices into `KINDS`.
 
-    From perms, names and neighbours alone, so that maps gives the same answer as smaps.
+    From perms, names and neighbours alone, so that maps gives the same answer as smaps; what
+    flags add where smaps has them is `with_flags`.
     """
     perms, paths = mappings.perms, mappings.paths
-    starts, ends = mappings.starts, mappings.ends
-    images = {
-        (dev, inode)
-        for dev, inode, perm, path in zip(mappings.devs, mappings.inodes, perms, paths, strict=True)
-        if perm[2] == "x" and path.startswith("/") and not path.startswith("/dev/")
-    }
-    kinds = bytearray(len(mappings))
-    memo: dict[tuple[str, str], str] = {}
-    names: list[str] = []
-    for row, pair in enumerate(zip(perms, paths, strict=True)):
-        name = memo.get(pair)
-        if name is None:
-            name = memo[pair] = _kind_by_name(*pair)
-        if name == "file" and (mappings.devs[row], mappings.inodes[row]) in images:
-            name = _kind_in_image(mappings, row)
-        elif name == "anon" and row and starts[row] == ends[row - 1]:
-            if names[-1] == "data" and pair == ("rw-p", ""):
-                name = "bss"
-            elif threads > 1 and _is_thread_stack(mappings, row):
-                name = "thread_stack"
-        names.append(name)
-        kinds[row] = INDEX[name]
+    kinds = bytearray(map(_Memo().__getitem__, zip(perms, paths, strict=True)))
+    devs, inodes = mappings.devs, mappings.inodes
+    images = {(devs[row], inodes[row]) for row in _rows(kinds, _TEXT)}
+    for row in _rows(kinds, _TEXT):
+        # A program that asks for READ_IMPLIES_EXEC has executable data.
+        if perms[row][1] == "w" and _same_file(mappings, row, row - 1):
+            kinds[row] = _DATA
+    for row in _rows(kinds, _FILE):
+        if (devs[row], inodes[row]) in images:
+            kinds[row] = _kind_in_image(mappings, row)
+    for row in _rows(kinds, _DATA):
+        above = row + 1
+        if _touches(mappings, row, above) and (perms[above], paths[above]) == (perms[row], ""):
+            kinds[above] = _BSS
+    stack_perms = next((perms[row] for row in _rows(kinds, _STACK)), "rw-p")
+    for row in _rows(kinds, _GUARD):
+        if mappings.ends[row] % _ARENA == 0:
+            _mark_arena(mappings, kinds, row)
+        if threads > 1 and _is_below_thread_stack(mappings, kinds, row, stack_perms):
+            kinds[row + 1] = _THREAD_STACK
     return kinds
 
 
+def with_flags(mappings: Mappings, kinds: bytearray) -> bytearray:
+    """`kinds`, or a copy with what only VmFlags tell.
+
+    Huge pages in System V segments, memfds and hugetlbfs anywhere (ht); device memory (io, pf).
+    """
+    column = mappings.texts.get("VmFlags")
+    if column is None:
+        return kinds
+    telling = {}
+    for text in set(column):  # some twenty in 60,000
+        words = set((text or "").split())
+        if "ht" in words:
+            telling[text] = _HUGETLB
+        elif words & {"io", "pf"}:
+            telling[text] = _DEVICE
+    if not telling:
+        return kinds
+    found = bytearray(kinds)
+    for row, text in enumerate(column):
+        # [vvar] is PFNs too.
+        if text in telling and kinds[row] != _VDSO:
+            found[row] = telling[text]
+    return kinds if found == kinds else found
+
+
+def is_arena_reservation(mappings: Mappings, kinds: bytearray, row: int) -> bool:
+    """Whether a guard is what a glibc arena may still grow into, or has given back."""
+    while row and kinds[row] == _GUARD and _touches(mappings, row - 1, row):
+        row -= 1
+        if kinds[row] == _HEAP:
+            return not mappings.paths[row]
+    return False
+
+
+class _Memo(dict[tuple[str, str], int]):
+    """What permissions and name alone tell, worked out once for each pair of them."""
+
+    def __missing__(self, pair: tuple[str, str]) -> int:
+        kind = self[pair] = INDEX[_kind_by_name(*pair)]
+        return kind
+
+
+def _rows(kinds: bytearray, kind: int) -> Iterator[int]:
+    """The rows of one kind, those included that become it meanwhile, further up."""
+    row = kinds.find(kind)
+    while row >= 0:
+        yield row
+        row = kinds.find(kind, row + 1)
+
+
 def _kind_by_name(perm: str, path: str) -> str:
-    """What permissions and name alone tell."""
+    """What permissions and name alone tell; `text` is any private executable mapping of a file."""
     shared, execute = perm[3] == "s", perm[2] == "x"
     if path.startswith("["):
         if path in _VDSO_NAMES:
@@ -90,71 +150,135 @@ def _kind_by_name(perm: str, path: str) -> str:
             return "heap"
         if path.startswith("[anon_shmem"):
             return "shm"
+    if path.startswith(("/anon_hugepage", "/dev/hugepages/", "/hugetlbfs/")):
+        return "hugetlb"
+    if perm.startswith("---"):
+        return "guard"
+    if path.startswith("[anon:"):
         # Names that C libraries give: glibc, and Android's bionic.
         if "stack" in path and ("pthread" in path or "stack_and_tls" in path):
             return "thread_stack"
         if path == "[anon:.bss]":
             return "bss"
-    if path.startswith(("/anon_hugepage", "/dev/hugepages/", "/hugetlbfs/")):
-        return "hugetlb"
-    if perm.startswith("---"):
-        return "guard"
-    if path.startswith(("/SYSV", "/dev/shm/", "/dev/zero")):
+        if path.startswith(_MALLOC_NAMES):
+            return "heap"
+    if shared and (
+        path.startswith(("/dev/shm/", "/dev/zero", "/secretmem")) or _SYSV.fullmatch(path)
+    ):
         return "shm"
-    if path.startswith("/memfd:"):
-        return "file" if not shared else "jit" if execute else "shm"
-    if path.startswith(("/dev/", "anon_inode:", "socket:")):
+    if shared and path.startswith("/memfd:"):
+        return "jit" if execute else "shm"
+    if path.startswith(_KERNEL_OBJECTS):
         return "device"
-    if path.startswith("/"):
-        return "file"
+    if path.startswith("/dev/") and not path.startswith(("/dev/shm/", "/dev/zero")):
+        return "device"
+    if path.startswith(("anon_inode:", "socket:")):
+        return "device"
+    if path.startswith("/") and path != "/dev/zero":
+        # A JVM's archive of classes may be executable, and is no ELF file.
+        if not execute or path.endswith((".jsa", ".jsa (deleted)")):
+            return "file"
+        # libffi and LLVM write code to a file that they unlinked, and map it a second time.
+        return "jit" if shared and path.endswith(" (deleted)") else "text"
     if shared:
         return "shm"
     return "jit" if execute else "anon"
 
 
-def _kind_in_image(mappings: Mappings, row: int) -> str:
-    """Which part of an ELF file: one of whose mappings is executable."""
-    perm = mappings.perms[row]
-    if perm[2] == "x":
-        return "text"
-    if perm[1] == "w":
-        return "data"
-    # RELRO is the head of the writable segment, write-protected after linking: read-only, right
-    # below data, and behind the read-only data that linkers set apart since 2018, or behind text
-    # where the file's first mapping is its text.
-    if _same_file(mappings, row, row + 1) and mappings.perms[row + 1][1] == "w":
-        above = row - 1
-        while _same_file(mappings, row, above) and mappings.perms[above].startswith("---"):
-            above -= 1
-        if _same_file(mappings, row, above):
-            if mappings.perms[above] == "r--p":
-                before = above - 1
-                if _same_file(mappings, row, before) and mappings.perms[before][2] == "x":
-                    return "relro"
-            elif mappings.perms[above][2] == "x" and mappings.offsets[above] == 0:
-                return "relro"
-    return "rodata"
+def _kind_in_image(mappings: Mappings, row: int) -> int:
+    """Which part of an ELF file that is not executable; another mapping of the file is."""
+    perms = mappings.perms
+    # Debuggers, and what prints backtraces, map the file once more to read it.
+    if not (_same_file(mappings, row, row + 1) or _same_file(mappings, row, row - 1)):
+        return _FILE
+    if perms[row][1] == "w":
+        return _DATA if perms[row][3] == "p" else _FILE
+    # RELRO is the head of the writable data, write-protected after linking: right below the data.
+    if not _same_file(mappings, row, row + 1) or perms[row + 1][1] != "w":
+        return _RODATA
+    above = row - 1
+    while _same_file(mappings, row, above) and perms[above].startswith("---"):
+        above -= 1
+    if not _same_file(mappings, row, above):
+        return _RODATA
+    if perms[above] == "r--p":
+        # GNU ld since 2018: headers, text, read-only data, RELRO, data.
+        before = above - 1
+        return _RELRO if _same_file(mappings, row, before) and perms[before][2] == "x" else _RODATA
+    # Right above the text: RELRO of lld, mold, gold and the older GNU ld, which move on by a page
+    # and so map the file's page at the seam twice; else the read-only data of Go, or without RELRO.
+    if perms[above][2] == "x" and _bias(mappings, row) != _bias(mappings, above):
+        return _RELRO
+    return _RODATA
+
+
+def _bias(mappings: Mappings, row: int) -> int:
+    return mappings.starts[row] - mappings.offsets[row]
 
 
 def _same_file(mappings: Mappings, row: int, other: int) -> bool:
+    paths = mappings.paths
     return (
-        0 <= other < len(mappings)
+        0 <= other < len(paths)
+        and paths[row] == paths[other]  # mostly one string, or unequal at a glance
         and mappings.inodes[row] == mappings.inodes[other]
         and mappings.devs[row] == mappings.devs[other]
-        and mappings.paths[row] == mappings.paths[other]
     )
 
 
-def _is_thread_stack(mappings: Mappings, row: int) -> bool:
-    """Writable, nameless, right above a small guard: how pthread_create lays out a stack."""
-    guard = row - 1
+def _touches(mappings: Mappings, row: int, above: int) -> bool:
+    return above < len(mappings) and mappings.ends[row] == mappings.starts[above]
+
+
+def _mark_arena(mappings: Mappings, kinds: bytearray, last: int) -> None:
+    """Marks the arena that ends in this guard: writable from its aligned start, closed to its end.
+
+    An arena that is full has merged with the next one; of one that shrank there are several pieces.
+    """
+    end = mappings.ends[last]
+    if mappings.paths[last] or not _may_hold_arenas(end - _ARENA):
+        return
+    first = last
+    while mappings.starts[first] > end - _ARENA:
+        first -= 1
+        if (
+            first < 0
+            or not _touches(mappings, first, first + 1)
+            or mappings.paths[first]
+            or kinds[first] not in (_ANON, _GUARD)
+        ):
+            return
+    if mappings.starts[first] % _ARENA or mappings.perms[first] != "rw-p":
+        return
+    for row in range(first, last):
+        if mappings.perms[row] == "rw-p":
+            kinds[row] = _HEAP
+
+
+def _may_hold_arenas(address: int) -> bool:
+    """Whether malloc's arenas come to lie there: others' heaps look alike, at other places.
+
+    A JVM's lies below 32 GiB; Go's begins at 0xc000000000, on arm64 at 0x4000000000.
+    """
+    return address >= 1 << 35 and not (
+        0x40 <= address >> 32 < 0x60 or 0xC0 <= address >> 32 < 0x100
+    )
+
+
+def _is_below_thread_stack(
+    mappings: Mappings, kinds: bytearray, guard: int, stack_perms: str
+) -> bool:
+    """Whether right above a small guard lies a large nameless stack, as pthread_create lays it."""
+    row = guard + 1
+    if not _touches(mappings, guard, row) or kinds[row] not in (_ANON, _JIT):
+        return False
+    guard_size = mappings.ends[guard] - mappings.starts[guard]
     return (
-        mappings.perms[row] == "rw-p"
-        and not mappings.paths[row]
+        mappings.perms[row] == stack_perms
         and mappings.perms[guard] == "---p"
+        and not mappings.paths[row]
         and not mappings.paths[guard]
-        and mappings.ends[guard] - mappings.starts[guard] <= _GUARD_AT_MOST
+        and guard_size <= _GUARD_AT_MOST
         and mappings.starts[row] % _ARENA != 0
-        and mappings.ends[row] - mappings.starts[row]
-        > mappings.ends[guard] - mappings.starts[guard]
+        and mappings.ends[row] - mappings.starts[row] >= _STACK_TO_GUARD * guard_size
     )
