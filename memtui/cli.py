@@ -20,46 +20,78 @@ from memtui.units import printable
 _INTERRUPTED: Final = 130
 
 
+class _Option(NamedTuple):
+    """An option of one command: a switch, or `values` at most, of which help shows `value_name`."""
+
+    flag: str
+    value_name: str
+    values: int
+    help: str
+
+    @property
+    def key(self) -> str:
+        return self.flag.lstrip("-").replace("-", "_")
+
+
 class _Command(NamedTuple):
     """A report. `argument` is the name of its one positional, in brackets where it may be left out.
 
-    `report` takes the files, that argument (None: left out) and whether JSON is wanted, and gives
-    the output in pieces.
+    `report` takes the files, that argument (None: left out) and all options, and gives the output
+    in pieces. With an option of its own it decides itself whether it can do without the argument.
     """
 
     name: str
     argument: str
     help: str
-    report: Callable[[KernelFiles, str | None, bool], Iterable[str]]
+    report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
+    options: tuple[_Option, ...] = ()
 
 
-def _free(files: KernelFiles, _argument: str | None, as_json: bool) -> Iterable[str]:
+def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.memory import free
 
-    return free(files, as_json)
+    return free(files, options.json)
 
 
-def _maps(files: KernelFiles, argument: str | None, as_json: bool) -> Iterable[str]:
+def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    if options.diff:
+        from memtui.reports.mapdiff import maps_diff
+
+        return maps_diff(files, argument, options.diff, options.json)
     from memtui.reports.mappings import maps
 
-    return maps(files, argument or "", as_json)
+    return maps(files, argument or "", options.json)
 
 
-def _procs(files: KernelFiles, _argument: str | None, as_json: bool) -> Iterable[str]:
+def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
-    return procs(files, as_json)
+    return procs(files, options.json)
 
 
-def _sample(files: KernelFiles, argument: str | None, as_json: bool) -> Iterable[str]:
+def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.raw import sample
 
-    return sample(files, argument, as_json)
+    return sample(files, argument, options.json)
 
 
 COMMANDS: Final = (
     _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
-    _Command("maps", "PID", "a process's mappings with their usage and kind", _maps),
+    _Command(
+        "maps",
+        "PID",
+        "a process's mappings with their usage and kind; --diff: what of them changed",
+        _maps,
+        (
+            _Option(
+                "--diff",
+                "FILE [FILE]",
+                2,
+                "only what changed since FILE, which memtui maps PID --json has saved; "
+                "with two files from one to the other, and PID may be left out",
+            ),
+        ),
+    ),
     _Command("procs", "", "processes by memory, the largest first", _procs),
     _Command(
         "sample",
@@ -91,17 +123,28 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     end = argv.index("--") if "--" in argv else len(argv)
-    options, words = _options_parser().parse_known_args(argv[:end])
     after = argv[end + 1 :]  # never a command: `memtui -- free` is a program of that name
+    options, words = _options_parser(()).parse_known_args(argv[:end])
     plain = [word for word in words if not word.startswith("-")]
     command = _COMMAND_BY_NAME.get(plain[0]) if plain else None
+    own = command.options if command else ()
+    if own:
+        options, words = _options_parser(own).parse_known_args(argv[:end])
     if options.version:
         return _print([f"memtui {__version__}\n"])
     if options.help:
         return _print([_command_help(command) if command else _help()])
     for word in words:
         if word.startswith("-"):
-            raise Failure(f"no option {word!r}: {_help_hint(command)}", USAGE)
+            raise Failure(_no_option(word, command), USAGE)
+    for option in own:
+        given = getattr(options, option.key)
+        if option.values > 1 and given and len(given) > option.values:
+            raise Failure(
+                f"{given[option.values]!r} is one too many for {option.flag} {option.value_name}: "
+                f"{_help_hint(command)}",
+                USAGE,
+            )
     if command:
         words = words[1:]
     words += after
@@ -109,7 +152,7 @@ def _run(argv: list[str]) -> int:
     if len(words) > most:
         raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)
     argument = words[0] if words else None
-    if command and argument is None and command.argument and not command.argument.startswith("["):
+    if command and argument is None and _needs_argument(command, options):
         raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
     files = KernelFiles(options.root)
     if not command and options.json:
@@ -117,8 +160,25 @@ def _run(argv: list[str]) -> int:
     if not files.has_proc():
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:
-        return _print(command.report(files, argument, options.json))
+        return _print(command.report(files, argument, options))
     return _open_dashboard(files, options.interval_s, argument)
+
+
+def _no_option(word: str, command: _Command | None) -> str:
+    """What to say of an option that is none here."""
+    flag = word.partition("=")[0]
+    for other in COMMANDS:
+        if any(option.flag == flag for option in other.options):
+            return f"{flag} goes with {other.name}, and after it: {_help_hint(other)}"
+    return f"no option {word!r}: {_help_hint(command)}"
+
+
+def _needs_argument(command: _Command, options: argparse.Namespace) -> bool:
+    return (
+        bool(command.argument)
+        and not command.argument.startswith("[")
+        and not any(getattr(options, option.key) for option in command.options)
+    )
 
 
 def _open_dashboard(files: KernelFiles, interval_s: float, text: str | None) -> int:
@@ -154,8 +214,11 @@ class _Parser(argparse.ArgumentParser):
         raise Failure(f"{message.removeprefix('argument ')} (memtui --help)", USAGE)
 
 
-def _options_parser() -> argparse.ArgumentParser:
-    """The options that mean the same before and after every command; the rest is left over."""
+def _options_parser(own: Iterable[_Option]) -> argparse.ArgumentParser:
+    """The options that mean the same before and after every command, and a command's own.
+
+    The rest is left over.
+    """
     parser = _Parser(prog="memtui", add_help=False, allow_abbrev=False)
     for setting in SETTINGS:
         if setting.value_name:
@@ -164,6 +227,12 @@ def _options_parser() -> argparse.ArgumentParser:
             )
         else:
             parser.add_argument(setting.flag, dest=setting.key, action="store_true")
+    for option in own:
+        if option.values:
+            nargs = "+" if option.values > 1 else None
+            parser.add_argument(option.flag, dest=option.key, nargs=nargs)
+        else:
+            parser.add_argument(option.flag, dest=option.key, action="store_true")
     parser.add_argument("--version", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     return parser
@@ -198,6 +267,9 @@ def _command_help(command: _Command) -> str:
     usage += command.help[0].upper() + command.help[1:] + ".\n"
     if command.argument:
         usage += "PID is a number, or a name that fits exactly one process.\n"
+    if command.options:
+        rows = [(f"{option.flag} {option.value_name}", option.help) for option in command.options]
+        usage += f"\noptions of {command.name}, after it:\n{_columns(rows)}"
     return f"{usage}\n{_options_help()}"
 
 

@@ -90,6 +90,42 @@ def test_each_command_has_its_own_help(command: str, capsys: pytest.CaptureFixtu
     assert after.startswith(f"usage: memtui {command}")
 
 
+def test_a_command_with_options_of_its_own_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        text = prints(capsys, command.name, "--help")
+        for option in command.options:
+            assert f"\n  {option.flag} {option.value_name} " in text
+    assert "--diff FILE [FILE]" in prints(capsys, "maps", "--help")
+    assert "--diff FILE" not in prints(capsys, "procs", "--help")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["maps", "688", "--json", "--diff", "FILE"],
+        ["--json", "maps", "688", "--diff=FILE"],
+        ["maps", "--diff", "FILE", "--json", "688"],
+        ["maps", "--json", "--diff", "FILE", "--", "688"],
+        ["maps", "688", "--diff", "/nowhere", "--json", "--diff", "FILE"],
+        ["maps", "--json", "--diff", "FILE", "FILE"],
+        ["maps", "--diff", "FILE", "FILE", "--interval", "2", "--json"],
+        ["maps", "688", "--json", "--diff", "FILE", "FILE"],
+        ["maps", "--json", "--diff", "FILE", "FILE", "--", "688"],
+    ],
+)
+def test_files_to_compare_stand_after_their_option(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(prints(capsys, "--root", DEBIAN, "maps", "688", "--json"))
+    words = [word.replace("FILE", str(path)) for word in words]
+    found = json.loads(prints(capsys, "--root", DEBIAN, *words))
+    assert (found["before"]["file"], found["changes"]) == (str(path), [])
+    assert found["after"]["pid"] == 688
+    live = words.count(str(path)) + sum(word.startswith("--diff=") for word in words) == 1
+    assert found["after"]["file"] == (None if live else str(path))
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert prints(capsys, "--version") == f"memtui {__version__}\n"
 
@@ -116,6 +152,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--", "maps", "1"], "'1'"),
         (["-5"], "'-5'"),
         (["--json"], "memtui free"),
+        (["maps", "1", "--diff"], "--diff"),
+        (["maps", "--diff", "a", "b", "42"], "'42'"),
+        (["maps", "42", "--diff", "a", "b", "c"], "'c'"),
+        (["maps", "42", "7", "--diff", "a"], "'7'"),
+        (["maps", "--diff", "a", "b", "--", "42", "7"], "'7'"),
+        (["maps", "--diff", "a", "--colour"], "'--colour'"),
+        (["maps", "42", "--dif", "a"], "'--dif'"),
+        (["free", "--diff", "a"], "--diff goes with maps"),
+        (["free", "--diff=a"], "--diff goes with maps"),
+        (["sample", "1", "--diff", "a"], "--diff goes with maps"),
+        (["--diff", "a", "maps", "42"], "--diff goes with maps"),
+        (["--diff", "a"], "--diff goes with maps"),
     ],
 )
 def test_wrong_usage(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
