@@ -14,6 +14,7 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import UNKNOWN
 from memtui.kernel.process import Stat, parse_stat, parse_status
 from memtui.model.addressmap import AddressMap
+from memtui.model.columns import COLUMNS
 from memtui.model.kinds import KINDS
 from memtui.model.sample import ProcessKey
 from memtui.reports.output import (
@@ -31,17 +32,11 @@ from memtui.reports.output import (
 
 # In JSON and the totals: the key, and smaps' own.
 _USAGE: Final = {
-    "rss_bytes": "Rss",
-    "pss_bytes": "Pss",
-    "shared_clean_bytes": "Shared_Clean",
-    "shared_dirty_bytes": "Shared_Dirty",
-    "private_clean_bytes": "Private_Clean",
-    "private_dirty_bytes": "Private_Dirty",
-    "referenced_bytes": "Referenced",
-    "anonymous_bytes": "Anonymous",
-    "swap_bytes": "Swap",
-    "swap_pss_bytes": "SwapPss",
-    "locked_bytes": "Locked",
+    COLUMNS[name].json_name: COLUMNS[name].key
+    for name in (
+        *("rss", "pss", "shared_clean", "shared_dirty", "private_clean", "private_dirty"),
+        *("referenced", "anonymous", "swap", "swap_pss", "locked"),
+    )
 }
 _Sums = dict[str, int | None]
 
