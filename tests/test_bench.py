@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import pytest
 
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.maps import Mappings, read_mappings
 from tests.bench.__main__ import MEASURES, main
+from tests.bench.loads import churning, large
+from tests.bench.mapview import key_row
 from tests.bench.row import Row, table
+from tests.terminal import state, wait_until
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -33,3 +39,36 @@ def test_verdicts() -> None:
     rows = [Row("a", 1.0, 1.0), Row("b", 1.1, 1.0), Row("c", 9.0), Row("d", None, 1.0, note="no")]
     assert [row.verdict for row in rows] == ["ok", "OVER", "", "skipped"]
     assert table(rows).splitlines()[2].split() == ["b", "1.1", "1", "OVER"]
+
+
+def test_one_key_in_a_hundred_may_be_late() -> None:
+    times = [0.001 * each for each in range(1, 201)]
+    row = key_row("keys", times, 200.0)
+    assert row.figure == pytest.approx(198.0)
+    assert row.note == "median 100, most 200 ms of 200 keys"
+    times[17] = 2.1
+    assert key_row("keys", times).note == "median 102, most 2100 ms of 200 keys, 1 without effect"
+
+
+def mappings_of(pid: int) -> Mappings:
+    mappings = read_mappings(KernelFiles(), pid)
+    assert not isinstance(mappings, Gap)
+    return mappings
+
+
+def test_the_churning_load_churns_until_it_is_left() -> None:
+    with churning(500) as (pid, pairs):
+        first = pairs()
+        wait_until(lambda: pairs() > first, "churning")
+        assert len(mappings_of(pid)) >= 500
+    assert state(pid) == ""
+
+
+def test_the_large_load_is_as_large_as_asked_for() -> None:
+    with large(100 << 30, 8 << 20) as pid:
+        mappings = mappings_of(pid)
+        sizes = map(operator.sub, mappings.ends, mappings.starts)
+        resident = dict(zip(sizes, mappings.usage["Rss"], strict=True))
+        # Transparent huge pages may round up what was touched; neighbours may be merged.
+        assert 0 < resident[100 << 30] <= 4 << 20
+        assert any(rss >= 8 << 20 for size, rss in resident.items() if size != 100 << 30)

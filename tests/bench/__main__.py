@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import growth, reading, screens
+from tests.bench import growth, mapview, reading, screens
 from tests.bench.row import Row, table
 
 MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
@@ -18,6 +18,9 @@ MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "free": reading.starting,
     "growth": growth.growth,
     "maps": reading.reports,
+    "keys": mapview.keys,
+    "open": mapview.opening,
+    "churn": mapview.churn,
 }
 
 

@@ -1,13 +1,15 @@
-"""What is looked at while it is measured: many processes, and one with many mappings.
+"""What is looked at while it is measured: many processes, and ones of many mappings or much memory.
 
-Both end when their standard input does, so nothing is left behind however the benchmark ends.
+All end when their standard input does, so nothing is left behind however the benchmark ends.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,19 +50,52 @@ for at in range(int(sys.argv[1])):
         sys.exit(os.strerror(ctypes.get_errno()))
     if writable:
         ctypes.memset(address, 1, 1)
+"""
+
+_WAITING = """
 print("ready", flush=True)
 sys.stdin.read()
 """
 
+# Read-only, so that the kernel does not merge it with the last of the others. The count of pairs
+# goes where the parent sees it, every few milliseconds.
+_CHURNING = """
+import struct, threading
+counter = mmap.mmap(int(sys.argv[2]), mmap.PAGESIZE)
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+protection, flags, pairs = mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 0
+print("ready", flush=True)
+while True:
+    for _ in range(256):
+        libc.munmap(libc.mmap(None, size, protection, flags, -1, 0), size)
+    pairs += 256
+    struct.pack_into("Q", counter, 0, pairs)
+"""
+
+# Reserved memory of which the first pages are touched, and memory that is all there.
+_LARGE = """
+import mmap, sys
+reserved, resident = map(int, sys.argv[1:])
+private, no_reserve = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 0x4000  # named since Python 3.13
+sparse = mmap.mmap(-1, reserved, flags=private | no_reserve)
+sparse[: 4 * mmap.PAGESIZE] = bytes(4 * mmap.PAGESIZE)
+full = mmap.mmap(-1, resident, flags=private | mmap.MAP_POPULATE)
+"""
+
 
 @contextmanager
-def _load(script: str, count: int) -> Iterator[int]:
+def _load(script: str, *words: int, shared: Sequence[int] = ()) -> Iterator[int]:
+    """The pid of a script that has said it is ready; it inherits the descriptors in `shared`."""
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", script, *map(str, words)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=shared,
     ) as process:
         assert process.stdout
         if process.stdout.readline() != b"ready\n":
-            raise OSError(f"could not make {count} of them")
+            raise OSError(f"could not make a load of {words}")
         yield process.pid
 
 
@@ -74,8 +109,38 @@ def many_processes(count: int) -> Iterator[None]:
 @contextmanager
 def many_mappings(count: int) -> Iterator[int]:
     """The pid of a process with at least so many mappings."""
+    _allow(count)
+    with _load(_MANY_MAPPINGS + _WAITING, count) as pid:
+        yield pid
+
+
+@contextmanager
+def churning(count: int) -> Iterator[tuple[int, Callable[[], int]]]:
+    """A process with so many mappings that maps and unmaps two pages without end.
+
+    Its pid, and what tells how often it has done so.
+    """
+    _allow(count)
+    descriptor = os.memfd_create("pairs")
+    try:
+        os.ftruncate(descriptor, mmap.PAGESIZE)
+        with (
+            mmap.mmap(descriptor, mmap.PAGESIZE) as counter,
+            _load(_MANY_MAPPINGS + _CHURNING, count, descriptor, shared=(descriptor,)) as load,
+        ):
+            yield load, lambda: int.from_bytes(counter[:8], sys.byteorder)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def large(reserved_bytes: int, resident_bytes: int) -> Iterator[int]:
+    """The pid of a process that reserves so much and uses four pages of it, and uses so much more."""
+    with _load(_LARGE + _WAITING, reserved_bytes, resident_bytes) as pid:
+        yield pid
+
+
+def _allow(count: int) -> None:
     allowed = int(Path("/proc/sys/vm/max_map_count").read_text())
     if count + 1000 > allowed:
         raise OSError(f"vm.max_map_count is {allowed}, {count + 1000} are needed")
-    with _load(_MANY_MAPPINGS, count) as pid:
-        yield pid
