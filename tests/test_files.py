@@ -191,6 +191,41 @@ def test_denied_is_a_value() -> None:
     ], result.stderr
 
 
+def test_only_a_regular_file_is_opened_and_nothing_is_waited_for(tmp_path: Path) -> None:
+    make(tmp_path, "there", b"bytes")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    files = KernelFiles(str(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("there", "link"):
+        file = files.open_regular(name)
+        assert not isinstance(file, Gap)
+        with file:
+            assert file.read() == b"bytes" and not os.get_inheritable(file.fileno())
+    other = Gap("pipe", "unsupported", "not a regular file")
+    assert files.open_regular("pipe") == other
+    assert files.open_regular(".") == other._replace(source=".")
+    assert KernelFiles().open_regular("dev/zero") == other._replace(source="dev/zero")
+    assert files.open_regular("th\0ere") == Gap("th\0ere", "absent")
+    assert files.open_regular("missing") == Gap("missing", "absent")
+    assert files.open_regular("there/no") == Gap("there/no", "absent")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_regular_file_that_may_not_be_read_is_denied(tmp_path: Path) -> None:
+    make(tmp_path, "closed")
+    (tmp_path / "closed").chmod(0)
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from memtui.kernel.files import KernelFiles\n"
+        "if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)\n"
+        "print(KernelFiles(sys.argv[2]).open_regular('closed'))\n"
+    )
+    command = [sys.executable, "-c", program, str(REPOSITORY), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == "closed: denied\n"
+
+
 def test_a_file_of_records_is_read_to_its_end() -> None:
     """A single read of a seq_file returns about a page: this process's smaps is longer."""
     data = KernelFiles().read("proc/self/smaps")

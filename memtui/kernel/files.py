@@ -152,9 +152,12 @@ class KernelFiles:
 
     def open_regular(self, name: str) -> BinaryIO | Gap:
         """A regular file, to be closed by the caller; never waits for a pipe or a device."""
+        path = os.fsencode(self._prefix + name)
         try:
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-            descriptor = os.open(os.fsencode(self._prefix + name), flags)
+            # Asked first, as merely opening some devices has effects.
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                return Gap(name, "unsupported", "not a regular file")
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             return self._gap(name, error)
         except ValueError:  # a NUL in the name
