@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from itertools import pairwise
 
 import pytest
@@ -16,7 +17,7 @@ from memtui.model.kinds import KINDS
 from memtui.model.layout import Region, region_cells, regions, share_cells
 from memtui.model.sample import ProcessKey
 from memtui.sampling import Sampler, read_map
-from memtui.tui.widgets.picture import Spot, picture
+from memtui.tui.widgets.spots import Spot, picture
 from tests.conftest import open_host
 
 PAGE = 4096
@@ -118,6 +119,23 @@ def test_pictures_fit(map_: AddressMap, width: int, height: int) -> None:
     assert all(before.end <= after.start for before, after in pairwise(spots))
 
 
+@given(address_maps(), st.integers(20, 100), st.integers(1, 40))
+def test_every_mapped_byte_of_the_whole_is_in_one_cell(
+    map_: AddressMap, width: int, height: int
+) -> None:
+    lines = picture(map_, width, height, PAGE)
+    spots = [spot for line in lines for spot in line if spot.kind is not None]
+    assert all(before.end <= after.start for before, after in pairwise(spots))
+    covered = 0
+    for start, end in zip(map_.mappings.starts, map_.mappings.ends, strict=True):
+        first = bisect_right(spots, start, key=lambda spot: spot.end)
+        for spot in spots[first:]:
+            if spot.start >= end:
+                break
+            covered += min(end, spot.end) - max(start, spot.start)
+    assert covered == map_.totals.size
+
+
 def test_a_cell_is_what_most_of_it_is() -> None:
     map_ = map_of((0, 1, "rwxp"), (1, 7, "rw-p"), (8, 4, "---p"), smaps=True)
     (cell,) = region_cells(map_, Region(0, 3, 0), 1, PAGE)
@@ -148,6 +166,19 @@ def test_a_ribbon_with_many_equal_holes_fits(width: int) -> None:
     map_ = map_of(*((first, 1, "rw-p") for first in range(0, 100_000, 1000)))
     (line,) = art(picture(map_, width, 1, PAGE))
     assert 0.7 * width <= len(line) <= width
+
+
+def test_a_ribbon_of_three_lines_breaks_no_label() -> None:
+    map_ = map_of((0, 20, "rw-p"), (1 << 30, 50, "rwxp"), (1 << 31, 20, "---p"))
+    assert art(picture(map_, 20, 3, PAGE)) == [
+        "aaaaaaaaaa~4.0T~jjjj",
+        "jjjjjjjjj~4.0T~ggggg",
+        "ggggg",
+    ]
+    for width in range(20, 60):
+        lines = art(picture(map_, width, 3, PAGE))
+        assert sum(line.count("~4.0T~") for line in lines) == 2
+        assert len(lines) <= 3
 
 
 def test_nothing_mapped_is_no_picture() -> None:

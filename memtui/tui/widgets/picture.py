@@ -1,237 +1,428 @@
-"""The address space as a picture: every mapping in order, holes folded and labelled."""
+"""The address space as a picture: the folded whole, or a window down to single pages."""
 
 from __future__ import annotations
 
-from heapq import nlargest
-from typing import ClassVar, NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import ClassVar, Final
 
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from memtui import units
+from memtui.inspecting.pages import PagesReading
+from memtui.kernel.files import Gap
 from memtui.model.addressmap import AddressMap
-from memtui.model.kinds import KINDS
-from memtui.model.layout import Region, region_cells, regions, share_cells
+from memtui.model.layout import (
+    Window,
+    WindowLine,
+    cell_above,
+    cell_beside,
+    follow,
+    mapped_runs,
+    pan,
+    window_lines,
+    zoom_in,
+    zoom_out,
+)
+from memtui.model.pages import PAGE_STATES
 from memtui.tui import theme
+from memtui.tui.widgets.knownpages import KnownPages, reading_of
 from memtui.tui.widgets.lines import Part, strip
+from memtui.tui.widgets.spots import (
+    Spot,
+    cells_across,
+    look,
+    mini_look,
+    picture,
+    ribbon,
+    scale_text,
+    window_picture,
+)
 
-
-class Spot(NamedTuple):
-    """One character of the picture and what of the address space [start, end) it stands for.
-
-    `kind` is None for holes and labels; `row` the mapping it shows, None for none.
-    """
-
-    character: str
-    kind: int | None
-    resident: float | None
-    start: int
-    end: int
-    row: int | None
-
-
-_LABEL = 6  # "7f31… " left of a line of the block
-
-
-def picture(map_: AddressMap, width: int, height: int, page: int) -> list[list[Spot]]:
-    """The picture as lines of spots, low addresses first; a ribbon where it has one line."""
-    if not len(map_):
-        return []
-    return [_ribbon(map_, width, page)] if height < 3 else _block(map_, width, height, page)
-
-
-def _ribbon(map_: AddressMap, width: int, page: int) -> list[Spot]:
-    parts = regions(map_.mappings, max(2, width // 6))
-    # Only the largest holes say their size, or there would be no room for what is between them.
-    told = nlargest(max(1, width // 14), range(len(parts)), key=lambda at: parts[at].hole_before)
-    labels = [
-        _hole_label(part.hole_before) if at in told else "~" * bool(part.hole_before)
-        for at, part in enumerate(parts)
-    ]
-    room = max(len(parts), width - sum(map(len, labels)))
-    line: list[Spot] = []
-    counts = share_cells(map_.mappings, parts, room, page)
-    for part, label, count in zip(parts, labels, counts, strict=True):
-        start = map_.mappings.starts[part.first]
-        line += [Spot(char, None, None, start - part.hole_before, start, None) for char in label]
-        line += _spots(map_, part.first, part.last, count, page)
-    return line
-
-
-def _block(map_: AddressMap, width: int, height: int, page: int) -> list[list[Spot]]:
-    across = max(1, width - _LABEL)
-    parts = regions(map_.mappings, max(1, (height + 1) // 3))
-    rows = max(len(parts), height - (len(parts) - 1))
-    lines: list[list[Spot]] = []
-    counts = share_cells(map_.mappings, parts, rows, page)
-    for part, count in zip(parts, counts, strict=True):
-        start = map_.mappings.starts[part.first]
-        if part.hole_before:
-            label = f"{'':{_LABEL}}{_hole_label(part.hole_before, ' '):^{across}}"
-            lines.append(
-                [Spot(char, None, None, start - part.hole_before, start, None) for char in label]
-            )
-        spots = _spots(map_, part.first, part.last, count * across, page)
-        for at in range(0, len(spots), across):
-            piece = spots[at : at + across]
-            label = f"{units.address(piece[0].start)[:4]}… "
-            lines.append(
-                [Spot(char, None, None, piece[0].start, piece[0].end, None) for char in label]
-                + piece
-            )
-    return lines
-
-
-def _spots(map_: AddressMap, first: int, last: int, count: int, page: int) -> list[Spot]:
-    hole = theme.glyphs().hole
-    return [
-        Spot(
-            hole if cell.kind is None else KINDS[cell.kind].letter,
-            cell.kind,
-            cell.resident,
-            cell.start,
-            cell.end,
-            cell.row,
-        )
-        for cell in region_cells(map_, Region(first, last, 0), count, page)
-    ]
-
-
-def _hole_label(size: int, blank: str = "") -> str:
-    """`~83T~`: how much nothing there is between two regions."""
-    if not size:
-        return ""
-    text = units.size(size, short=not blank)
-    number, _, unit = text.partition(" ")
-    if not blank:
-        number, unit = text[:-1], text[-1]
-    if len(number) > 3 and "." in number:
-        number = number.split(".")[0]
-    return f"~{blank}{number}{blank}{unit}{blank}~"
+_PAGES_AT_MOST: Final = 1 << 18  # of a window that are asked for: 1 GiB in pages of 4 KiB
+_HEAD: Final = 3  # lines above a window: the whole as a ribbon, its scale, what its shades mean
+_HEADED: Final = 8  # lines that leave room for them; where there are fewer, one line has it all
+_CAPTION: Final = 46  # cells of that line that are words
 
 
 class Picture(Widget, can_focus=True):
-    """The picture of a map, lit where the cursor's mapping is; arrows and the mouse move it."""
+    """The picture of a map with a cursor, an address: arrows and the mouse move it and zoom."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", "before", show=False),
         Binding("right", "step(1)", "after", show=False),
         Binding("up", "line(-1)", "line up", show=False),
         Binding("down", "line(1)", "line down", show=False),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home", "end(0)", "first", show=False),
+        Binding("end", "end(-1)", "last", show=False),
     ]
 
     class Pointed(Message):
-        """The user pointed at a mapping that begins at `address`."""
+        """The user moved the cursor to an address, which may be in a hole."""
 
-        def __init__(self, picture: Picture, address: int) -> None:
+        def __init__(self, picture: Picture) -> None:
             super().__init__()
             self.picture = picture
-            self.address = address
 
-    def __init__(self, page: int, *, id: str | None = None) -> None:
+    class PagesWanted(Message):
+        """`picture.pages_wanted` is something else now, and not None."""
+
+        def __init__(self, picture: Picture) -> None:
+            super().__init__()
+            self.picture = picture
+
+    def __init__(self, page: int, *, zoomable: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
         self._page = page
+        self._zoomable = zoomable
         self._map: AddressMap | None = None
-        self._row: int | None = None
+        self._address: int | None = None
+        self._lit: int | None = None
+        self._view: Window | None = None
+        # What is drawn: spots by line, the window's lines, and what they were laid out for.
         self._lines: list[list[Spot]] = []
+        self._window_lines: list[WindowLine] = []
+        self._mini: tuple[object, list[Spot]] = (None, [])
         self._drawn_for: object = None
+        self._wheel_at: tuple[int, int] | None = None
+        self._pages = KnownPages(page)
+        self._base: Style | None = None
+        # Told at once where the cursor went, as a table's.
+        self.follow: Callable[[], None] | None = None
 
-    def show(self, map_: AddressMap | None, row: int | None) -> None:
-        """A map with a mapping lit."""
+    # What it shows.
+
+    @property
+    def address(self) -> int | None:
+        """Where the cursor is."""
+        return self._address
+
+    @property
+    def zoomed(self) -> bool:
+        return self._view is not None
+
+    def show(self, map_: AddressMap | None, address: int | None, lit: int | None = None) -> None:
+        """A map with its cursor; mappings of another kind than `lit` are dim."""
+        before = self._cursor_span()
         if map_ is not self._map:
+            if map_ is None or self._map is None or map_.key != self._map.key:
+                self._view = None
+                self._pages.forget()
             self._map = map_
-            self._drawn_for = None
-        if row != self._row or self._drawn_for is None:
-            self._row = row
-            self._layout()
+            self._pages.grow_old()
+        everything = lit != self._lit
+        self._address, self._lit = address, lit
+        if self._layout() or everything:
             self.refresh()
+        elif before != self._cursor_span():
+            self._refresh_lines(before, self._cursor_span())
+        self._tell()
 
-    def _layout(self) -> None:
-        wanted = (self.size, self._map)
-        if wanted != self._drawn_for:
-            self._drawn_for = wanted
-            width, height = self.size
-            drawn = self._map is not None and width >= 8 and height
-            self._lines = (
-                picture(self._map, width, height, self._page) if drawn and self._map else []
-            )
+    def fold(self) -> None:
+        """The folded whole again."""
+        self._look_through(None)
 
-    def on_resize(self) -> None:
+    def show_pages(self, reading: PagesReading | Gap | None) -> None:
+        """What came of asking for `pages_wanted`; None forgets what was read."""
+        if reading is None:
+            self._pages.forget()
+        elif isinstance(reading, Gap) or (self._map and reading.key == self._map.key):
+            self._pages.take(reading, self._map, self._window_lines)
+        self._drawn_for = None
         self._layout()
         self.refresh()
+        self._tell()
+
+    @property
+    def pages_wanted(self) -> tuple[int, int] | None:
+        """The pages it lacks, as the address of the first and how many: of what is visible alone,
+        one run at a time. None: none, or it shows so much that averages have to do."""
+        view, map_ = self._view, self._map
+        if view is None or map_ is None or view.size_bytes // self._page > _PAGES_AT_MOST:
+            return None
+        return self._pages.wanted(map_, self._window_lines, view.cell_bytes == self._page)
+
+    def _tell(self) -> None:
+        if self._pages.is_news(self.pages_wanted):
+            self.post_message(self.PagesWanted(self))
+
+    # Layout.
+
+    def _layout(self) -> bool:
+        """Lays out what is shown, where that has changed; whether it had."""
+        map_, (width, height) = self._map, self.size
+        if map_ is None or not len(map_) or width < 8 or not height:
+            self._drawn_for, self._lines, self._window_lines = None, [], []
+            return True
+        if height < 2:
+            self._view = None
+        view = self._view
+        if view is not None:
+            across, lines = self._grid()
+            view = view._replace(across=across, height=lines)
+            view = self._view = follow(map_.mappings, view, self._here(map_))
+        wanted = (self.size, map_, view)
+        if wanted == self._drawn_for:
+            return False
+        self._drawn_for = wanted
+        if view is None:
+            self._window_lines = []
+            self._lines = picture(map_, width, height, self._page)
+            return True
+        self._window_lines = window_lines(map_.mappings, view)
+        self._lines = self._head_lines(map_, width, height) + window_picture(
+            map_, view, self._window_lines, width, self._page, self._pages.readings
+        )
+        return True
+
+    def _grid(self) -> tuple[int, int]:
+        """Cells across and lines of a window in this size."""
+        width, height = self.size
+        return cells_across(width), height - (_HEAD if height >= _HEADED else 1)
+
+    def _head_lines(self, map_: AddressMap, width: int, height: int) -> list[list[Spot]]:
+        """The whole as a ribbon; captions are put in as they are drawn."""
+        words = 0 if height >= _HEADED else min(_CAPTION, width * 3 // 5)
+        wanted = (map_, width - words)
+        if self._mini[0] != wanted:
+            self._mini = (wanted, ribbon(map_, width - words, 1, self._page)[0])
+        blanks = [Spot(" ", None, None, 0, 0, None)] * words
+        return [blanks + self._mini[1], *([[]] * (_HEAD - 1 if height >= _HEADED else 0))]
+
+    def _head_height(self) -> int:
+        return 0 if self._view is None else len(self._lines) - len(self._window_lines)
+
+    def _here(self, map_: AddressMap) -> int:
+        return map_.mappings.starts[0] if self._address is None else self._address
+
+    def on_resize(self) -> None:
+        if self._layout():
+            self.refresh()
+        self._tell()
+
+    # Drawing.
 
     def render_line(self, y: int) -> Strip:
-        base, width = self.rich_style, self.size.width
+        base, width = self._base_style(), self.size.width
         if self._map is None or y >= len(self._lines):
             return Strip.blank(width, base)
-        starts, ends = self._map.mappings.starts, self._map.mappings.ends
-        here = (0, 0)
-        if self._row is not None and self._row < len(self._map):
-            here = (starts[self._row], ends[self._row])
-        return strip([self._look(spot, here) for spot in self._lines[y]], width, base)
+        caption = self._caption(y)
+        parts: list[Part] = [(caption, theme.style(theme.DIM))]
+        spots = self._lines[y][len(caption) :]
+        if self._view is not None and y == 0:
+            shown = self._window_lines[0].start, self._window_lines[-1].end
+            looks = [mini_look(spot, *shown) for spot in spots]
+        else:
+            span = self._cursor_span()
+            looks = [look(spot, span, self._lit) for spot in spots]
+        for text, style in looks:
+            if parts[-1][1] == style:
+                parts[-1] = (parts[-1][0] + text, style)
+            else:
+                parts.append((text, style))
+        return strip(parts, width, base)
 
-    def _look(self, spot: Spot, here: tuple[int, int]) -> Part:
-        if spot.kind is None:
-            return spot.character, theme.style(theme.DIM)
-        colour = KINDS[spot.kind].colour
-        if spot.start < here[1] and here[0] < spot.end:
-            # Its beginning in the cursor's colour, the rest of it underlined in its own.
-            if here[0] >= spot.start:
-                return spot.character, theme.style(theme.BACKGROUND, theme.ACCENT, bold=True)
-            if not theme.glyphs().coloured:
-                return spot.character, theme.style(theme.BRIGHT, bold=True, underline=True)
-            return spot.character, theme.style(theme.BACKGROUND, colour, bold=True, underline=True)
-        resident = 0.4 if spot.resident is None else spot.resident
-        if not theme.glyphs().coloured:
-            return spot.character, theme.style(colour, bold=resident >= 0.5)
-        shaded = theme.shade(colour, 0.16 + 0.6 * resident)
-        return spot.character, theme.style(
-            theme.shade(colour, 0.85) if resident < 0.45 else theme.BACKGROUND, shaded
-        )
+    def _base_style(self) -> Style:
+        """The widget's own style, kept: Textual takes long to tell, and it is needed on each line."""
+        if self._base is None:
+            self._base = self.rich_style
+        return self._base
+
+    def notify_style_update(self) -> None:
+        self._base = None
+        super().notify_style_update()
+
+    def _caption(self, y: int) -> str:
+        """The words at the beginning of a line above the window."""
+        view, head = self._view, self._head_height()
+        if view is None or y >= head:
+            return ""
+        width = self.size.width
+        if head == 1:
+            width = len(self._lines[0]) - len(self._mini[1])
+            return units.fit(f"{scale_text(view, 21)} · {self._shade_text()}", width - 1) + " "
+        return "" if y == 0 else scale_text(view, width) if y == 1 else self._shade_text()
+
+    def _shade_text(self) -> str:
+        """What the cursor's page is, where each cell is one; else what shades are made of."""
+        map_, view = self._map, self._view
+        assert map_ is not None
+        assert view is not None
+        spot = self._cursor_spot()
+        if spot is not None and spot.state is not None:
+            state = PAGE_STATES[spot.state]
+            return f"{spot.character} {state.name.replace('_', ' ')}"
+        if self._pages.gap is not None:
+            return f"by mapping: pages {self._pages.gap.reason}"
+        if view.size_bytes // self._page <= _PAGES_AT_MOST and (
+            self.pages_wanted is None
+            or all(
+                reading_of(map_, line, self._pages.readings, self._page)
+                for line in self._window_lines
+                if mapped_runs(map_.mappings, [line])
+            )
+        ):
+            return "shades by page"
+        return "shades by mapping" if map_.has_usage else "no shades: usage is unread"
+
+    def _cursor_span(self) -> tuple[int, int, int]:
+        """The cursor's address, and the mapping it is in, or nothing."""
+        map_, address = self._map, self._address
+        if map_ is None or address is None:
+            return (-1, 0, 0)
+        row = map_.row_at(address)
+        if row is None:
+            return (address, address, address)
+        return (address, map_.mappings.starts[row], map_.mappings.ends[row])
+
+    def _refresh_lines(self, *spans: tuple[int, int, int]) -> None:
+        """Repaints the captions, and the lines that show any of these."""
+        head = self._head_height()
+        for y, line in enumerate(self._lines):
+            shown = [spot for spot in line if spot.start < spot.end]
+            if y < head or any(
+                shown[0].start < max(end, at + 1) and min(start, at) < shown[-1].end
+                for at, start, end in spans
+                if shown
+            ):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    # Zooming.
+
+    def action_zoom(self, step: int) -> None:
+        """Into the picture around the cursor (1), or out of it (-1)."""
+        map_ = self._map
+        if not self._zoomable or map_ is None or not len(map_) or self.size.height < 2:
+            return
+        address = self._here(map_)
+        if step > 0:
+            self._look_through(zoom_in(map_, self._view, address, *self._grid(), self._page))
+        elif self._view is not None:
+            self._look_through(zoom_out(map_, self._view, address))
+
+    def _look_through(self, view: Window | None) -> None:
+        self._view = view
+        if self._layout():
+            self.refresh()
+        self._tell()
 
     # Pointing.
 
     def on_click(self, event: events.Click) -> None:
-        self._point(event.x, event.y)
+        if self._point(event.x, event.y) and event.chain == 2 and event.y >= self._head_height():
+            self.action_zoom(1)
 
-    def _point(self, x: int, y: int) -> None:
-        if self._map is None or not 0 <= y < len(self._lines) or not 0 <= x < len(self._lines[y]):
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, -1)
+
+    def _wheel(self, event: events.MouseEvent, step: int) -> None:
+        """Zooms at the pointer; around the same address for as long as it stays where it is."""
+        if not self._zoomable or (step < 0 and self._view is None):
             return
-        row = self._lines[y][x].row
-        if row is not None:
-            self.post_message(self.Pointed(self, self._map.mappings.starts[row]))
+        event.stop()
+        here = (event.x, event.y)
+        if here != self._wheel_at:
+            self._point(event.x, event.y)
+            self._wheel_at = here
+        self.action_zoom(step)
+
+    def _point(self, x: int, y: int) -> bool:
+        """The cursor to what is drawn there; whether anything is."""
+        if self._map is None or not 0 <= y < len(self._lines) or not 0 <= x < len(self._lines[y]):
+            return False
+        spot = self._lines[y][x]
+        if spot.row is not None:
+            self._go(max(spot.start, self._map.mappings.starts[spot.row]))
+        elif self._view is not None and self._is_hole(spot) and y >= self._head_height():
+            self._go(spot.start)
+        else:
+            return False
+        return True
+
+    def _is_hole(self, spot: Spot) -> bool:
+        """Whether it is one between mappings, and no label."""
+        assert self._map is not None
+        mappings = self._map.mappings
+        return mappings.starts[0] <= spot.start < spot.end <= mappings.ends[-1]
+
+    def _go(self, address: int) -> None:
+        self._wheel_at = None
+        self.show(self._map, address, self._lit)
+        if self.follow is not None:
+            self.follow()
+        self.post_message(self.Pointed(self))
+
+    def _cursor_spot(self) -> Spot | None:
+        where = self._where()
+        return None if where is None else self._lines[where[1]][where[0]]
 
     def _where(self) -> tuple[int, int] | None:
-        """The first spot that is lit."""
-        if self._map is None or self._row is None:
+        """The place of the cursor."""
+        if self._address is None:
             return None
-        start = self._map.mappings.starts[self._row]
-        for y, line in enumerate(self._lines):
+        head = self._head_height()
+        for y, line in enumerate(self._lines[head:], start=head):
             for x, spot in enumerate(line):
-                if spot.kind is not None and spot.start <= start < spot.end:
+                if spot.start <= self._address < spot.end:
                     return x, y
         return None
 
     def action_step(self, step: int) -> None:
-        """To the mapping before or after."""
-        if self._map is not None and self._row is not None:
-            row = max(0, min(self._row + step, len(self._map) - 1))
-            self.post_message(self.Pointed(self, self._map.mappings.starts[row]))
+        """To the cell before or after; in the folded whole, to the mapping."""
+        map_, view = self._map, self._view
+        if map_ is None or self._address is None or not len(map_):
+            return
+        mappings = map_.mappings
+        if view is None:
+            row = bisect_right(mappings.starts, self._address) - 1
+            row += step if step > 0 or self._address < mappings.ends[max(0, row)] else step + 1
+            self._go(mappings.starts[max(0, min(row, len(map_) - 1))])
+            return
+        self._go(cell_beside(map_, view, self._address, step))
 
     def action_line(self, step: int) -> None:
-        """To what another line above or below shows."""
+        """To another line above or below; in the folded whole, to what else it shows."""
+        map_, view = self._map, self._view
+        if map_ is None or self._address is None or not len(map_):
+            return
+        if view is not None:
+            self._go(cell_above(map_, view, self._address, step))
+            return
         where = self._where()
         if where is None:
             return
+        here = map_.row_at(self._address)
         x, y = where
         y += step
         while 0 <= y < len(self._lines):
-            line = self._lines[y]
-            others = [at for at, spot in enumerate(line) if spot.row not in (None, self._row)]
+            others = [at for at, spot in enumerate(self._lines[y]) if spot.row not in (None, here)]
             if others:
                 self._point(min(others, key=lambda at: abs(at - x)), y)
                 return
             y += step
+
+    def action_page(self, step: int) -> None:
+        """A window further on or back; in the folded whole, to its ends."""
+        map_, view = self._map, self._view
+        if view is None or map_ is None:
+            self.action_end(-1 if step > 0 else 0)
+        elif self._address is not None:
+            lines = step * view.height
+            self._view = pan(map_.mappings, view, lines)
+            self._go(cell_above(map_, view, self._address, lines))
+
+    def action_end(self, row: int) -> None:
+        """To the first mapping (0) or the last (-1)."""
+        if self._map is not None and len(self._map):
+            self._go(self._map.mappings.starts[row])
