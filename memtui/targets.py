@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
@@ -16,6 +18,34 @@ class Target:
 
     pid: int | None
     filter: str
+
+
+class _Process(Protocol):
+    """Anything with a pid and a comm."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+
+
+P = TypeVar("P", bound=_Process)
+
+
+def fits(text: str, pid: int, name: str) -> bool:
+    """Whether a filter lets a process through: its name, in any case, or pid has it in it."""
+    return text.casefold() in name.casefold() or text in str(pid)
+
+
+def meant(text: str, processes: Iterable[P]) -> list[P]:
+    """The process with that pid, else those called exactly so, else those whose name has it in it."""
+    everyone = list(processes)
+    part = text.casefold()
+    return (
+        [each for each in everyone if str(each.pid) == text]
+        or [each for each in everyone if each.name == text]
+        or [each for each in everyone if part in each.name.casefold()]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -431,6 +431,7 @@ def test_json_of_every_column_is_the_shown_rows() -> None:
     map_ = captured("debian-6.18", 688)
     trail = Trail()
     trail.add(map_, 0.0)
+    trail.add(map_, 2.0)
     rows = arrange(map_, sort="rss", downwards=True)[:50]
     names = [each.name for each in available(map_) if each.name not in ("start", "end", "vm_flags")]
     objects = json.loads("".join(export_json(map_, rows, names, trail)))

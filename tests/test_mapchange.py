@@ -195,6 +195,18 @@ def test_after_a_pause_there_is_no_earlier_reading_of_the_minute() -> None:
     assert trail.minute and trail.minute.time_s == 300
 
 
+def test_an_exec_begins_a_new_trail() -> None:
+    """Another address space has nothing of the one before to be compared with."""
+    trail = Trail()
+    trail.add(map_of("10-20 rw-p 0 0 | 4\n90-91 r-xp 0 0 [vdso] | 1"), 0.0)
+    trail.set_mark()
+    trail.add(map_of("10-20 rw-p 0 0 | 8\n90-91 r-xp 0 0 [vdso] | 1"), 2.0)
+    assert trail.is_marked and trail.previous
+    trail.add(map_of("10-20 rw-p 0 0 | 2\n80-81 r-xp 0 0 [vdso] | 1"), 4.0)
+    assert trail.previous is None and trail.minute is None and not trail.is_marked
+    assert trail.mark is trail.last
+
+
 def test_few_readings_of_a_long_watch_are_kept() -> None:
     trail = Trail()
     columns = []

@@ -271,7 +271,7 @@ def test_an_exec_shows_the_new_program() -> None:
         child.stdin.flush()
         terminal.wait_for(f" {child.pid} sleep ")
         terminal.wait_until(
-            lambda: re.search(rf" r-xp .* {re.escape(program)}$", terminal.text, re.M),
+            lambda: re.search(rf" r-xp .*\b{re.escape(program)}$", terminal.text, re.M),
             "the new program's mappings",
         )
         assert "gone" not in terminal.text

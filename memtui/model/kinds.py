@@ -21,7 +21,7 @@ class Kind(NamedTuple):
 KINDS: Final = (
     Kind("text", "t", "program code", "#5fafff"),
     Kind("rodata", "r", "read-only data", "#5f87af"),
-    Kind("relro", "R", "data made read-only after linking", "#7f8fbf"),
+    Kind("relro", "R", "read-only after linking (RELRO)", "#7f8fbf"),
     Kind("data", "d", "initialised data", "#d7af5f"),
     Kind("bss", "b", "zero-initialised data", "#b58a3c"),
     Kind("heap", "h", "heap", "#ff875f"),

@@ -56,6 +56,9 @@ class Trail:
     """The earlier readings of one process: the last two, some of the last minute, and the mark."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._kept: deque[Snapshot] = deque()
         self._mark: Snapshot | None = None
         self.last: Snapshot | None = None
@@ -63,7 +66,12 @@ class Trail:
         self.is_marked = False
 
     def add(self, map_: AddressMap, time_s: float) -> None:
-        """Notes a reading that has usage; `time_s` is that of the reading, and only goes up."""
+        """Notes a reading that has usage; `time_s` is that of the reading, and only goes up.
+
+        One of another address space, after an exec, begins anew.
+        """
+        if self.last is not None and _vdso(self.last.mappings) != _vdso(map_.mappings):
+            self._begin()
         self.previous = self.last
         last = self.last = Snapshot.of(map_, time_s, self.previous)
         if self._mark is None:
@@ -90,6 +98,12 @@ class Trail:
     def mark(self) -> Snapshot | None:
         """The reading that was marked, the first one until then."""
         return self._mark
+
+
+def _vdso(mappings: Mappings) -> int | None:
+    """Where the vdso is: an exec puts it elsewhere, and nothing else does."""
+    paths = mappings.paths
+    return mappings.starts[paths.index("[vdso]")] if "[vdso]" in paths else None
 
 
 def gain(snapshot: Snapshot, mappings: Mappings, row: int, key: str) -> int | None:

@@ -17,33 +17,26 @@ from textual.containers import Container
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
 
+from memtui import units
 from memtui.history import History
 from memtui.model.addressmap import MapReading
 from memtui.model.free import free_figures
 from memtui.model.sample import ProcessSample, Sample
 from memtui.sampling import Plan, Source
-from memtui.targets import Target
+from memtui.targets import Target, fits, meant
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
-from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.screens.overview import Overview
 from memtui.tui.widgets.bars import Footer, Header, tiny_lines
 from memtui.tui.widgets.lines import Lines, Table
-from memtui.tui.widgets.mappings import KindTable, MappingTable
-from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
 
 if TYPE_CHECKING:
     from memtui.tui.screens.mapview import MapView
-    from memtui.tui.widgets.prompt import Prompt
 
-WINDOWS_S = (60, 300, 900, 3600)
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-
-
-_OVERVIEW_ACTIONS = {key.action.partition("(")[0] for key in KEYS if key.views == ("overview",)}
 
 
 def breadth(size: Size) -> dict[str, bool]:
@@ -52,6 +45,7 @@ def breadth(size: Size) -> dict[str, bool]:
         "-tiny": size.width < 60 or size.height < 15,
         "-wide": size.width >= 100,
         "-vast": size.width >= 160,
+        "-low": size.height < 30,
     }
 
 
@@ -69,7 +63,7 @@ class MemtuiApp(App[None]):
     TITLE = "memtui"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key.key, key.action, key.help, show=False) for key in KEYS),
+        *bindings(),
         *(Binding(view.key, f"view('{view.name}')", view.title, show=False) for view in VIEWS),
     ]
 
@@ -92,7 +86,6 @@ class MemtuiApp(App[None]):
         self.history = History()
         self.chosen = Chosen()
         self.view_name = "overview"
-        self.window_s = 300
         self.frozen = False
         self._host, self._sight, self._page = host, sight, page
         self._target = target
@@ -192,9 +185,8 @@ class MemtuiApp(App[None]):
         if target is not None and target.filter:
             processes.update(sample)
             processes.set_filter(target.filter)
-            wanted = target.filter.casefold()
             candidates = [
-                each for each in candidates if wanted in each.name.casefold()
+                each for each in candidates if fits(target.filter, each.pid, each.name)
             ] or candidates
         for process in candidates:
             if process.rss_bytes and self.source.may_read_map(process.key):
@@ -235,7 +227,7 @@ class MemtuiApp(App[None]):
         if self.is_tiny:
             self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
         elif self.view_name == "overview":
-            self.query_one(Overview).update(sample, self.window_s)
+            self.query_one(Overview).update(sample)
         self._show_map()
         self._plan()
 
@@ -275,79 +267,28 @@ class MemtuiApp(App[None]):
 
     @on(Table.Moved)
     def _moved(self, event: Table.Moved) -> None:
-        table = event.table
-        if isinstance(table, ProcessList):
-            self._choosing = False
-            if table.current is not None:
-                self._choose(table.current)
-        elif isinstance(table, KindTable):
-            if self.chosen.map is not None:
-                row = table.first_row(self.chosen.map)
-                self._point(self.chosen.map.mappings.starts[row])
-        elif isinstance(table, MappingTable):
-            self._point(table.address)
-
-    @on(Table.Chosen)
-    async def _double_clicked(self, event: Table.Chosen) -> None:
-        self._moved(event)
-        await self.action_enter()
-
-    @on(Table.HeadClicked)
-    def _head_clicked(self, event: Table.HeadClicked) -> None:
         if isinstance(event.table, ProcessList):
-            event.table.sort_by(event.column)
+            self._choosing = False
+            if event.table.current is not None:
+                self._choose(event.table.current)
             self._plan()
-
-    @on(Picture.Pointed)
-    def _pointed(self, event: Picture.Pointed) -> None:
-        self._point(event.address)
-
-    def _point(self, address: int | None) -> None:
-        self.chosen.address = address
-        if self.view_name == "overview":
-            self.query_one(Overview).show_map(self.chosen)
-        else:
-            self.query_one("#map", self._map_view_type()).point(self.chosen)
 
     @on(Footer.Pressed)
     async def _footer_pressed(self, event: Footer.Pressed) -> None:
-        await self.run_action(event.action)
+        await self.run_view_action(event.action)
 
     # What keys do.
 
     async def action_view(self, name: str) -> None:
         views = self.query_one("#views")
         if name == "map" and not self.query("#map"):
-            await views.mount(self._map_view_type()(self._page))
+            await views.mount(self._map_view_type()(self._page, self.source.files))
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
         self.view_name = name
         for view in views.children:
             view.display = view.id == name
         self.query_one("#mappings" if name == "map" else "#processes").focus()
-        self._show()
-
-    async def action_enter(self) -> None:
-        if self.view_name == "overview":
-            await self.action_view("map")
-
-    async def action_back(self) -> None:
-        processes = self.query_one(ProcessList)
-        if self.view_name != "overview":
-            await self.action_view("overview")
-        elif processes.filter:
-            processes.set_filter("")
-            self._plan()
-
-    def action_sort(self) -> None:
-        self.query_one(ProcessList).sort_next()
-        self._plan()
-
-    def action_invert(self) -> None:
-        self.query_one(ProcessList).invert()
-        self._plan()
-
-    def action_zoom(self, step: int) -> None:
-        at = WINDOWS_S.index(self.window_s) - step
-        self.window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
         self._show()
 
     def action_interval(self, step: int) -> None:
@@ -371,68 +312,34 @@ class MemtuiApp(App[None]):
                 self.chosen.update(self._shown)
             self._show()
 
-    async def action_filter(self) -> None:
-        from memtui.tui.widgets.prompt import Prompt
-
-        processes = self.query_one(ProcessList)
-        await self._ask(Prompt("filter: ", processes.filter, live=True))
-
     async def action_open(self) -> None:
-        from memtui.tui.widgets.prompt import Prompt
+        from memtui.tui.widgets.prompt import ask
 
-        await self._ask(Prompt("open pid or name: "))
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        await ask(self.query_one("#views"), "open pid or name: ", self._open)
 
-    async def _ask(self, prompt: Widget) -> None:
-        if not self.query("#prompt"):
-            await self.mount(prompt)
-
-    async def on_prompt_answered(self, event: Prompt.Answered) -> None:
-        processes = self.query_one(ProcessList)
-        if event.prompt.live:
-            processes.set_filter(event.text)
-            if processes.current is not None:
-                self._choose(processes.current)
-            self._plan()
-        elif event.text:
-            await self._open(event.text)
-        if event.final:
-            await event.prompt.remove()
-            self.query_one("#mappings" if self.view_name == "map" else "#processes").focus()
-
-    async def _open(self, text: str) -> None:
+    def _open(self, text: str, _final: bool) -> str:
         sample = self._shown
-        if sample is None:
-            return
-        everyone = list(sample.processes.values())
-        found = [each for each in everyone if str(each.pid) == text]
-        found = found or [each for each in everyone if each.name == text]
-        found = found or [each for each in everyone if text.casefold() in each.name.casefold()]
-        processes = self.query_one(ProcessList)
+        if sample is None or not text:
+            return ""
+        found = meant(text, sample.processes.values())
         if not found:
-            self.notify(f"no process is or is named {text!r}", severity="warning", markup=False)
-            return
+            return f"no process is or is named {units.printable(text)!r}"
+        processes = self.query_one(ProcessList)
         self._choosing = False
+        processes.set_filter("" if len(found) == 1 else text)
         if len(found) == 1:
-            self._choose(found[0])
-            processes.set_filter("")
             processes.select(found[0].key)
-            await self.action_view("map")
-        else:
-            await self.action_view("overview")
-            processes.set_filter(text)
-            if processes.current is not None:
-                self._choose(processes.current)
+        if processes.current is not None:
+            self._choose(processes.current)
+        self.call_later(self.action_view, "map" if len(found) == 1 else "overview")
+        return ""
 
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen())
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of the overview alone do nothing to it while another view is shown."""
-        if action in _OVERVIEW_ACTIONS and self.view_name != "overview":
-            return False
-        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for view in VIEWS:
@@ -440,11 +347,17 @@ class MemtuiApp(App[None]):
             yield SystemCommand(
                 f"{view.title} ({view.key})", view.help, partial(self._later, action)
             )
-        for key in KEYS:
-            if key.action not in ("command_palette", "app.focus_next"):
+        for key in keys_of(self.view_name):
+            if key.action not in ("command_palette", "focus_next"):
                 name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
                 yield SystemCommand(name, key.help, partial(self._later, key.action))
 
     def _later(self, action: str) -> None:
         """Runs an action once the palette has closed."""
-        self.call_later(self.run_action, action)
+        self.call_later(self.run_view_action, action)
+
+    async def run_view_action(self, action: str) -> None:
+        """An action of the view that is shown, or the application's own."""
+        view = self.query_one(f"#{self.view_name}")
+        own = any(key.action == action and key.views for key in keys_of(self.view_name))
+        await self.run_action(action, view if own else self)

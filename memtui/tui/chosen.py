@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
+from typing import TYPE_CHECKING
 
 from memtui.kernel.files import Gap
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
 from memtui.tui.words import no_map, user_name
+
+if TYPE_CHECKING:
+    from memtui.model.mapchange import Trail
 
 
 class Chosen:
@@ -22,6 +26,17 @@ class Chosen:
         self.address: int | None = None
         self.gone_at = ""
         self.read_at: float | None = None
+        self._trail: Trail | None = None
+
+    @property
+    def trail(self) -> Trail:
+        """Its earlier readings, from the first on that had usage."""
+        # Imported after the first frame, which comes before any usage.
+        from memtui.model.mapchange import Trail
+
+        if self._trail is None:
+            self._trail = Trail()
+        return self._trail
 
     @property
     def key(self) -> ProcessKey | None:
@@ -59,15 +74,16 @@ class Chosen:
             return True  # in the middle of an exec, or dead: the next sample tells
         self.gap = None
         self.map = reading.map if len(reading.map) else None
-        if reading.map.has_usage:
+        if self.map is not None and self.map.has_usage:
             self.read_at = reading.time_s
+            self.trail.add(self.map, reading.time_s)
         return True
 
     def why_no_map(self) -> list[str]:
         return no_map(self.process, self.gap, self.user)
 
     def row(self) -> int:
-        """The mapping at the cursor's address, or the next below it."""
+        """The mapping at the cursor's address, or the next below it where that is in a hole."""
         if self.map is None or self.address is None:
             return 0
         return max(0, bisect_right(self.map.mappings.starts, self.address) - 1)

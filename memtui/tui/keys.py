@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
+
+from textual.binding import Binding
 
 
 class Key(NamedTuple):
-    """A key, the app's action for it, its name on the screen, and what it does.
+    """A key, the action it runs, its name on the screen, and what it does.
 
-    `footer` is its word in the footer, most important first in the table; empty: help only.
+    `views` says where it works, empty everywhere: the action is then the application's, else the
+    view's own. `footer` is its word in the footer, most important first in the table; empty: help
+    only.
     """
 
     key: str
@@ -16,7 +21,7 @@ class Key(NamedTuple):
     shown: str
     help: str
     footer: str = ""
-    views: tuple[str, ...] = ()  # empty: all
+    views: tuple[str, ...] = ()
 
 
 class View(NamedTuple):
@@ -31,16 +36,20 @@ VIEWS: Final = (
     View("3", "map", "Map", "one process's address space: kinds, picture, mappings"),
 )
 
+_OVERVIEW: Final = ("overview",)
+_MAP: Final = ("map",)
+_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "choice")
+
 KEYS: Final = (
-    Key("enter", "enter", "Enter", "open the chosen process's map in full", "map", ("overview",)),
-    Key("escape", "back", "Esc", "go back; clear the filter", "back", ("map",)),
+    Key("enter", "enter", "Enter", "open the chosen process's map in full", "map", _OVERVIEW),
+    Key("escape", "back", "Esc", "clear the filter", "", _OVERVIEW),
     Key(
         "slash",
         "filter",
         "/",
-        "show only processes whose name or pid has this in it",
+        "show only processes whose name or pid has this",
         "filter",
-        ("overview",),
+        _OVERVIEW,
     ),
     Key(
         "s",
@@ -48,25 +57,112 @@ KEYS: Final = (
         "s",
         "sort by the next column (a click on a column's head does it too)",
         "sort",
-        ("overview",),
+        _OVERVIEW,
     ),
-    Key("I", "invert", "I", "turn the order round", "", ("overview",)),
-    Key("o", "open", "o", "open a process by its pid or name", "open"),
+    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP)),
     Key(
         "plus,equals_sign",
         "zoom(1)",
         "+",
-        "a shorter window: 60, 15, 5, 1 minutes",
+        "a shorter window: 60, 15, 5, 1 min",
         "window",
-        ("overview",),
+        _OVERVIEW,
     ),
-    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", ("overview",)),
+    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", _OVERVIEW),
+    # The map view.
+    Key(
+        "escape", "back", "Esc", "clear the filter; zoom out; go back to the overview", "back", _MAP
+    ),
+    Key("enter", "inside", "Enter", "look inside: ELF sections, symbols, flags", "inside", _MAP),
+    Key(
+        "t",
+        "page_table",
+        "t",
+        "down to the page table entry of the cursor's address",
+        "page table",
+        _MAP,
+    ),
+    Key(
+        "slash",
+        "filter",
+        "/",
+        "filter: libc  rss>100M  perm:w  kind:heap  @7f2d0c000000",
+        "filter",
+        _MAP,
+    ),
+    Key(
+        "plus,equals_sign",
+        "zoom(1)",
+        "+",
+        "zoom into the picture, down to single pages",
+        "zoom",
+        _MAP,
+    ),
+    Key("minus,underscore", "zoom(-1)", "-", "zoom out of the picture", "", _MAP),
+    Key("s", "sort", "s", "sort by a column (or click its head)", "sort", _MAP),
+    Key("m", "mark", "m", "mark this moment, to see what changes from here on", "mark", _MAP),
+    Key(
+        "d",
+        "difference",
+        "d",
+        "what changed since the mark (or since it is looked at)",
+        "changes",
+        _MAP,
+    ),
+    Key(
+        "w",
+        "sharers",
+        "w",
+        "who else maps this file or shared memory, and pays for it",
+        "who",
+        _MAP,
+    ),
+    Key("C", "columns", "C", "choose the columns of the table", "columns", _MAP),
+    Key(
+        "n",
+        "match(1)",
+        "n",
+        "find: the next mapping that fits; asks what, the first time",
+        "",
+        _MAP,
+    ),
+    Key("N", "match(-1)", "N", "the one before that fits", "", _MAP),
+    Key("at", "goto", "@", "go to an address", "", _MAP),
+    Key(
+        "y", "copy", "y", "copy the mapping under the cursor to the terminal's clipboard", "", _MAP
+    ),
+    Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
+    # Sheets: what opens over the map view.
+    Key("escape", "close", "Esc", "back to the map", "back", _SHEETS),
+    Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),
+    Key("right", "step(1)", "→", "the page after", "page after", ("pagetable",)),
+    Key("enter", "goto", "Enter", "go to it in the map", "go there", ("inside", "difference")),
+    Key("enter", "done", "Enter", "take what is chosen", "", ("choice",)),
+    Key("space", "take", "Space", "choose it or not", "", ("choice",)),
+    Key("y", "copy", "y", "copy this sheet to the terminal's clipboard", "copy", _SHEETS[:-1]),
+    # Everywhere.
+    Key("o", "open", "o", "open a process by its pid or name", "open"),
     Key("space", "freeze", "Space", "freeze the screen; sampling goes on", "freeze"),
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),
-    Key("tab", "app.focus_next", "Tab", "go to the next panel"),
+    Key("tab", "focus_next", "Tab", "go to the next panel"),
     Key("question_mark", "help", "?", "what everything on the screen is, and all keys", "help"),
     Key("ctrl+p", "command_palette", "^P", "find a command by its name"),
     Key("ctrl+z", "suspend_process", "^Z", "suspend; `fg` comes back"),
     Key("q,ctrl+c", "quit", "q", "quit", "quit"),
 )
+
+
+def keys_of(view: str) -> Iterator[Key]:
+    """The keys that work in a view: its own, then those that work everywhere."""
+    yield from (key for key in KEYS if view in key.views)
+    yield from (key for key in KEYS if not key.views)
+
+
+def bindings(view: str = "") -> list[Binding]:
+    """The bindings of a view's own keys; without a view, of those that work everywhere."""
+    return [
+        Binding(key.key, key.action, key.help, show=False)
+        for key in KEYS
+        if (view in key.views if view else not key.views)
+    ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from memtui.kernel.files import KernelFiles
 from memtui.model.addressmap import MapReading
@@ -12,12 +15,19 @@ from memtui.model.sample import Sample
 from memtui.sampling import LiveSource, may_see, page_size
 from memtui.targets import Target
 
+_SWITCH_S: Final = 0.001
+
 
 def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
     """Opens the dashboard on the kernel below a root; the exit status at its end."""
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
     gc.disable()
+    # The threads that read hold the interpreter for 5 ms at a time unless told otherwise, and a key
+    # asks for it several times on its way to the screen.
+    sys.setswitchinterval(_SWITCH_S)
+    # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
+    os.environ.setdefault("TEXTUAL_FPS", "120")
     inbox: deque[Sample | MapReading] = deque(maxlen=256)
     wake: list[Callable[[], None]] = []
 

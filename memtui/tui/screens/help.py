@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,8 +15,17 @@ from textual.widgets import Static
 from memtui import __version__, units
 from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
+from memtui.model.pages import PAGE_STATES
 from memtui.tui import theme
 from memtui.tui.keys import KEYS, VIEWS
+
+FILTERS: Final = (
+    ("libc", "the word is in the name, or in what the mapping is"),
+    ("rss>100M  swap>0", "a figure; K, M, G and T are powers of 1024"),
+    ("perm:w  kind:heap,anon", "a part of a text; one of several kinds"),
+    ("-path:/usr  rss<1M", "not this; and several at once: all must hold"),
+    ("@7f2d0c000000", "go to that address"),
+)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -47,13 +57,15 @@ def help_text() -> Text:
     text = Text()
     text.append(f"memtui {__version__}", bright)
     text.append(f" · {own_cost()} · Esc closes\n\n", dim)
-    text.append("KEYS\n", accent)
-    rows = [(view.key, f"{view.title}: {view.help}") for view in VIEWS]
-    rows += [(key.shown, key.help) for key in KEYS]
-    rows += [("↑ ↓ PgUp PgDn Home End", "move in a list; the map follows the process list")]
-    rows += [("← →", "in the picture: the mapping before and after")]
-    for shown, words in rows:
-        text.append(f"  {shown:<8} ", bright)
+    for heading, rows in _keys():
+        text.append(f"{heading}\n", accent)
+        for shown, words in rows:
+            text.append(f"  {shown:<8} ", bright)
+            text.append(words + "\n")
+        text.append("\n")
+    text.append("FILTERS OF THE MAP\n", accent)
+    for shown, words in FILTERS:
+        text.append(f"  {shown:<24} ", bright)
         text.append(words + "\n")
     text.append("\nFIGURES\n", accent)
     for metric in METRICS.values():
@@ -78,16 +90,37 @@ def help_text() -> Text:
     ):
         text.append(f"  {name}\n", bright)
         text.append(f"      {words}\n")
+    text.append("\nPAGES, IN THE PICTURE'S LOWEST ZOOM\n", accent)
+    for state in PAGE_STATES:
+        text.append(f"  {state.letter} ", theme.style(state.colour, bold=True))
+        text.append(f"{state.words}\n")
     text.append("\nKINDS OF MAPPING\n", accent)
     for kind in KINDS:
         text.append(f"  {kind.letter} ", theme.style(kind.colour, bold=True))
         text.append(f"{kind.words}\n")
     text.append(
         "\n  The picture shows the address space from low to high addresses, each region to scale;\n"
-        "  ~83T~ is a hole of 83 TiB, folded. The stronger a colour, the more of it is in memory.\n",
+        "  ~83T~ is a hole of 83 TiB, folded. The stronger a colour, the more of it is in memory.\n"
+        "  + zooms in, down to single pages, which the kernel's pagemap tells of.\n",
         dim,
     )
     return text
+
+
+def _keys() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The table of keys by where they work."""
+    everywhere = [(view.key, f"{view.title}: {view.help}") for view in VIEWS]
+    everywhere += [(key.shown, key.help) for key in KEYS if not key.views]
+    everywhere.append(("↑ ↓ PgUp PgDn Home End", "move in a list"))
+    yield "KEYS EVERYWHERE", everywhere
+    for view in VIEWS:
+        own = [(key.shown, key.help) for key in KEYS if view.name in key.views]
+        if view.name == "map":
+            own.append(("← → ↑ ↓", "in the picture: from mapping to mapping; zoomed: cell by cell"))
+        yield f"KEYS IN {view.title.upper()}", own
+    shown = {view.name for view in VIEWS}
+    sheets = [(key.shown, key.help) for key in KEYS if key.views and shown.isdisjoint(key.views)]
+    yield "KEYS IN WHAT OPENS OVER THE MAP", sheets
 
 
 def own_cost() -> str:

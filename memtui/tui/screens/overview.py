@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
@@ -13,8 +14,9 @@ from memtui.model.free import free_figures
 from memtui.model.sample import Sample
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
+from memtui.tui.keys import bindings
 from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine, cells
-from memtui.tui.widgets.lines import Line, Lines, Part
+from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
@@ -23,14 +25,20 @@ if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
 
+WINDOWS_S = (60, 300, 900, 3600)
+
+
 class Overview(Vertical):
     """Draws what it is handed; the application decides what is chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
     def __init__(self, history: History, page: int) -> None:
         super().__init__(id="overview")
         self._history = history
         self._page = page
         self._window_s = 300
+        self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
 
     def compose(self) -> ComposeResult:
@@ -47,12 +55,16 @@ class Overview(Vertical):
             yield ProcessList(self._history.growth, id="processes")
             with Vertical(id="beside"):
                 yield Lines(id="beside-title")
-                yield Picture(self._page, id="ribbon")
+                yield Picture(self._page, zoomable=False, id="ribbon")
                 yield MappingTable(BESIDE_COLUMNS, id="beside-table")
                 yield Lines(id="beside-words")
 
     def on_mount(self) -> None:
-        self.query_one("#ribbon").can_focus = False
+        ribbon = self.query_one(Picture)
+        table = self.query_one("#beside-table", MappingTable)
+        ribbon.can_focus = False
+        ribbon.follow = lambda: self._follow(ribbon.address)
+        table.follow = lambda: self._follow(table.address)
         # Figures first: plotext is imported when these stand on the screen.
         self.call_after_refresh(self._mount_graphs)
 
@@ -72,19 +84,82 @@ class Overview(Vertical):
         for graph in self._graphs:
             graph.show(self._history, self._window_s)
 
-    def update(self, sample: Sample, window_s: int) -> None:
-        """A new sample, or another window."""
+    def update(self, sample: Sample) -> None:
+        """A new sample."""
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(self._history, free)
         self.query_one(PressureLine).update(sample, self._history, free)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
-        self._window_s = window_s
         self._show_graphs()
         self.query_one(ProcessList).update(sample)
 
+    # What its widgets tell; what concerns the list of processes goes on to the application.
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        if isinstance(event.table, MappingTable) and self._chosen is not None:
+            event.stop()
+            self.show_map(self._chosen)
+
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        self.post_message(Table.Moved(event.table))
+        await self.action_enter()
+
+    def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
+        if isinstance(event.table, ProcessList):
+            event.table.sort_by(event.column)
+            self._rearranged()
+
+    def _follow(self, address: int | None) -> None:
+        if self._chosen is not None:
+            self._chosen.address = address
+
+    def on_picture_pointed(self, event: Picture.Pointed) -> None:
+        event.stop()
+        if self._chosen is not None:
+            self.show_map(self._chosen)
+
+    # What keys do.
+
+    async def action_enter(self) -> None:
+        await self.run_action("app.view('map')")
+
+    def action_back(self) -> None:
+        self._set_filter("", True)
+
+    async def action_filter(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        before = self.query_one(ProcessList).filter
+        await ask(self, "filter: ", self._set_filter, before, live=True)
+
+    def _set_filter(self, text: str, _final: bool) -> str:
+        self.query_one(ProcessList).set_filter(text)
+        self._rearranged()
+        return ""
+
+    def action_sort(self) -> None:
+        self.query_one(ProcessList).sort_next()
+        self._rearranged()
+
+    def action_invert(self) -> None:
+        self.query_one(ProcessList).invert()
+        self._rearranged()
+
+    def _rearranged(self) -> None:
+        """Other rows are on the screen, and maybe another under the cursor."""
+        processes = self.query_one(ProcessList)
+        self.post_message(Table.Moved(processes))
+
+    def action_zoom(self, step: int) -> None:
+        at = WINDOWS_S.index(self._window_s) - step
+        self._window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
+        self._show_graphs()
+
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map, its state, or why there is none."""
+        self._chosen = chosen
         table = self.query_one("#beside-table", MappingTable)
         ribbon = self.query_one(Picture)
         words = self.query_one("#beside-words", Lines)
@@ -98,7 +173,7 @@ class Overview(Vertical):
             )
             return
         table.show(chosen.map, chosen.address)
-        ribbon.show(chosen.map, table.cursor)
+        ribbon.show(chosen.map, table.address)
 
     def _title(self, chosen: Chosen, width: int) -> Line:
         process = chosen.process

@@ -14,7 +14,7 @@ from memtui.kernel.pressure import Pressure
 from memtui.model.free import Free, free_figures
 from memtui.model.sample import Sample
 from memtui.tui import theme
-from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.keys import VIEWS, keys_of
 from memtui.tui.widgets.lines import Line, Lines, Part
 
 _SKIPPED_SHOWN_S = 60
@@ -78,7 +78,7 @@ class Footer(Lines):
 
     def _line(self, view: str, width: int) -> Line:
         items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
-        keys = [key for key in KEYS if key.footer and (not key.views or view in key.views)]
+        keys = [key for key in keys_of(view) if key.footer]
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
         room = width - 1 - sum(map(_footer_width, items + ends))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -22,8 +24,14 @@ Line = Sequence[Part]
 
 
 def strip(parts: Line, width: int, base: Style) -> Strip:
-    """Parts as one line of exactly `width` cells over a base style; what does not fit is cut."""
-    segments = [Segment(text, base + style) for text, style in parts if text]
+    """Parts as one line of exactly `width` cells over a base style; what does not fit is cut.
+
+    Neighbours of one style become one: a terminal gets its colours once for all of them.
+    """
+    segments = [
+        Segment("".join(text for text, _ in run), base + style)
+        for style, run in groupby(parts, key=itemgetter(1))
+    ]
     return Strip(segments).adjust_cell_length(width, base)
 
 
@@ -66,13 +74,17 @@ class Lines(Widget):
 
 
 class Column(NamedTuple):
-    """A column of a table: `width` cells, 0 for what is left over; `priority` 0 never goes."""
+    """A column of a table: `width` cells, 0 for what is left over; `priority` 0 never goes.
+
+    What is left over is `least` cells as long as another column can go for it.
+    """
 
     name: str
     title: str
     width: int
     align: str = ">"
     priority: int = 0
+    least: int = 7
 
 
 class Table(Widget, can_focus=True):
@@ -123,6 +135,9 @@ class Table(Widget, can_focus=True):
         self.all_columns = tuple(columns)
         self.cursor = 0
         self.top = 0
+        # Told at once where the cursor went: a message may come after the next reading, which
+        # would put the cursor back to where it was.
+        self.follow: Callable[[], None] | None = None
         self._drawn: dict[int, tuple[object, Strip]] = {}
         self._fitted: tuple[int, list[tuple[Column, int]]] = (-1, [])
         self._base: Style | None = None
@@ -143,6 +158,10 @@ class Table(Widget, can_focus=True):
     def sorted_by(self) -> tuple[str, bool] | None:
         """The column the rows are sorted by, and whether downwards."""
         return None
+
+    def cursor_is_exact(self) -> bool:
+        """Whether the cursor's row is what is meant, and not only near it."""
+        return True
 
     # What it does.
 
@@ -210,7 +229,7 @@ class Table(Widget, can_focus=True):
             tuple(texts.items()),
             width,
             selected,
-            selected and self.has_focus,
+            selected and self.has_focus and self.cursor_is_exact(),
             self.base,
         )
 
@@ -270,6 +289,8 @@ class Table(Widget, can_focus=True):
 
     def _go(self, row: int) -> None:
         self.set_cursor(row)
+        if self.follow is not None:
+            self.follow()
         self.post_message(self.Moved(self))
 
     def on_click(self, event: events.Click) -> None:
@@ -308,13 +329,10 @@ class Table(Widget, can_focus=True):
 
 
 def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that fit into `width` cells with a blank between; the flexible one gets the rest.
-
-    A flexible column (width 0) wants at least seven cells.
-    """
+    """The columns that fit into `width` cells with a blank between; the flexible one gets the rest."""
     kept = list(columns)
     while len(kept) > 1:
-        needed = sum(column.width or 7 for column in kept) + len(kept) - 1
+        needed = sum(column.width or column.least for column in kept) + len(kept) - 1
         worst = max(kept, key=lambda column: column.priority)
         if needed <= width or worst.priority == 0:
             break

@@ -1,116 +1,232 @@
-"""The address map as tables: mappings in address order, and sums by kind."""
+"""The address space as tables: its mappings, and sums by kind."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from memtui import units
 from memtui.model.addressmap import AddressMap, Totals
 from memtui.model.kinds import Kind
+from memtui.model.labels import flags, label
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
-BESIDE_COLUMNS = (
-    Column("kind", "", 1),
-    Column("start", "START", 12, "<"),
-    Column("size", "SIZE", 5),
-    Column("rss", "RSS", 5),
-    Column("pss", "PSS", 5, priority=3),
-    Column("swap", "SWAP", 5, priority=4),
-    Column("perms", "PERM", 4, "<", priority=1),
-    Column("name", "NAME", 0, "<"),
+if TYPE_CHECKING:
+    from memtui.model.mapchange import Trail
+
+BESIDE_COLUMNS = ("kind", "start", "size", "rss", "pss", "swap", "perms", "name")
+DEFAULT_COLUMNS = (
+    "kind",
+    "range",
+    "size",
+    "rss",
+    "pss",
+    "rss_gain_minute",
+    "swap",
+    "perms",
+    "offset",
+    "name",
 )
-FULL_COLUMNS = (
-    Column("kind", "", 1),
-    Column("range", "START – END", 25, "<"),
-    Column("size", "SIZE", 8),
-    Column("rss", "RSS", 8),
-    Column("pss", "PSS", 8, priority=3),
-    Column("swap", "SWAP", 8, priority=4),
-    Column("perms", "PERM", 4, "<", priority=1),
-    Column("offset", "OFFSET", 8, priority=5),
-    Column("name", "NAME", 0, "<"),
-)
-SHORT_COLUMNS = (
-    Column("kind", "", 1),
-    Column("range", "START – END", 25, "<"),
-    Column("size", "SIZE", 5),
-    Column("rss", "RSS", 5),
-    Column("pss", "PSS", 5, priority=2),
-    Column("swap", "SWAP", 5, priority=3),
-    Column("perms", "PERM", 4, "<", priority=1),
-    Column("name", "NAME", 0, "<"),
-)
+# Columns that stay where there is no room for all, and in which order the others go.
+_STAY = ("kind", "start", "range", "size", "rss", "name")
+_GO_FIRST = ("offset", "swap", "pss", "rss_gain_minute", "perms")
+
+# What the overview shows too: told without the table of all columns, which takes its time to import.
+_PLAIN = {"size": "", "rss": "Rss", "pss": "Pss", "swap": "Swap"}
+_TEXT_WIDTHS = {
+    "kind": 1,
+    "start": 12,
+    "end": 12,
+    "range": 25,
+    "perms": 4,
+    "offset": 8,
+    "dev": 5,
+    "inode": 9,
+    "name": 0,
+    "path": 24,
+    "label": 28,
+    "sure": 7,
+    "vm_flags": 20,
+}
+_NAME_LEAST = 16
+_RIGHT = ("offset", "inode")
+
+
+def table_column(name: str, at: int, short: bool) -> Column:
+    """How a column of the model stands in the table: its width, and when it gives way."""
+    # The last of those that somebody added goes first, then those that tell least.
+    goes = _GO_FIRST[::-1].index(name) if name in _GO_FIRST else len(_GO_FIRST) + at
+    priority = 0 if name in _STAY else 1 + goes
+    if name in ("range", "name", "kind"):
+        title = {"range": "START – END", "name": "NAME", "kind": ""}[name]
+        return Column(name, title, _TEXT_WIDTHS[name], "<", priority, _NAME_LEAST)
+    title = "PERM" if name == "perms" else name.upper()
+    if name not in (*_PLAIN, "start", "perms"):
+        from memtui.model.columns import COLUMNS
+
+        if name in COLUMNS:
+            title = COLUMNS[name].title.replace(" RSS MINUTE", "/MIN")
+    if name in _TEXT_WIDTHS:
+        return Column(name, title, _TEXT_WIDTHS[name], ">" if name in _RIGHT else "<", priority)
+    width = (6 if "gain" in name else 5) if short else 8
+    return Column(name, title, max(width, units.width(title)), ">", priority)
 
 
 class MappingTable(Table):
-    """Mappings in address order. The cursor stays with its address when the map changes."""
+    """Mappings, those of `rows` in its order. The cursor stays with its address when the map changes."""
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
-        super().__init__(columns, id=id)
+    def __init__(self, names: Sequence[str], *, id: str | None = None) -> None:
+        super().__init__((), id=id)
+        self.names = tuple(names)
         self.map: AddressMap | None = None
+        self.rows: Sequence[int] = ()
+        self.order: tuple[str, bool] | None = None
+        self._trail: Trail | None = None
+        self._cursor_is_exact = True
+        self._short = True
 
-    def show(self, map_: AddressMap | None, address: int | None) -> None:
-        """A map, the cursor on the mapping at `address` or the next below it."""
-        self.map = map_
-        row = 0
-        if map_ is not None and address is not None:
-            row = max(0, bisect_right(map_.mappings.starts, address) - 1)
-        if row != self.cursor:
-            offset = self.cursor - self.top
-            self.top = max(0, row - offset)
-        self.set_cursor(row)
+    def show(
+        self,
+        map_: AddressMap | None,
+        address: int | None,
+        rows: Sequence[int] | None = None,
+        trail: Trail | None = None,
+    ) -> None:
+        """A map, the cursor on the mapping at `address`, or the next below it that is shown."""
+        self.map, self._trail = map_, trail
+        self.rows = range(len(map_) if map_ is not None else 0) if rows is None else rows
+        position = 0
+        if map_ is not None:
+            row = max(0, bisect_right(map_.mappings.starts, address or 0) - 1)
+            position, self._cursor_is_exact = self._position(row)
+        if position != self.cursor:
+            self.top = max(0, position - (self.cursor - self.top))
+        self.set_cursor(position)
+
+    def choose_columns(self, names: Sequence[str]) -> None:
+        """Other columns from now on."""
+        self.names = tuple(names)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._short = self.size.width < 100
+        self.set_columns(
+            [table_column(name, at, self._short) for at, name in enumerate(self.names)]
+        )
+        self.repaint()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+        super().on_resize()
+
+    def _position(self, row: int) -> tuple[int, bool]:
+        """Where a mapping stands among those shown, or the one before it; whether it does."""
+        rows = self.rows
+        if not rows:
+            return 0, False
+        if self.order is None:
+            at = bisect_left(rows, row)
+            if at < len(rows) and rows[at] == row:
+                return at, True
+            return max(0, at - 1), False
+        try:
+            return rows.index(row), True
+        except ValueError:
+            return self.cursor, False
+
+    @property
+    def row(self) -> int | None:
+        """The mapping under the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     @property
     def address(self) -> int | None:
         """Where the mapping under the cursor begins."""
-        if self.map is None or self.cursor >= len(self.map):
-            return None
-        return self.map.mappings.starts[self.cursor]
+        row = self.row
+        return None if self.map is None or row is None else self.map.mappings.starts[row]
+
+    # Table's questions.
 
     def row_count(self) -> int:
-        return len(self.map) if self.map is not None else 0
+        return len(self.rows)
+
+    def sorted_by(self) -> tuple[str, bool] | None:
+        return self.order
+
+    def cursor_is_exact(self) -> bool:
+        return self._cursor_is_exact
+
+    def empty_text(self) -> str:
+        return "no mapping fits the filter" if self.map is not None and len(self.map) else ""
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         map_ = self.map
         if map_ is None:
             return {}
-        mappings, kind = map_.mappings, map_.kind(row)
-        short = not any(column.width == 8 for column, _ in self.columns())
-        colour = theme.style(kind.colour)
-        start, end = mappings.starts[row], mappings.ends[row]
-        texts: dict[str, str | Part] = {
-            "kind": (kind.letter, theme.style(kind.colour, bold=True)),
-            "size": units.size(end - start, short=short),
-            "perms": mappings.perms[row],
-        }
-        for name in names:
-            if name == "start":
-                texts[name] = units.address(start)
-            elif name == "range":
-                texts[name] = f"{units.address(start)}–{units.address(end)}"
-            elif name == "offset":
-                texts[name] = (f"{mappings.offsets[row]:x}", theme.style(theme.DIM))
-            elif name == "name":
-                width = next(cells for column, cells in self.columns() if column.name == "name")
-                path = mappings.paths[row]
-                texts[name] = (
-                    (short_name(units.printable(path), width), colour)
-                    if path
-                    else (kind.words, theme.style(theme.DIM))
-                )
-        for name, key in (("rss", "Rss"), ("pss", "Pss"), ("swap", "Swap")):
-            texts[name] = self._figure(map_, row, key, short)
-        return texts
+        at = self.rows[row]
+        return {name: self._text(map_, at, name) for name in names}
 
-    @staticmethod
-    def _figure(map_: AddressMap, row: int, key: str, short: bool) -> Part:
-        if not map_.has_usage and map_.usage_gap is None:
+    def _text(self, map_: AddressMap, row: int, name: str) -> str | Part:
+        kind, mappings = map_.kind(row), map_.mappings
+        if name == "kind":
+            return kind.letter, theme.style(kind.colour, bold=True)
+        if name == "range":
+            return f"{units.address(mappings.starts[row])}–{units.address(mappings.ends[row])}"
+        if name == "name":
+            return self._named(map_, row)
+        if name == "perms":
+            perms = mappings.perms[row]
+            # Writable and executable at once: marked, by colour and by what stands behind it.
+            return (perms, theme.style(theme.ALARM, bold=True)) if "wx" in perms else perms
+        if name == "start":
+            return units.address(mappings.starts[row])
+        if name == "offset":
+            return f"{mappings.offsets[row]:x}", theme.style(theme.DIM)
+        if name == "size":
+            size = mappings.ends[row] - mappings.starts[row]
+            return units.size(size, short=self._short), theme.style(theme.FOREGROUND)
+        if name in _PLAIN:
+            return self._size_text(map_, mappings.get(row, _PLAIN[name]), bright=name == "rss")
+        return self._other(map_, row, name)
+
+    def _size_text(self, map_: AddressMap, found: float | None, *, bright: bool = False) -> Part:
+        if found is None and not map_.has_usage and map_.usage_gap is None:
             return "…", theme.style(theme.DIM)  # being read
-        value = map_.mappings.get(row, key)
-        colour = theme.DIM if not value else theme.BRIGHT if key == "Rss" else theme.FOREGROUND
-        return units.size(value, short=short), theme.style(colour)
+        colour = theme.DIM if not found else theme.BRIGHT if bright else theme.FOREGROUND
+        return units.size(found, short=self._short), theme.style(colour)
+
+    def _other(self, map_: AddressMap, row: int, name: str) -> str | Part:
+        """Any column of the model's."""
+        from memtui.model.columns import named, value
+
+        found, column = value(map_, row, name, self._trail), named(map_, name)
+        if isinstance(found, str):
+            return units.printable(found)
+        measure = column.type if column is not None else ""
+        if measure == "change":
+            if found is None:
+                return "", theme.style(theme.DIM)
+            colour = theme.GROWS if found > 0 else theme.SHRINKS if found < 0 else theme.DIM
+            return units.change(found, short=self._short), theme.style(colour)
+        if measure == "address":
+            return units.address(int(found or 0))
+        if measure == "percent":
+            return units.percent(found), theme.style(theme.FOREGROUND)
+        if measure == "count":
+            return units.UNKNOWN if found is None else str(found), theme.style(theme.FOREGROUND)
+        return self._size_text(map_, found)
+
+    def _named(self, map_: AddressMap, row: int) -> Part:
+        path = map_.mappings.paths[row]
+        mark = "! " if flags(map_, row) else ""
+        if not path:
+            words = units.printable(label(map_, row).words)
+            return mark + words, theme.style(theme.DIM)
+        width = next((cells for column, cells in self.columns() if column.name == "name"), 0)
+        text = mark + short_name(units.printable(path), width - len(mark))
+        return text, theme.style(theme.ALARM if mark else map_.kind(row).colour)
 
 
 def short_name(path: str, width: int) -> str:
@@ -126,47 +242,66 @@ def _resident(item: tuple[Kind, Totals]) -> tuple[int, int]:
     return totals.rss or 0, totals.size
 
 
+# What the sums by kind show, as far as there is room: name, title, cells (short), when it goes.
+_SUMS = (
+    ("size", "SIZE", 0),
+    ("rss", "RSS", 0),
+    ("pss", "PSS", 0),
+    ("private", "PRIVATE", 4),
+    ("private_clean", "PRIV CLN", 9),
+    ("private_dirty", "PRIV DRT", 7),
+    ("shared", "SHARED", 4),
+    ("shared_clean", "SHRD CLN", 10),
+    ("shared_dirty", "SHRD DRT", 8),
+    ("anonymous", "ANON", 5),
+    ("swap", "SWAP", 0),
+    ("locked", "LOCKED", 11),
+    ("huge", "HUGE", 6),
+)
+
+
 class KindTable(Table):
-    """Sums by kind, the whole first. Choosing a kind goes to its first mapping."""
+    """Sums by kind, the whole first. The kind under the cursor is what the view is about."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(KindTable.fitting(80), id=id)
         self._rows: list[tuple[Kind | None, Totals]] = []
         self._pending = False
+        self.kind: Kind | None = None
 
     @staticmethod
     def fitting(width: int) -> tuple[Column, ...]:
         """Columns for a width: short sizes where long ones would leave no room for words."""
-        cells = 8 if width >= 116 else 7  # PRIVATE and LARGEST are as wide
+        wide = width >= 116
         return (
-            Column("kind", "KIND", 34 if width >= 116 else 0, "<"),
+            Column("kind", "KIND", 33 if wide else 24, "<"),
             *(
-                Column(name, name.upper(), cells)
-                for name in ("size", "rss", "pss", "private", "shared", "swap")
+                Column(name, title, max(8 if wide else 5, len(title)), priority=priority)
+                for name, title, priority in _SUMS
             ),
             Column("count", "N", 6, priority=1),
-            Column("largest", "LARGEST", cells, priority=2),
+            Column("largest", "LARGEST", 8 if wide else 7, priority=3),
         )
 
     def on_resize(self) -> None:
         self.set_columns(self.fitting(self.size.width))
         super().on_resize()
 
-    def show(self, map_: AddressMap | None) -> None:
-        if map_ is None:
-            self._rows = []
-        else:
+    def show(self, map_: AddressMap | None, kind: Kind | None) -> None:
+        """A map's sums, the cursor on a kind, or on everything."""
+        self.kind = kind
+        self._rows = []
+        if map_ is not None:
             kinds = sorted(map_.by_kind.items(), key=_resident, reverse=True)
             self._rows = [(None, map_.totals), *kinds]
             self._pending = not map_.has_usage and map_.usage_gap is None
-        self.set_cursor(self.cursor)
+        at = next((at for at, row in enumerate(self._rows) if row[0] is kind), 0)
+        self.set_cursor(at)
 
-    def first_row(self, map_: AddressMap) -> int:
-        """The first mapping of the kind under the cursor."""
-        kind = self._rows[self.cursor][0] if self.cursor < len(self._rows) else None
-        if kind is None:
-            return 0
-        return next((row for row in range(len(map_)) if map_.kind(row) is kind), 0)
+    def _go(self, row: int) -> None:
+        self.set_cursor(row)
+        self.kind = self._rows[self.cursor][0] if self._rows else None
+        self.post_message(self.Moved(self))
 
     def row_count(self) -> int:
         return len(self._rows)
@@ -174,19 +309,19 @@ class KindTable(Table):
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         kind, totals = self._rows[row]
         short = self.size.width < 116
-        label: Part = (
+        label_: Part = (
             ("  everything", theme.style(theme.BRIGHT, bold=True))
             if kind is None
             else (f"{kind.letter} {kind.words}", theme.style(kind.colour))
         )
         texts: dict[str, str | Part] = {
-            "kind": label,
+            "kind": label_,
             "size": units.size(totals.size, short=short),
             "count": units.count(totals.mappings),
             "largest": units.size(totals.largest, short=short),
         }
-        for name in ("rss", "pss", "private", "shared", "swap"):
-            value: int | None = getattr(totals, name)
-            text = "…" if self._pending else units.size(value, short=short)
-            texts[name] = (text, theme.style(theme.FOREGROUND if value else theme.DIM))
+        for name, _, _ in _SUMS[1:]:
+            found: int | None = getattr(totals, name)
+            text = "…" if self._pending else units.size(found, short=short)
+            texts[name] = (text, theme.style(theme.FOREGROUND if found else theme.DIM))
         return texts

@@ -8,6 +8,7 @@ from typing import Any
 from memtui import units
 from memtui.history import GrowthTracker
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
+from memtui.targets import fits
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
@@ -142,8 +143,7 @@ class ProcessList(Table):
         self.set_cursor(cursor)
 
     def _fits(self, process: ProcessSample) -> bool:
-        wanted = self.filter.casefold()
-        return not wanted or wanted in process.name.casefold() or wanted in str(process.pid)
+        return fits(self.filter, process.pid, process.name)
 
     def _follow_cursor(self) -> None:
         current = self.current

@@ -1,0 +1,121 @@
+"""A list to choose from: one thing to sort by, or several columns to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from memtui.tui import theme
+from memtui.tui.keys import bindings
+from memtui.tui.widgets.lines import Column, Lines, Part, Table
+
+
+class Choice(NamedTuple):
+    """What is chosen, and what it means."""
+
+    name: str
+    words: str
+
+
+class ChoiceTable(Table):
+    def __init__(self, choices: Sequence[Choice], taken: Sequence[str], several: bool) -> None:
+        columns = [Column("name", "", 18, "<"), Column("words", "", 0, "<")]
+        super().__init__(
+            [Column("mark", "", 3, "<"), *columns] if several else columns, id="choices"
+        )
+        self.choices = list(choices)
+        self.taken = list(taken)
+        at = next((at for at, each in enumerate(choices) if each.name in taken[:1]), 0)
+        self.cursor = 0 if several else at
+
+    def toggle(self) -> None:
+        """The choice under the cursor, into those taken or out of them, in the list's order."""
+        name = self.choices[self.cursor].name
+        if name in self.taken:
+            self.taken.remove(name)
+        else:
+            self.taken.append(name)
+        self.repaint()
+
+    def row_count(self) -> int:
+        return len(self.choices)
+
+    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+        choice = self.choices[row]
+        taken = choice.name in self.taken
+        return {
+            "mark": ("[x]" if taken else "[ ]", theme.style(theme.ACCENT if taken else theme.DIM)),
+            "name": (choice.name.replace("_", " ") or "address", theme.style(theme.BRIGHT)),
+            "words": (choice.words, theme.style(theme.DIM)),
+        }
+
+
+class ChoiceSheet(ModalScreen[list[str]]):
+    """Gives back the names that were taken; nothing where it was left with Esc."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("choice"),
+        # A modal screen hides the application's own keys.
+        Binding("ctrl+c", "app.quit", "quit", show=False),
+        Binding("ctrl+z", "app.suspend_process", "suspend", show=False),
+    ]
+
+    def __init__(
+        self,
+        question: str,
+        choices: Sequence[Choice],
+        taken: Sequence[str],
+        *,
+        several: bool = False,
+    ) -> None:
+        super().__init__()
+        self._question = question
+        self._several = several
+        self._table = ChoiceTable(choices, taken, several)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="choice"):
+            yield Lines(id="choice-question")
+            yield self._table
+
+    def on_mount(self) -> None:
+        leave = "Esc leaves all as it was"
+        keys = (
+            f"Space chooses, Enter is done, {leave}"
+            if self._several
+            else f"Enter takes it, {leave}"
+        )
+        question = (f" {self._question}", theme.style(theme.ACCENT, bold=True))
+        self.query_one("#choice-question", Lines).show(
+            [question, (f"   {keys}", theme.style(theme.DIM))]
+        )
+        height = len(self._table.choices) + 4
+        self.query_one("#choice").styles.height = min(height, self.size.height)
+        self._table.focus()
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        event.stop()
+
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        if self._several:
+            self._table.toggle()
+        else:
+            self.action_done()
+
+    def action_take(self) -> None:
+        if self._several:
+            self._table.toggle()
+
+    def action_done(self) -> None:
+        # Of several, those shown before keep their order, and new ones stand behind them.
+        here = self._table.choices[self._table.cursor].name
+        self.dismiss(list(self._table.taken) if self._several else [here])
+
+    def action_close(self) -> None:
+        self.dismiss([])

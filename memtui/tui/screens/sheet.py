@@ -1,0 +1,185 @@
+"""What opens over the map view: a screen of text above, a table, and text about its row below."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from memtui.tui import theme
+from memtui.tui.chosen import Chosen
+from memtui.tui.keys import keys_of
+from memtui.tui.widgets.bars import Footer
+from memtui.tui.widgets.lines import Column, Line, Lines, Part, Table
+
+T = TypeVar("T")
+Row = dict[str, str | Part]
+
+_DIM = theme.style(theme.DIM)
+_PLAIN = theme.style(theme.FOREGROUND)
+
+
+@dataclass
+class Page:
+    """All that a sheet shows. `about` gives the lines below the table for the row under the cursor."""
+
+    title: Line
+    head: Sequence[str | Line] = ()
+    columns: Sequence[Column] = ()
+    rows: Sequence[Row] = ()
+    about: Callable[[int], Sequence[str | Line]] = field(default=lambda row: ())
+    empty: str = ""
+
+
+class SheetTable(Table):
+    """A table of ready-made rows."""
+
+    def __init__(self) -> None:
+        super().__init__((Column("", "", 0),), id="sheet-table")
+        self.page = Page(())
+
+    def show(self, page: Page) -> None:
+        self.page = page
+        self.set_columns(page.columns or (Column("", "", 0),))
+        self.set_cursor(self.cursor)
+
+    def row_count(self) -> int:
+        return len(self.page.rows)
+
+    def row_texts(self, row: int, names: Sequence[str]) -> Row:
+        return self.page.rows[row]
+
+    def empty_text(self) -> str:
+        return self.page.empty
+
+
+class Sheet(Screen[None]):
+    """Shows a `Page`; subclasses make it, from readings that a thread of their own takes."""
+
+    VIEW: ClassVar[str]  # its name in the table of keys
+
+    def __init__(self, chosen: Chosen) -> None:
+        super().__init__()
+        self.chosen = chosen
+        self._page = Page(())
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="sheet-title")
+        yield Lines(id="sheet-head")
+        yield SheetTable()
+        yield Lines(id="sheet-about")
+        yield Footer()
+
+    @property
+    def table(self) -> SheetTable:
+        return self.query_one(SheetTable)
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self.query_one(Footer).update(self.VIEW)
+        self.begin()
+
+    def begin(self) -> None:
+        """Takes the first reading."""
+
+    def map_read(self) -> None:
+        """The chosen process's map was read again."""
+
+    def show(self, page: Page) -> None:
+        """From now on this page."""
+        if not self.is_attached:
+            return
+        self._page = page
+        self.query_one("#sheet-title", Lines).show(page.title)
+        self.table.show(page)
+        self.table.display = bool(page.columns)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        width = self.size.width
+        head = self.query_one("#sheet-head", Lines)
+        lines = wrapped(self._page.head, width)
+        head.show(*lines)
+        head.styles.height = len(lines)
+        self._about()
+
+    def _about(self) -> None:
+        """The lines below the table, which is as high as its rows and gives them half at least."""
+        about, page = self.query_one("#sheet-about", Lines), self._page
+        rows = len(page.rows) if page.columns else 0
+        lines = wrapped(page.about(self.table.cursor) if rows else (), self.size.width)
+        about.show(*lines)
+        # Without title and footer and, where there is room for them, blank lines.
+        room = (
+            self.size.height
+            - (2 if self.has_class("-low") else 5)
+            - len(wrapped(page.head, self.size.width))
+        )
+        self.table.styles.height = min(rows + 1, max(4, room // 2, room - len(lines)))
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.height < 30, "-low")
+        if self.is_attached and self.query("#sheet-head"):
+            self._lay_out()
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        event.stop()
+        self._about()
+
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        await self.run_action("goto")
+
+    async def on_footer_pressed(self, event: Footer.Pressed) -> None:
+        event.stop()
+        own = any(key.action == event.action and key.views for key in keys_of(self.VIEW))
+        await self.app.run_action(event.action, self if own else self.app)
+
+    def fetch(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Does something slow on a thread, the last that was asked for; then tells this one."""
+
+        def run() -> None:
+            result = work()
+            if self.is_attached and not self.app._exit:
+                self.app.call_from_thread(then, result)
+
+        self.run_worker(run, thread=True, exclusive=True, group="fetch")
+
+    # What keys do.
+
+    def action_close(self) -> None:
+        self.dismiss()
+
+    def action_goto(self) -> None:
+        """Nothing, where a row is no place."""
+
+    def action_copy(self) -> None:
+        page = self._page
+        lines = [text_of(page.title), *map(text_of, wrapped(page.head, 100))]
+        for row in page.rows:
+            cells = (row.get(column.name, "") for column in page.columns)
+            lines.append("\t".join(cell if isinstance(cell, str) else cell[0] for cell in cells))
+        lines += map(text_of, wrapped(page.about(self.table.cursor) if page.rows else (), 100))
+        self.app.copy_to_clipboard("\n".join(lines) + "\n")
+        self.notify("copied to the terminal's clipboard", timeout=3)
+
+
+def text_of(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def wrapped(paragraphs: Sequence[str | Line], width: int, style: Style = _PLAIN) -> list[Line]:
+    """Sentences broken at blanks, a cell away from both edges; lines made already stay as they are."""
+    lines: list[Line] = []
+    for paragraph in paragraphs:
+        if isinstance(paragraph, str):
+            pieces = textwrap.wrap(paragraph, max(20, width - 2)) or [""]
+            lines += [[(f" {piece}", style)] for piece in pieces]
+        else:
+            lines.append(paragraph)
+    return lines
