@@ -5,12 +5,14 @@ How a figure travels from the kernel to a pixel, and where each step lives:
     kernel/      what Linux says: `KernelFiles` opens, one pure `parse_x(bytes)` a source
     sampling.py  `LiveSource` polls on its own threads and hands on frozen `Sample`s
     history.py   bounded series of the last hour; holes are None
+    inspecting/  what is read on demand: pages, the page table's walk, ELF files, who else maps it
     model/       what it means: `metrics.METRICS` names every figure, `AddressMap` a process's memory
     reports/     the same figures as text and JSON         } siblings,
     tui/         the same figures live, drawn with Textual } strangers to each other
     cli.py       the commands and options; config.py their table, targets.py names and pids
 
-Imports go downward only (cli → tui | reports → targets → sampling | history → model → kernel → units).
+Imports go downward only (cli → tui | reports → targets →
+sampling | history | inspecting → model → kernel → units).
 To follow one figure, read `MemAvailable` in this order: `kernel.meminfo.parse_meminfo`,
 `sampling.LiveSource`, `model.metrics.METRICS["mem_available_bytes"]`, `history.History.record`,
 `tui.widgets.graph.memory_graph`.

@@ -1,6 +1,6 @@
 """Makes the pictures in this folder: `python -m screenshots.make`, from the project's own folder.
 
-They show the program of today on the captured host tests/hosts/debian-6.18. A capture is one moment,
+They show the program of today on captured hosts in tests/hosts. A capture is one moment,
 so the minutes before it are made by arithmetic: a service that grows, a cache that gives way.
 """
 
@@ -19,14 +19,18 @@ from tests.interface import Script, captured, settle
 
 HERE = Path(__file__).parent
 HOST = "debian-6.18"
+LEAKING = "leaking"  # one process, and in leaking-later the same some seconds later
 
-# File, size, keys pressed before the picture is taken.
+# File, size, keys pressed before the picture is taken, and the host if it is another; "later" reads
+# the map as it was later.
 PICTURES = (
     ("overview-80x24", (80, 24), ()),
     ("overview-120x40", (120, 40), ()),
     ("overview-200x60", (200, 60), ()),
     ("map-120x40", (120, 40), ("down", "down", "down", "enter", "down", "down")),
     ("map-80x24", (80, 24), ("down", "down", "down", "enter")),
+    ("zoomed-120x40", (120, 40), ("down", "down", "down", "enter", *["down"] * 5, "plus", "plus")),
+    ("changes-120x40", (120, 40), ("enter", "m", "later", "d"), LEAKING),
     ("help", (100, 40), ("question_mark",)),
 )
 
@@ -71,9 +75,9 @@ def story(now: Sample, seconds: int = 330) -> list[Sample]:
     return samples
 
 
-async def take(name: str, size: tuple[int, int], keys: tuple[str, ...]) -> None:
+async def take(name: str, size: tuple[int, int], keys: tuple[str, ...], host: str = HOST) -> None:
     """One picture."""
-    now, maps = captured(HOST)
+    now, maps = captured(host)
     script = Script(maps)
     app = MemtuiApp(script, host="db7", sight="maps of all processes")
     script.app = app
@@ -83,7 +87,11 @@ async def take(name: str, size: tuple[int, int], keys: tuple[str, ...]) -> None:
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         for key in keys:
-            await pilot.press(key)
+            if key == "later":
+                assert app.chosen.key
+                script.read(app.chosen.key, captured(f"{host}-later")[1][app.chosen.key])
+            else:
+                await pilot.press(key)
             await settle(pilot)
         app.deliver(samples[-1]._replace(time_s=samples[-1].time_s + 1))
         await settle(pilot)
@@ -97,8 +105,8 @@ async def take(name: str, size: tuple[int, int], keys: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    for name, size, keys in PICTURES:
-        asyncio.run(take(name, size, keys))
+    for picture in PICTURES:
+        asyncio.run(take(*picture))
 
 
 if __name__ == "__main__":

@@ -1,35 +1,57 @@
-"""What the tests of the interface share: a source that plays what it is given, and the screen as text."""
+"""What the tests of the interface share: a source that plays what it is given, a child to look at,
+and the screen as text."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 
+from textual.app import App
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
+from wcwidth import wcswidth
 
-from memtui.kernel.files import Gap
+from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pressure import Pressure, Stall
+from memtui.kernel.process import parse_identity
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
 from memtui.sampling import Plan, Sampler, read_map
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
+from memtui.tui.screens.choice import ChoiceTable
+from memtui.tui.screens.difference import DifferenceSheet
+from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.sharers import SharersSheet
+from memtui.tui.screens.sheet import Sheet
+from memtui.tui.widgets.mappings import MappingTable
+from memtui.tui.widgets.picture import Picture
 from tests.conftest import open_host
 
 Maps = Mapping[ProcessKey, AddressMap | Gap]
 GIB = 1 << 30
+MIB = 1 << 20
+DEADLINE_S = 20.0
 
 
 class Script:
-    """A source that hands in the samples and maps of a test, at once and in order."""
+    """A source that hands in the samples and maps of a test, at once and in order.
 
-    def __init__(self, maps: Maps) -> None:
+    `files`: what readings on demand, of pages or other processes, are taken from.
+    """
+
+    def __init__(self, maps: Maps, files: KernelFiles | None = None) -> None:
         self.interval_s = 1.0
+        self.files = files
+        # Read in the future: its age is 0 s on every screen.
+        self.read_at_s = 1e9
         self.maps = dict(maps)
         self.plan = Plan()
         self.plans: list[Plan] = []
@@ -58,13 +80,18 @@ class Script:
             self.maps[key] = map_
         found = self.maps.get(key, Gap(f"proc/{key.pid}/maps", "denied"))
         assert self.app is not None
-        # Read in the future: its age is 0 s on every screen.
-        self.app.deliver(MapReading(key, found, None, math.inf, 0.0))
+        self.read_at_s += 1
+        self.app.deliver(MapReading(key, found, None, self.read_at_s, 0.0))
 
 
-def app_of(samples: Iterable[Sample], maps: Maps, target: Target | None = None) -> MemtuiApp:
+def app_of(
+    samples: Iterable[Sample],
+    maps: Maps,
+    target: Target | None = None,
+    files: KernelFiles | None = None,
+) -> MemtuiApp:
     """The application with its samples in the inbox."""
-    script = Script(maps)
+    script = Script(maps, files)
     app = MemtuiApp(script, host="testhost", sight="maps of own processes", target=target)
     script.app = app
     for each in samples:
@@ -113,6 +140,22 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     await settle(pilot)
 
 
+async def until(pilot: Pilot[None], condition: Callable[[], object], what: str) -> None:
+    """Waits for what a thread brings."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"never {what}:\n{screen(pilot.app)}"
+        await pilot.pause(0.01)
+    await settle(pilot)
+
+
+async def answer(pilot: Pilot[None], text: str) -> None:
+    """Types all of an answer at once, and Enter."""
+    pilot.app.screen.query_one(Input).value = text
+    await pilot.pause()
+    await press(pilot, "enter")
+
+
 async def deliver(pilot: Pilot[None], *samples: Sample) -> None:
     """New samples, shown."""
     assert isinstance(pilot.app, MemtuiApp)
@@ -121,13 +164,66 @@ async def deliver(pilot: Pilot[None], *samples: Sample) -> None:
     await settle(pilot)
 
 
-def screen_text(app: MemtuiApp) -> list[str]:
+def screen_text(app: App[None]) -> list[str]:
     """The lines of the screen, as the terminal gets them."""
     return [strip.text for strip in app.screen._compositor.render_strips(app.size)]
 
 
-def screen(app: MemtuiApp) -> str:
+def screen(app: App[None]) -> str:
     return "\n".join(screen_text(app))
+
+
+def is_whole(app: App[None]) -> None:
+    """Every line is as wide as the screen, and has nothing in it that a terminal would obey."""
+    lines = screen_text(app)
+    assert len(lines) == app.size.height
+    for line in lines:
+        assert wcswidth(line) == app.size.width, repr(line)
+
+
+# What is in the map view.
+
+
+def table(app: MemtuiApp) -> MappingTable:
+    return app.query_one("#mappings", MappingTable)
+
+
+def picture(app: MemtuiApp) -> Picture:
+    return app.query_one("#picture", Picture)
+
+
+def cursor(app: MemtuiApp) -> int:
+    """The row of the map that table, picture, detail and application agree on."""
+    row, map_ = table(app).row, app.chosen.map
+    assert map_ is not None
+    assert row is not None
+    start, end = map_.mappings.starts[row], map_.mappings.ends[row]
+    address = picture(app).address
+    assert address is not None
+    assert start <= address < end
+    assert app.chosen.address == address or (app.chosen.address is None and row == 0)
+    assert app.chosen.row() == row
+    assert f"{start:012x}" in detail(app)[1]
+    return row
+
+
+def detail(app: MemtuiApp) -> list[str]:
+    """The lines about what the cursor is on."""
+    region = app.query_one("#detail").region
+    return [line[region.x : region.right] for line in screen_text(app)[region.y : region.bottom]]
+
+
+def rows_words(app: MemtuiApp) -> str:
+    """What is said of the rows that are shown."""
+    region = app.query_one("#map-rows").region
+    return screen_text(app)[region.y][region.x : region.right]
+
+
+def starts(app: MemtuiApp) -> list[int]:
+    """Where the mappings in the table begin, in its order."""
+    map_ = table(app).map
+    assert map_ is not None
+    return [map_.mappings.starts[row] for row in table(app).rows]
 
 
 # Samples made by hand.
@@ -178,6 +274,163 @@ def map_of(key: ProcessKey, name: str, heap_pages: int = 16) -> AddressMap:
     return AddressMap(key, parse_maps(text.encode()))
 
 
+def map_in(app: MemtuiApp) -> AddressMap:
+    assert app.chosen.map is not None
+    return app.chosen.map
+
+
+def values(app: MemtuiApp, key: str) -> list[int]:
+    """A figure of the rows in the table, in its order."""
+    mappings = map_in(app).mappings
+    return [mappings.usage[key][row] for row in table(app).rows]
+
+
+async def click_head(pilot: Pilot[None], name: str) -> None:
+    assert isinstance(pilot.app, MemtuiApp)
+    x = 1
+    for column, width in table(pilot.app).columns():
+        if column.name == name:
+            await pilot.click("#mappings", offset=(x, 0))
+            await settle(pilot)
+            return
+        x += width + 1
+    raise AssertionError(f"no column {name}")
+
+
+async def choose(pilot: Pilot[None], *names: str) -> None:
+    """Takes these of a list that is open."""
+    choices = pilot.app.screen.query_one(ChoiceTable)
+    for name in names:
+        await press(pilot, "home")
+        at = [choice.name for choice in choices.choices].index(name)
+        await press(pilot, *["down"] * at)
+        if choices.columns()[0][0].name == "mark":
+            await press(pilot, "space")
+    await press(pilot, "enter")
+
+
+# Sheets over the map view, by the key that opens them.
+
+SHEETS: dict[str, type[Sheet]] = {
+    "t": PageTableSheet,
+    "w": SharersSheet,
+    "d": DifferenceSheet,
+}
+
+
+async def go_to(pilot: Pilot[None], address: int) -> None:
+    await press(pilot, "at", *f"0x{address:x}", "enter")
+
+
+async def open_sheet(pilot: Pilot[None], key: str) -> None:
+    """Opens one, and waits until all that it reads is there."""
+    await press(pilot, key)
+    assert isinstance(pilot.app.screen, SHEETS[key])
+    await loaded(pilot)
+
+
+async def loaded(pilot: Pilot[None]) -> None:
+    await pilot.app.workers.wait_for_complete()
+    await settle(pilot)
+
+
+# A child whose address space a test changes.
+
+AREA = 0x2000000000  # where nothing is mapped, with all of its neighbourhood
+
+_CHILD = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+kept = []
+def area(at, size, flags=0x22, prot=3):  # private and anonymous
+    assert libc.mmap(at, size, prot, flags | 0x100000, -1, 0) == at
+def fill(at, size):
+    libc.memset(at, 7, size)
+def unmap(at, size):
+    assert libc.munmap(at, size) == 0
+def fork():
+    # Lives for as long as this process.
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    kept.append(writing)
+    print(pid)
+for line in sys.stdin:
+    exec(line)
+    print("done", flush=True)
+"""
+
+
+class Child:
+    """A process that runs lines of Python: `area(at, size)`, `fill`, `unmap`, `fork()`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.files = KernelFiles()
+        stat = self.files.parsed(f"proc/{process.pid}/stat", parse_identity)
+        assert not isinstance(stat, Gap)
+        self.key = ProcessKey(process.pid, stat.starttime)
+
+    def run(self, line: str) -> str:
+        """Has it do something; what it printed."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        printed = ""
+        while (said := self.process.stdout.readline()) != "done\n":
+            assert said, f"it ended at {line}"
+            printed += said
+        return printed.strip()
+
+    def read(self) -> AddressMap | Gap:
+        """Its map now."""
+        return read_map(self.files, self.key, "smaps").map
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def watched(self, target: Target | None = None) -> MemtuiApp:
+        """The application on it alone, with this kernel to read from."""
+        return app_of([self.sample()], {self.key: self.read()}, target, self.files)
+
+    def sample(self, time_s: float = 1000.0) -> Sample:
+        key = self.key
+        return sample(time_s, process(key.pid, "child", 20, start=key.start_time_ticks))
+
+
+@contextmanager
+def child() -> Iterator[Child]:
+    """A child, which has run its first line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as started:
+        try:
+            made = Child(started)
+            made.run("pass")
+            yield made
+        finally:
+            started.kill()
+
+
+async def read_again(pilot: Pilot[None], of: Child) -> None:
+    """Its map as it is by now, on the screen."""
+    assert isinstance(pilot.app, MemtuiApp)
+    script_of(pilot.app).read(of.key, of.read())
+    await settle(pilot)
+
+
 # A captured machine.
 
 
@@ -221,3 +474,9 @@ def minutes_of(now: Sample, count: int = 240) -> list[Sample]:
         system = now.system._replace(meminfo=changed, pressure=stalled)
         made.append(now._replace(time_s=now.time_s - back, system=system))
     return made
+
+
+def java(files: KernelFiles | None = None) -> MemtuiApp:
+    """A captured machine, with a Java process of 241 mappings chosen."""
+    now, maps = captured("debian-6.18")
+    return app_of(minutes_of(now, 2), maps, files=files)

@@ -8,23 +8,29 @@ import pytest
 
 from memtui.kernel.maps import parse_maps
 from memtui.model.addressmap import AddressMap
+from memtui.model.kinds import KINDS
+from memtui.tui import theme
 from memtui.tui.app import MemtuiApp
 from memtui.tui.widgets.lines import Part, Table
 from memtui.tui.widgets.mappings import KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
+from memtui.tui.widgets.spots import Spot
 from tests.interface import (
     app_of,
-    captured,
+    cursor,
     deliver,
+    java,
     map_of,
-    minutes_of,
+    picture,
     press,
     process,
+    rows_words,
     running,
     sample,
     screen,
     screen_text,
     script_of,
+    table,
 )
 
 BIG = process(10, "big", 500)
@@ -40,31 +46,20 @@ def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
     return app_of([sample(1000.0, BIG)], {BIG.key: map_ or map_of(BIG.key, "big")})
 
 
-def java() -> MemtuiApp:
-    """A captured Java process with 241 mappings."""
-    now, maps = captured("debian-6.18")
-    return app_of(minutes_of(now, 2), maps)
-
-
-def table(app: MemtuiApp) -> MappingTable:
-    return app.query_one("#mappings", MappingTable)
-
-
-def picture(app: MemtuiApp) -> Picture:
-    return app.query_one("#picture", Picture)
-
-
-def cursor(app: MemtuiApp) -> int:
-    """The row that table, picture, detail and application agree on."""
-    row = table(app).cursor
-    map_ = app.chosen.map
-    assert map_ is not None
-    assert picture(app)._row == row
-    assert app.chosen.row() == row
-    start = map_.mappings.starts[row]
-    detail = app.query_one("#detail").region
-    assert f"{start:012x}" in screen_text(app)[detail.y + 1]
-    return row
+def dim_cells(app: MemtuiApp) -> list[tuple[Spot, bool]]:
+    """The cells of the picture that show mappings, but for the cursor, and whether they are dim."""
+    address = picture(app).address or 0
+    found = []
+    for y, line in enumerate(picture(app)._lines):
+        drawn = picture(app).render_line(y)
+        styles = [segment.style for segment in drawn for _ in segment.text]
+        for spot, style in zip(line, styles, strict=False):
+            if spot.kind is not None and not spot.start <= address < spot.end:
+                assert style
+                assert style.color
+                assert style.color.triplet
+                found.append((spot, style.color.triplet.hex == theme.FRAME))
+    return found
 
 
 async def test_enter_opens_the_map_and_escape_comes_back() -> None:
@@ -174,18 +169,46 @@ async def test_the_ribbon_beside_the_processes_points_too() -> None:
         assert "[stack]" in screen(app)
 
 
-async def test_choosing_a_kind_goes_to_its_first_mapping() -> None:
+async def test_choosing_a_kind_shows_its_mappings_alone() -> None:
     app = java()
     async with running(app) as pilot:
         await press(pilot, "enter")
+        kinds, map_ = app.query_one(KindTable), app.chosen.map
+        assert map_ is not None
+        kinds.focus()
+        for _ in range(kinds.row_count() - 1):
+            await press(pilot, "down")
+            kind = kinds.kind
+            assert kind is not None
+            of_kind = [row for row in range(len(map_)) if map_.kind(row) is kind]
+            assert list(table(app).rows) == of_kind
+            assert cursor(app) in of_kind
+            assert f"{len(of_kind)} of 241 mappings · {kind.words}" in rows_words(app)
+        await press(pilot, "home")
+        assert list(table(app).rows) == list(range(241))
+        assert "all 241 mappings" in rows_words(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_chosen_kind_is_lit_and_escape_puts_all_back(size: tuple[int, int]) -> None:
+    app = java()
+    async with running(app, size) as pilot:
+        await press(pilot, "enter")
+        assert not any(is_dim for _, is_dim in dim_cells(app))
         kinds = app.query_one(KindTable)
         kinds.focus()
-        for _ in range(kinds.row_count()):
-            await press(pilot, "down")
-            kind = kinds._rows[kinds.cursor][0]
-            assert kind is not None
-            assert app.chosen.map is not None
-            assert app.chosen.map.kind(cursor(app)) is kind
+        await press(pilot, "down", "down")
+        assert kinds.kind is not None
+        lit = KINDS.index(kinds.kind)
+        assert {spot.kind == lit for spot, _ in dim_cells(app)} == {True, False}
+        assert all(is_dim == (spot.kind != lit) for spot, is_dim in dim_cells(app))
+        await press(pilot, "escape")
+        assert kinds.cursor == 0
+        assert app.view_name == "map"
+        assert len(table(app).rows) == 241
+        assert not any(is_dim for _, is_dim in dim_cells(app))
+        await press(pilot, "escape")
+        assert app.view_name == "overview"
 
 
 async def test_the_cursor_stays_with_its_address_when_the_map_changes() -> None:

@@ -214,6 +214,21 @@ async def test_a_filter_works_as_it_is_typed_and_escape_clears_it() -> None:
         assert chosen(app) == 20
 
 
+async def test_escape_leaves_the_filter_that_was_there() -> None:
+    app = dashboard()
+    async with running(app) as pilot:
+        await press(pilot, "slash", "d", "d", "enter")
+        assert listed(app) == [20]
+        await press(pilot, "slash", "backspace", "x")
+        assert listed(app) == []
+        await press(pilot, "escape")
+        assert not app.query("#prompt")
+        assert processes(app).filter == "dd"
+        assert listed(app) == [20]
+        await press(pilot, "slash", *["backspace"] * 2, "enter")
+        assert len(listed(app)) == len(EVERYONE)
+
+
 async def test_a_filter_of_digits_finds_pids_and_of_nonsense_nobody() -> None:
     app = dashboard()
     async with running(app) as pilot:

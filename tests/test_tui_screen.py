@@ -5,15 +5,23 @@ from __future__ import annotations
 import re
 
 import pytest
+from textual.binding import Binding
+from textual.dom import DOMNode
 from wcwidth import wcswidth
 
 from memtui import units
 from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
 from memtui.tui import theme
-from memtui.tui.app import INTERVALS_S, WINDOWS_S, MemtuiApp
+from memtui.tui.app import INTERVALS_S, MemtuiApp
 from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.screens.choice import ChoiceSheet
+from memtui.tui.screens.difference import DifferenceSheet
 from memtui.tui.screens.help import HelpScreen, help_text
+from memtui.tui.screens.mapview import MapView
+from memtui.tui.screens.overview import WINDOWS_S, Overview
+from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
 from tests.interface import (
     GIB,
@@ -29,6 +37,7 @@ from tests.interface import (
     screen,
     screen_text,
     settle,
+    table,
 )
 
 BIG = process(10, "big", 500)
@@ -65,7 +74,7 @@ async def test_header_figures_and_footer_of_the_overview() -> None:
                 assert f"{key.shown} {key.footer}" in footer
         await press(pilot, "enter")
         assert "Esc back" in screen_text(app)[-1]
-        assert "/ filter" not in screen_text(app)[-1]
+        assert "+ window" not in screen_text(app)[-1]
 
 
 async def test_a_click_on_the_footer_is_its_key() -> None:
@@ -96,8 +105,12 @@ async def test_frozen_the_screen_stands_still_and_history_goes_on() -> None:
 
 async def test_windows() -> None:
     app = machine("debian-6.18")
+
+    def window() -> int:
+        return app.query_one(Overview)._window_s
+
     async with running(app) as pilot:
-        assert app.window_s == 300
+        assert window() == 300
         assert "-5 min" in screen(app)
         for key, window_s, label in (
             ("plus", 60, "-60 s"),
@@ -108,7 +121,7 @@ async def test_windows() -> None:
             ("minus", 3600, "-60 min"),
         ):
             await press(pilot, key)
-            assert app.window_s == window_s
+            assert window() == window_s
             assert label in screen(app)
         assert set(WINDOWS_S) == {60, 300, 900, 3600}
 
@@ -158,6 +171,21 @@ async def test_a_small_terminal_gets_the_figures_as_text(size: tuple[int, int]) 
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
         assert "java" in screen(app)
+
+
+@pytest.mark.parametrize("keys", [(), ("enter",), ("enter", "d")])
+async def test_keys_work_again_after_a_terminal_too_small(keys: tuple[str, ...]) -> None:
+    app = machine("debian-6.18")
+    async with running(app) as pilot:
+        await press(pilot, *keys)
+        for width, height in ((50, 12), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+        await press(pilot, *["escape"] * ("d" in keys))
+        moved = table(app) if keys else app.query_one(ProcessList)
+        before = moved.cursor
+        await press(pilot, "down")
+        assert moved.cursor == before + 1
 
 
 @pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40), (200, 60)])
@@ -257,12 +285,38 @@ async def test_samples_arrive_while_help_is_open() -> None:
         assert "newcomer" in screen(app)
 
 
-def test_every_key_does_one_thing() -> None:
-    keys = [name for key in KEYS for name in key.key.split(",")] + [view.key for view in VIEWS]
-    assert len(keys) == len(set(keys))
+PLACES: dict[str, type[DOMNode]] = {
+    "overview": Overview,
+    "map": MapView,
+    "pagetable": PageTableSheet,
+    "sharers": SharersSheet,
+    "difference": DifferenceSheet,
+    "choice": ChoiceSheet,
+}
+
+
+def test_every_key_does_one_thing_wherever_it_works() -> None:
+    views = {view for key in KEYS for view in key.views}
+    assert views - {"inside"} == PLACES.keys()
+    numbers = [view.key for view in VIEWS]
+    for view in views:
+        # A view's own keys come before those that work everywhere.
+        own = [name for key in KEYS if view in key.views for name in key.key.split(",")]
+        assert len(own) == len(set(own)), view
+        assert not set(own) & set(numbers), view
+    everywhere = [name for key in KEYS if not key.views for name in key.key.split(",")] + numbers
+    assert len(everywhere) == len(set(everywhere))
+
+
+def test_every_key_is_bound_where_it_works_and_has_its_action() -> None:
     for key in KEYS:
-        name = key.action.split("(")[0].removeprefix("app.")
-        assert hasattr(MemtuiApp, f"action_{name}"), key
+        name = f"action_{key.action.split('(')[0]}"
+        for place in [PLACES[view] for view in key.views if view in PLACES] or [MemtuiApp]:
+            assert hasattr(place, name), (key, place)
+            bound = {
+                (each.key, each.action) for each in place.BINDINGS if isinstance(each, Binding)
+            }
+            assert (key.key, key.action) in bound
 
 
 async def test_the_palette_lists_views_and_keys() -> None:

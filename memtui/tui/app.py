@@ -46,6 +46,7 @@ def breadth(size: Size) -> dict[str, bool]:
         "-wide": size.width >= 100,
         "-vast": size.width >= 160,
         "-low": size.height < 30,
+        "-flat": size.height < 18,
     }
 
 
@@ -123,7 +124,7 @@ class MemtuiApp(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(ProcessList).focus()
+        self._focus()
         # By default the first two end it with the terminal as it is, and asyncio's way with the last
         # may be lost on the way.
         loop = asyncio.get_running_loop()
@@ -228,8 +229,14 @@ class MemtuiApp(App[None]):
             self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
         elif self.view_name == "overview":
             self.query_one(Overview).update(sample)
+        if not self.is_tiny and self.default_screen.focused is None:
+            self._focus()  # what had it was hidden while there was only room for text
         self._show_map()
         self._plan()
+
+    def _focus(self) -> None:
+        """Gives the keys to the table that the view is about."""
+        self.query_one("#mappings" if self.view_name == "map" else "#processes").focus()
 
     def _show_frame(self) -> None:
         sample = self._shown
@@ -252,8 +259,9 @@ class MemtuiApp(App[None]):
         return self.screen.has_class("-tiny")
 
     def on_resize(self, event: events.Resize) -> None:
-        for name, is_so in breadth(event.size).items():
-            self.screen.set_class(is_so, name)
+        for screen in self.screen_stack:
+            for name, is_so in breadth(event.size).items():
+                screen.set_class(is_so, name)
         # The screen lays out after the application has heard of it; what is drawn goes by widths.
         self.screen.call_after_refresh(self._show)
 
@@ -288,7 +296,7 @@ class MemtuiApp(App[None]):
         self.view_name = name
         for view in views.children:
             view.display = view.id == name
-        self.query_one("#mappings" if name == "map" else "#processes").focus()
+        self._focus()
         self._show()
 
     def action_interval(self, step: int) -> None:

@@ -102,7 +102,7 @@ def _head(found: Difference) -> list[str | Line]:
         return ["Nothing: the same mappings, with as much of each in memory."]
     lines: list[str | Line] = [
         [
-            (" all in all  ", _BRIGHT),
+            (f" {'all in all':<18}", _BRIGHT),
             *_gains(found.gain.size, found.gain.rss, found.gain.pss, found.gain.swap),
         ]
     ]

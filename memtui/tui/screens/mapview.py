@@ -58,6 +58,7 @@ class MapView(Vertical):
         self._shown: AddressMap | None = None
         self._rows: Sequence[int] = ()
         self._sheet: Sheet | None = None
+        self._turn = 0  # of arranging: a thread that is slower than the next one comes too late
 
     def compose(self) -> ComposeResult:
         yield Lines(id="map-title")
@@ -110,7 +111,7 @@ class MapView(Vertical):
         self.query_one("#map-spread", Lines).draw(lambda width: [spread_line(map_, width)])
         if map_ is not self._shown:
             self._arrange()
-            if self._sheet is not None:
+            if self._sheet in self.app.screen_stack:
                 self._sheet.map_read()
         else:
             self._show_cursor()
@@ -122,11 +123,13 @@ class MapView(Vertical):
         map_, trail = self._chosen.map, self._chosen.trail
         if map_ is None:
             return
+        self._turn += 1
+        turn = self._turn
         terms = self._terms
         if self._kind is not None:
             terms = (*self._parse(f"kind:{self._kind.name}"), *terms)
         if not terms and self._order is None:
-            self._arranged(map_, range(len(map_)))
+            self._arranged(turn, map_, range(len(map_)))
             return
         sort, downwards = self._order or (None, False)
 
@@ -134,25 +137,24 @@ class MapView(Vertical):
             return arrange(map_, terms, sort, downwards, trail)
 
         if len(map_) < _MANY:
-            self._arranged(map_, work())
+            self._arranged(turn, map_, work())
             return
 
         def run() -> None:
             rows = work()
             if self.is_attached:
-                self.app.call_from_thread(self._arranged, map_, rows)
+                self.app.call_from_thread(self._arranged, turn, map_, rows)
 
         self.run_worker(run, thread=True, exclusive=True, group="arrange")
 
-    def _arranged(self, map_: AddressMap, rows: Sequence[int]) -> None:
-        if map_.key != self._chosen.key:
+    def _arranged(self, turn: int, map_: AddressMap, rows: Sequence[int]) -> None:
+        if turn != self._turn or map_.key != self._chosen.key:
             return
         self._shown, self._rows = map_, rows
         self._table.order = self._order
         self._show_cursor()
-        if rows and not self._table.cursor_is_exact() and (self._terms or self._kind):
-            self._chosen.address = self._table.address
-            self._show_cursor()
+        if rows and not self._table.lists_cursor and (self._terms or self._kind):
+            self._point(self._table.address)
 
     def _show_cursor(self) -> None:
         """The cursor in table, picture and detail; the table's rows as they were arranged."""
@@ -242,7 +244,15 @@ class MapView(Vertical):
     async def action_filter(self) -> None:
         from memtui.tui.widgets.prompt import ask
 
-        await ask(self, "filter: ", self._set_filter, self._filter, live=True)
+        before, address = self._filter, self._chosen.address
+
+        def answer(text: str, final: bool) -> str:
+            complaint = self._set_filter(text, final)
+            if text == before:
+                self._point(address)  # left with Esc: the cursor may have had to go elsewhere
+            return complaint
+
+        await ask(self, "filter: ", answer, before, live=True)
 
     def _set_filter(self, text: str, final: bool) -> str:
         """Takes a filter as it is typed; what is wrong with it. An address is a place to go to."""
@@ -269,7 +279,8 @@ class MapView(Vertical):
     def _go_to(self, text: str, final: bool) -> str:
         if not final or not text:
             return ""
-        address = parse_address(text)
+        # Short ones too, which elsewhere could be words.
+        address = parse_address("0x" + text.removeprefix("@").removeprefix("0x"))
         if address is None:
             return f"{units.printable(text)!r} is no address: 7f2d0c000000 or 0x7f2d0c000000"
         self._point(address)
@@ -374,8 +385,7 @@ class MapView(Vertical):
 
         if self._shown is None or not name:
             return ""
-        columns = [column for column, _ in self._table.columns()]
-        names = [column.name for column in columns]
+        names = self._table.model_names
         write = begin_export(name, self._shown, self._rows, names, self._chosen.trail)
         if isinstance(write, str):
             return write
@@ -396,8 +406,8 @@ class MapView(Vertical):
 
     def _came_back(self, _result: object) -> None:
         """From a sheet, which may have gone to another address."""
-        self._sheet = None
         self._show_cursor()
+        self._table.focus()
 
     def _may_open(self, needs_files: bool = True) -> bool:
         if self._shown is None:
@@ -436,4 +446,6 @@ class MapView(Vertical):
 
 def kinds_height(map_: AddressMap, height: int) -> int:
     """Rows for the sums by kind: all of them where there is room, never more than a third."""
+    if height < 16:
+        return 2
     return min(1 + len(map_.by_kind), max(4, height // 3 - (1 if height > 26 else 3)))

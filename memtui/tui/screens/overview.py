@@ -56,7 +56,7 @@ class Overview(Vertical):
             with Vertical(id="beside"):
                 yield Lines(id="beside-title")
                 yield Picture(self._page, zoomable=False, id="ribbon")
-                yield MappingTable(BESIDE_COLUMNS, id="beside-table")
+                yield MappingTable(BESIDE_COLUMNS, least=7, id="beside-table")
                 yield Lines(id="beside-words")
 
     def on_mount(self) -> None:

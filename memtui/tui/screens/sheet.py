@@ -67,6 +67,7 @@ class Sheet(Screen[None]):
         super().__init__()
         self.chosen = chosen
         self._page = Page(())
+        self._turn = 0
 
     def compose(self) -> ComposeResult:
         yield Lines(id="sheet-title")
@@ -141,12 +142,18 @@ class Sheet(Screen[None]):
         await self.app.run_action(event.action, self if own else self.app)
 
     def fetch(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Does something slow on a thread, the last that was asked for; then tells this one."""
+        """Does something slow on a thread, then tells this one: of the last that was asked for."""
+        self._turn += 1
+        turn = self._turn
+
+        def tell(result: T) -> None:
+            if turn == self._turn:
+                then(result)
 
         def run() -> None:
             result = work()
             if self.is_attached and not self.app._exit:
-                self.app.call_from_thread(then, result)
+                self.app.call_from_thread(tell, result)
 
         self.run_worker(run, thread=True, exclusive=True, group="fetch")
 

@@ -271,7 +271,7 @@ class Table(Widget, can_focus=True):
             title, style = column.title, plain
             if sorted_by and sorted_by[0] == column.name:
                 arrow = "▼" if sorted_by[1] else "▲"
-                title = (title + arrow if column.align == "<" else arrow + title)[:cells]
+                title = title[: cells - 1] + arrow if column.align == "<" else arrow + title
                 style = theme.style(theme.ACCENT, bold=self.has_focus)
             parts.append(((" " if index else "") + units.fit(title, cells, column.align), style))
         return parts

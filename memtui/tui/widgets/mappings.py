@@ -50,18 +50,20 @@ _TEXT_WIDTHS = {
     "sure": 7,
     "vm_flags": 20,
 }
-_NAME_LEAST = 16
 _RIGHT = ("offset", "inode")
 
 
-def table_column(name: str, at: int, short: bool) -> Column:
-    """How a column of the model stands in the table: its width, and when it gives way."""
+def table_column(name: str, at: int, short: bool, least: int) -> Column:
+    """How a column of the model stands in the table: its width, and when it gives way.
+
+    `least` cells are for names as long as a column is left that can go.
+    """
     # The last of those that somebody added goes first, then those that tell least.
     goes = _GO_FIRST[::-1].index(name) if name in _GO_FIRST else len(_GO_FIRST) + at
     priority = 0 if name in _STAY else 1 + goes
     if name in ("range", "name", "kind"):
         title = {"range": "START – END", "name": "NAME", "kind": ""}[name]
-        return Column(name, title, _TEXT_WIDTHS[name], "<", priority, _NAME_LEAST)
+        return Column(name, title, _TEXT_WIDTHS[name], "<", priority, least)
     title = "PERM" if name == "perms" else name.upper()
     if name not in (*_PLAIN, "start", "perms"):
         from memtui.model.columns import COLUMNS
@@ -77,14 +79,16 @@ def table_column(name: str, at: int, short: bool) -> Column:
 class MappingTable(Table):
     """Mappings, those of `rows` in its order. The cursor stays with its address when the map changes."""
 
-    def __init__(self, names: Sequence[str], *, id: str | None = None) -> None:
+    def __init__(self, names: Sequence[str], *, least: int = 16, id: str | None = None) -> None:
         super().__init__((), id=id)
         self.names = tuple(names)
+        self._least = least
         self.map: AddressMap | None = None
         self.rows: Sequence[int] = ()
         self.order: tuple[str, bool] | None = None
         self._trail: Trail | None = None
-        self._cursor_is_exact = True
+        self.lists_cursor = True  # whether the cursor's mapping, or the one below it, is shown
+        self._is_in_hole = False
         self._short = True
 
     def show(
@@ -100,7 +104,8 @@ class MappingTable(Table):
         position = 0
         if map_ is not None:
             row = max(0, bisect_right(map_.mappings.starts, address or 0) - 1)
-            position, self._cursor_is_exact = self._position(row)
+            position, self.lists_cursor = self._position(row)
+            self._is_in_hole = address is not None and address >= map_.mappings.ends[row]
         if position != self.cursor:
             self.top = max(0, position - (self.cursor - self.top))
         self.set_cursor(position)
@@ -113,7 +118,7 @@ class MappingTable(Table):
     def _lay_out(self) -> None:
         self._short = self.size.width < 100
         self.set_columns(
-            [table_column(name, at, self._short) for at, name in enumerate(self.names)]
+            [table_column(name, at, self._short, self._least) for at, name in enumerate(self.names)]
         )
         self.repaint()
 
@@ -147,16 +152,25 @@ class MappingTable(Table):
         row = self.row
         return None if self.map is None or row is None else self.map.mappings.starts[row]
 
+    @property
+    def model_names(self) -> list[str]:
+        """Its columns by the model's names, of which some have two."""
+        parts = {"range": ("start", "end"), "name": ("path", "label")}
+        return list(dict.fromkeys(each for name in self.names for each in parts.get(name, (name,))))
+
     # Table's questions.
 
     def row_count(self) -> int:
         return len(self.rows)
 
     def sorted_by(self) -> tuple[str, bool] | None:
-        return self.order
+        if self.order is None:
+            return None
+        name, downwards = self.order
+        return {"path": "name", "start": "range"}.get(name, name), downwards
 
     def cursor_is_exact(self) -> bool:
-        return self._cursor_is_exact
+        return self.lists_cursor and not self._is_in_hole
 
     def empty_text(self) -> str:
         return "no mapping fits the filter" if self.map is not None and len(self.map) else ""
