@@ -187,11 +187,13 @@ def _by_kind(mappings: Mappings, kinds: bytearray) -> dict[Kind, Totals]:
     }
     for index in sorted(set(kinds)):
         mask = kinds.translate(bytes(at == index for at in range(256)))
+        own = list(compress(sizes, mask))
+        totals = found[KINDS[index]] = Totals(len(own), sum(own), max(own))
+        if not any(used.values()):
+            continue
         # One row twice, as a getter of a single one gives no tuple.
         rows = list(compress(range(len(kinds)), mask))
         get = itemgetter(*rows, rows[0])
-        own = get(sizes)[:-1]
-        totals = found[KINDS[index]] = Totals(len(own), sum(own), max(own))
         for field, columns in used.items():
             for column in columns:
                 values = get(column)[:-1]

@@ -14,7 +14,7 @@ from memtui.inspecting.pages import PagesReading, read_pages
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.model.addressmap import AddressMap
 from memtui.model.arrange import arrange, next_match
-from memtui.model.columns import COLUMNS, available, fields
+from memtui.model.columns import available, fields
 from memtui.model.kinds import KINDS, Kind
 from memtui.model.query import BadQuery, Term, parse_address, parse_query
 from memtui.tui import theme
@@ -319,9 +319,15 @@ class MapView(Vertical):
     def action_sort(self) -> None:
         from memtui.tui.screens.choice import Choice, ChoiceSheet
 
-        shown = [name for name in self._table.names if name in COLUMNS and name != "kind"]
+        map_ = self._chosen.map
+        if map_ is None:
+            return
+        # Those that are shown first, then all others.
+        columns = {column.name: column.words for column in available(map_)}
+        names = [name for name in ("kind", *self._table.names, "path") if name in columns]
+        names += [name for name in columns if name not in ("start", "end", "vm_flags")]
         choices = [Choice("", "as they lie in memory")]
-        choices += [Choice(name, COLUMNS[name].words) for name in ("kind", *shown, "path")]
+        choices += [Choice(name, columns[name]) for name in dict.fromkeys(names)]
         here = self._order[0] if self._order else ""
         self.app.push_screen(
             ChoiceSheet("sort by", choices, (here,)),
