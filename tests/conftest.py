@@ -35,6 +35,16 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def colours() -> Iterator[None]:
+    """The same terminal for all tests, whatever they are run in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm-256color")
+        patch.setenv("COLORTERM", "truecolor")
+        patch.delenv("NO_COLOR", raising=False)
+        yield
+
+
 def open_host(name: str) -> KernelFiles:
     return KernelFiles(str(HOSTS_DIR / name))
 

@@ -431,6 +431,14 @@ async def read_again(pilot: Pilot[None], of: Child) -> None:
     await settle(pilot)
 
 
+BIG = process(10, "big", 500)
+
+
+def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
+    """One process, with a small map or that one."""
+    return app_of([sample(1000.0, BIG)], {BIG.key: map_ or map_of(BIG.key, "big")})
+
+
 # A captured machine.
 
 

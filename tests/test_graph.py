@@ -25,12 +25,6 @@ EIGHTHS = " ▁▂▃▄▅▆▇"
 Column = list[float | None]
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def art(values: list[Column], top: float, height: int, bands: int) -> list[str]:
     """Bands as digits from the bottom, the eighth where two meet, a dot for nothing."""
     return [

@@ -24,12 +24,6 @@ from tests.test_picture import KEY, PAGE, map_of
 from tests.test_picture_zoom import ENTRIES, MIB, Shown, press, screen, settle, shown, zoom
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 async def test_pages_are_asked_for_where_they_are_seen_and_not_again() -> None:
     def answer(start: int, count: int) -> PagesReading:
         return PagesReading(KEY, start, array("Q", [ENTRIES["f"]]) * count, None)

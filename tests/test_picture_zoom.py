@@ -28,12 +28,6 @@ MIB = 256  # pages
 Answer = Callable[[int, int], "PagesReading | Gap | None"]
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 class Shown(App[None]):
     """A picture alone on the screen, its cursor where it points, its pages as `answer` says."""
 

@@ -16,13 +16,6 @@ Compare = Callable[..., bool]
 Keys = tuple[str, ...]
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def machine(host: str) -> App[None]:
     now, maps = captured(host)
     return app_of(minutes_of(now), maps)

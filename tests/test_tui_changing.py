@@ -12,42 +12,26 @@ from textual.widgets import Input
 
 from memtui.kernel.maps import parse_maps
 from memtui.model.addressmap import AddressMap
-from memtui.tui.app import MemtuiApp
 from tests.interface import (
     AREA,
+    BIG,
     MIB,
-    app_of,
     child,
     choose,
     cursor,
+    dashboard,
     deliver,
     detail,
-    map_of,
     press,
-    process,
     read_again,
     rows_words,
     running,
-    sample,
     screen_text,
     settle,
     starts,
     table,
     until,
 )
-
-BIG = process(10, "big", 500)
-
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
-def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
-    return app_of([sample(1000.0, BIG)], {BIG.key: map_ or map_of(BIG.key, "big")})
-
 
 # Many.
 

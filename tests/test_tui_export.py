@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from memtui.model.addressmap import AddressMap
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.choice import ChoiceSheet, ChoiceTable
 from tests.interface import (
     answer,
-    app_of,
     child,
     choose,
     click_head,
@@ -23,29 +21,14 @@ from tests.interface import (
     is_whole,
     java,
     map_in,
-    map_of,
     press,
-    process,
     running,
-    sample,
     screen,
     screen_text,
     table,
     until,
     values,
 )
-
-BIG = process(10, "big", 500)
-
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
-def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
-    return app_of([sample(1000.0, BIG)], {BIG.key: map_ or map_of(BIG.key, "big")})
 
 
 def columns(app: MemtuiApp) -> list[str]:

@@ -33,12 +33,6 @@ SHARED = "0x21"  # and anonymous
 SIZES = ((60, 15), (80, 24), (120, 40), (200, 60))
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 @pytest.mark.parametrize("environment", ["", "NO_COLOR"])
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_line_is_as_wide_as_the_screen(

@@ -16,8 +16,10 @@ from memtui.tui.widgets.mappings import KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.spots import Spot
 from tests.interface import (
+    BIG,
     app_of,
     cursor,
+    dashboard,
     deliver,
     java,
     map_of,
@@ -32,18 +34,6 @@ from tests.interface import (
     script_of,
     table,
 )
-
-BIG = process(10, "big", 500)
-
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
-def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
-    return app_of([sample(1000.0, BIG)], {BIG.key: map_ or map_of(BIG.key, "big")})
 
 
 def dim_cells(app: MemtuiApp) -> list[tuple[Spot, bool]]:

@@ -32,12 +32,6 @@ EVERYONE = (BIG, MIDDLE, SMALL, SECRET, KTHREAD, ZOMBIE)
 MAPS = {each.key: map_of(each.key, each.name, heap_pages=each.pid) for each in (BIG, MIDDLE, SMALL)}
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def dashboard(target: Target | None = None) -> MemtuiApp:
     return app_of([sample(1000.0, *EVERYONE)], MAPS, target)
 

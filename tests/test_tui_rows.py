@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from memtui.model.addressmap import AddressMap
-from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.choice import ChoiceSheet
 from memtui.tui.widgets.lines import Table
 from tests.interface import (
     AREA,
+    BIG,
     MIB,
     app_of,
     child,
     choose,
     click_head,
     cursor,
+    dashboard,
     deliver,
     detail,
     is_whole,
@@ -35,19 +35,6 @@ from tests.interface import (
     until,
     values,
 )
-
-BIG = process(10, "big", 500)
-
-
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
-def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
-    return app_of([sample(1000.0, BIG)], {BIG.key: map_ or map_of(BIG.key, "big")})
-
 
 # Filters.
 

@@ -43,12 +43,6 @@ from tests.interface import (
 BIG = process(10, "big", 500)
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def dashboard() -> MemtuiApp:
     return app_of([sample(1000.0, BIG)], {BIG.key: map_of(BIG.key, "big")})
 

@@ -49,12 +49,6 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 SHARED = "0x21"  # and anonymous
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def figures(of: Child) -> dict[int, dict[str, int]]:
     """The size and the RSS of each mapping in bytes, by its start, as smaps has them."""
     found: dict[int, dict[str, int]] = {}

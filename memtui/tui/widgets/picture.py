@@ -6,13 +6,11 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from memtui import units
 from memtui.inspecting.pages import PagesReading
@@ -33,7 +31,7 @@ from memtui.model.layout import (
 from memtui.model.pages import PAGE_STATES
 from memtui.tui import theme
 from memtui.tui.widgets.knownpages import KnownPages, reading_of
-from memtui.tui.widgets.lines import Part, strip
+from memtui.tui.widgets.lines import Drawn, Part, strip
 from memtui.tui.widgets.spots import (
     Spot,
     cells_across,
@@ -51,7 +49,7 @@ _HEADED: Final = 8  # lines that leave room for them; where there are fewer, one
 _CAPTION: Final = 46  # cells of that line that are words
 
 
-class Picture(Widget, can_focus=True):
+class Picture(Drawn, can_focus=True):
     """The picture of a map with a cursor, an address: arrows and the mouse move it and zoom."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -94,7 +92,6 @@ class Picture(Widget, can_focus=True):
         self._drawn_for: object = None
         self._wheel_at: tuple[int, int] | None = None
         self._pages = KnownPages(page)
-        self._base: Style | None = None
         # Told at once where the cursor went, as a table's.
         self.follow: Callable[[], None] | None = None
 
@@ -211,7 +208,7 @@ class Picture(Widget, can_focus=True):
     # Drawing.
 
     def render_line(self, y: int) -> Strip:
-        base, width = self._base_style(), self.size.width
+        base, width = self.base, self.size.width
         if self._map is None or y >= len(self._lines):
             return Strip.blank(width, base)
         caption = self._caption(y)
@@ -229,16 +226,6 @@ class Picture(Widget, can_focus=True):
             else:
                 parts.append((text, style))
         return strip(parts, width, base)
-
-    def _base_style(self) -> Style:
-        """The widget's own style, kept: Textual takes long to tell, and it is needed on each line."""
-        if self._base is None:
-            self._base = self.rich_style
-        return self._base
-
-    def notify_style_update(self) -> None:
-        self._base = None
-        super().notify_style_update()
 
     def _caption(self, y: int) -> str:
         """The words at the beginning of a line above the window."""
