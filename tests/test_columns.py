@@ -205,8 +205,8 @@ def test_gains_since_each_earlier_reading() -> None:
 
 def test_gains_of_a_column_are_those_of_its_rows() -> None:
     trail = Trail()
-    trail.add(captured("debian-6.18", 688), 0.0)
-    map_ = captured("debian-6.18", 4223)
+    trail.add(captured("leaking", 4711), 0.0)
+    map_ = captured("leaking-later", 4711)
     trail.add(map_, 1.0)
     then = trail.previous
     assert then
