@@ -419,6 +419,19 @@ def test_links_of_a_copied_tree_may_lead_to_other_files(tmp_path: Path) -> None:
     assert isinstance(found, Gap), found
 
 
+def test_the_root_of_a_copied_process_may_lead_out_of_the_tree(tmp_path: Path) -> None:
+    program = os.path.realpath("/bin/sh")
+    own = os.stat(program)
+    tree = tmp_path / "tree"
+    files, key, mappings = copied(tree, "00:01", own.st_ino)
+    mappings.paths[0] = program
+    (tree / "proc/42/root").symlink_to("/")
+    assert isinstance(read_image(files, key, mappings, 0), Gap)
+    (tree / program.lstrip("/")).parent.mkdir(parents=True)
+    (tree / program.lstrip("/")).symlink_to(program)
+    assert isinstance(read_image(files, key, mappings, 0), Gap)
+
+
 def test_the_same_inode_on_another_disk_is_another_file(tmp_path: Path) -> None:
     program = tmp_path / "prog"
     shutil.copyfile(os.path.realpath("/bin/sh"), program)

@@ -53,7 +53,8 @@ _NT_GNU_BUILD_ID: Final = 3
 _SHN_LORESERVE: Final = 0xFF00
 # A sparse file may claim any size.
 _SYMBOLS_AT_MOST: Final = 4_000_000
-_STRINGS_AT_MOST: Final = 256 << 20
+_STRINGS_AT_MOST: Final = 64 << 20
+_HEADERS_AT_MOST: Final = 10_000
 _SMALL: Final = 1 << 20  # notes, dynamic tags
 
 
@@ -97,8 +98,10 @@ def _open(files: KernelFiles, pid: int, mappings: Mappings, row: int) -> BinaryI
         found.close()
     # The kernel writes a newline in a name as \012, which may as well be the name itself.
     for name in dict.fromkeys((path, path.replace("\\012", "\n"))):
-        for below in (f"proc/{pid}/root", ""):
-            found = files.open_regular(below + name if below else name.lstrip("/"))
+        for place in (f"proc/{pid}/root{name}", name.lstrip("/")):
+            if not files.is_within(place):
+                continue
+            found = files.open_regular(place)
             if isinstance(found, Gap):
                 continue
             if _is_mapped(found, mappings, row):
@@ -184,6 +187,8 @@ def _headers(file: BinaryIO, layout: Any, offset: int, count: int, stride: int) 
     """Program or section headers, all of them. Raises ValueError where the file has not."""
     if not offset or not count:
         return []
+    if stride != layout.sizeof() or count > _HEADERS_AT_MOST:
+        raise ValueError("headers of a size or number that no sound file has")
     table = _read(file, offset, count * stride, count * stride)
     if len(table) < count * stride:
         raise ValueError("the file ends before its headers do")

@@ -359,10 +359,10 @@ def _on_mapping(found: Walk, map_: AddressMap, row: int) -> Iterator[str]:
     perms, path = map_.mappings.perms[row], map_.mappings.paths[row]
     if path == "[vsyscall]":
         yield "The page is the kernel's own, in the half of the table that pagemap does not show."
-        yield (
-            "Executing: a call to one of its three entries traps, and the kernel does the work. "
-            "Anything else: SIGSEGV with SEGV_MAPERR."
-        )
+        yield "Executing: a call to one of its three entries traps, and the kernel does the work."
+        if perms[0] == "r":
+            yield "A read: no fault, the page has the code that programs of old expect there."
+        yield f"Any {'other ' if perms[0] == 'r' else ''}access: SIGSEGV with SEGV_MAPERR."
         return
     yield _walk_words(found)
     entry = found.entry
@@ -403,7 +403,7 @@ def _backing(map_: AddressMap, row: int) -> str:
     kind, path = map_.kind(row).name, map_.mappings.paths[row]
     if kind in ("shm", "hugetlb", "device", "vdso"):
         return kind
-    if path.startswith("/"):
+    if path.startswith("/") and path != "/dev/zero":
         return "shm" if path.startswith("/memfd:") else "file"
     return "anonymous"
 

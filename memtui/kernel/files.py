@@ -167,6 +167,24 @@ class KernelFiles:
             return Gap(name, "unsupported", "not a regular file")
         return os.fdopen(descriptor, "rb")
 
+    def is_within(self, name: str) -> bool:
+        """Whether a name leads to what is below the root, and not by some copied link out of it.
+
+        The kernel's own /proc/PID/root, which has no length, leads where it should.
+        """
+        if self.is_live:
+            return True
+        parts = name.split("/")
+        try:
+            if parts[:1] == ["proc"] and parts[2:3] == ["root"]:
+                link = os.lstat(self._prefix + "/".join(parts[:3]))
+                if stat.S_ISLNK(link.st_mode) and not link.st_size:
+                    return True
+            real = os.path.realpath(os.fsencode(self._prefix + name))
+        except (OSError, ValueError):
+            return False
+        return real.startswith(os.path.realpath(os.fsencode(self.root)).rstrip(b"/") + b"/")
+
     def may_read(self, name: str) -> bool:
         """Whether opening succeeds, which for maps and smaps is where the kernel decides."""
         kept = self.keep(name)

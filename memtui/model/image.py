@@ -55,6 +55,9 @@ class Symbol(NamedTuple):
     size: int
 
 
+_ENCLOSING_AT_MOST: Final = 10_000  # symbols that are looked at for the one an address is in
+
+
 class Symbols:
     """The symbols of one table in the order of addresses; names are decoded when asked for."""
 
@@ -91,7 +94,7 @@ class Symbols:
         if it has no size.
         """
         after = bisect_right(self._order, address, key=self._addresses.__getitem__)
-        for at in range(after - 1, -1, -1):
+        for at in range(after - 1, max(-1, after - 1 - _ENCLOSING_AT_MOST), -1):
             if self._reach[at] <= address:
                 break
             if address < self._ends[self._order[at]]:
@@ -250,7 +253,7 @@ def file_offset(image: Image, address: int) -> int | None:
 def explain_address(image: Image, bias: int, address: int) -> list[str]:
     """An address in memory, and the same one as readelf prints it, said plainly."""
     own = address - bias
-    name = image.path.rpartition("/")[2]
+    name = units.printable(image.path.rpartition("/")[2])
     if bias:
         sentences = [
             f"readelf calls this address {own:#x}: the addresses it prints are virtual, counted "

@@ -13,12 +13,13 @@ layout is never the same.
 from __future__ import annotations
 
 import operator
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, cast
 
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.model.addressmap import AddressMap
@@ -27,6 +28,7 @@ from memtui.model.kinds import KINDS, Kind
 KEPT_USAGE: Final = ("Rss", "Pss", "Swap")
 
 # The oldest is 50 to 65 s old, with five readings kept: a layout that always changes costs 5 MiB each.
+_FEW: Final = 64  # old mappings in one new one that are gone through each time
 _APART_S: Final = 15
 _AT_MOST_S: Final = 65
 
@@ -38,6 +40,8 @@ class Snapshot:
     mappings: Mappings
     kinds: bytearray
     time_s: float
+    # What `gain` worked out at length, of the mappings that are its value of "of".
+    memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, map_: AddressMap, time_s: float, like: Snapshot | None = None) -> Snapshot:
@@ -92,7 +96,8 @@ class Trail:
 
         None while there is no other than the last.
         """
-        return self._kept[0] if self._kept and self._kept[0] is not self.last else None
+        kept = self._kept  # another thread may ask while an exec begins a new one
+        return kept[0] if kept and kept[0] is not self.last else None
 
     @property
     def mark(self) -> Snapshot | None:
@@ -101,7 +106,7 @@ class Trail:
 
 
 def _vdso(mappings: Mappings) -> int | None:
-    """Where the vdso is: an exec puts it elsewhere, and nothing else does."""
+    """Where the vdso is: an exec puts it elsewhere, unless address randomisation is off."""
     paths = mappings.paths
     return mappings.starts[paths.index("[vdso]")] if "[vdso]" in paths else None
 
@@ -118,14 +123,34 @@ def gain(snapshot: Snapshot, mappings: Mappings, row: int, key: str) -> int | No
     column = before.usage.get(key)
     if value is None or (column is None and len(before)):
         return None
-    end = mappings.ends[row]
-    old = bisect_right(before.ends, mappings.starts[row])
-    while old < len(before) and before.starts[old] < end:
+    first = bisect_right(before.ends, mappings.starts[row])
+    beyond = bisect_left(before.starts, mappings.ends[row], first)
+    if beyond - first <= _FEW:
+        return _gain(value, before, column, mappings, row, range(first, beyond))
+    # One that swallowed thousands is asked for at every repaint.
+    memo = snapshot.memo
+    if memo.get("of") is not mappings:
+        memo.clear()
+        memo["of"] = mappings
+    if (row, key) not in memo:
+        memo[row, key] = _gain(value, before, column, mappings, row, range(first, beyond))
+    return cast("int | None", memo[row, key])
+
+
+def _gain(
+    value: int,
+    before: Mappings,
+    column: array[int] | None,
+    mappings: Mappings,
+    row: int,
+    olds: range,
+) -> int | None:
+    """`value` less what of it these old mappings had."""
+    for old in olds:
         if _same_backing(before, old, mappings, row):
             if column is None or column[old] == UNKNOWN:
                 return None
             value -= _share_of_row(column[old], before, old, mappings, row)
-        old += 1
     return value
 
 

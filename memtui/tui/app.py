@@ -17,6 +17,7 @@ from textual.containers import Container
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
 from memtui import units
 from memtui.history import History
@@ -355,7 +356,7 @@ class MemtuiApp(App[None]):
             yield SystemCommand(
                 f"{view.title} ({view.key})", view.help, partial(self._later, action)
             )
-        for key in keys_of(self.view_name):
+        for key in keys_of(self._on_top()[0]):
             if key.action not in ("command_palette", "focus_next"):
                 name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
                 yield SystemCommand(name, key.help, partial(self._later, key.action))
@@ -366,6 +367,13 @@ class MemtuiApp(App[None]):
 
     async def run_view_action(self, action: str) -> None:
         """An action of the view that is shown, or the application's own."""
-        view = self.query_one(f"#{self.view_name}")
-        own = any(key.action == action and key.views for key in keys_of(self.view_name))
+        name, view = self._on_top()
+        own = any(key.action == action and key.views for key in keys_of(name))
         await self.run_action(action, view if own else self)
+
+    def _on_top(self) -> tuple[str, Widget]:
+        """What the user looks at: a sheet over a view, or the view; its name in the table of keys."""
+        for screen in reversed(self.screen_stack):
+            if name := getattr(screen, "VIEW", ""):
+                return name, screen
+        return self.view_name, self.query_one(f"#{self.view_name}")

@@ -74,7 +74,8 @@ class Chosen:
             return True  # in the middle of an exec, or dead: the next sample tells
         self.gap = None
         self.map = reading.map if len(reading.map) else None
-        if self.map is not None and self.map.has_usage:
+        if self.map is not None and (self.map.has_usage or self.map.usage_gap is not None):
+            # Without smaps layouts alone can be compared.
             self.read_at = reading.time_s
             self.trail.add(self.map, reading.time_s)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from bisect import bisect_right
 
 from memtui import units
 from memtui.model.addressmap import AddressMap
@@ -123,7 +124,7 @@ def detail(
 def _hole(map_: AddressMap, address: int, width: int) -> list[Line]:
     """An address that nothing is mapped at: how large the hole is, and what is next to it."""
     starts, ends = map_.mappings.starts, map_.mappings.ends
-    above = sum(1 for start in starts if start <= address)
+    above = bisect_right(starts, address)
     low = ends[above - 1] if above else 0
     high = starts[above] if above < len(starts) else None
     first: list[Part] = [
@@ -155,7 +156,7 @@ def _mapping(map_: AddressMap, row: int, page: int, trail: Trail | None, width: 
         (f" {kind.letter} {units.printable(named.words)}", theme.style(kind.colour, bold=True)),
         (_SURE[named.sure], _DIM),
     ]
-    if path and cells(first) + len(path) + 4 <= width:
+    if path and cells(first) + units.width(path) + 4 <= width:
         first.append((f" · {path}", _PLAIN))
     pages = (end - start) // page
     pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page)}"

@@ -12,7 +12,7 @@ from memtui.model.mapchange import WHAT, Change, Difference, Snapshot, differenc
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.screens.sheet import Page, Row, Sheet
+from memtui.tui.screens.sheet import Page, Row, Rows, Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
 
 _DIM = theme.style(theme.DIM)
@@ -48,10 +48,15 @@ class DifferenceSheet(Sheet):
     def begin(self) -> None:
         map_, mark = self.chosen.map, self.chosen.trail.mark
         if map_ is None or mark is None:
-            self.show(Page(self._title(None), ["Its usage has not been read yet."]))
+            self.show(Page(self._title(None), ["Its usage has not been read yet: a moment."]))
             return
         read_at = self.chosen.read_at or 0.0
-        self.fetch(lambda: difference(mark, Snapshot.of(map_, read_at)), self._draw)
+
+        def work() -> tuple[list[Change], list[str | Line]]:
+            found = difference(mark, Snapshot.of(map_, read_at))
+            return sorted(found.changes, key=_weight), _head(found)
+
+        self.fetch(work, self._draw)
 
     def map_read(self) -> None:
         self.begin()
@@ -66,14 +71,14 @@ class DifferenceSheet(Sheet):
             parts.append((f" since {since}, {age} ago", _DIM))
         return parts
 
-    def _draw(self, found: Difference) -> None:
+    def _draw(self, found: tuple[list[Change], list[str | Line]]) -> None:
         here = self._changes[self.table.cursor] if self._changes else None
-        self._changes = sorted(found.changes, key=_weight)
+        self._changes, head = found
         page = Page(
             self._title(self.chosen.trail.mark),
-            _head(found),
+            head,
             _COLUMNS if self._changes else (),
-            [_row(change) for change in self._changes],
+            Rows(self._changes, _row),
             lambda row: _about(self._changes[row]),
         )
         # The cursor stays with its mapping: the order goes by figures that move.

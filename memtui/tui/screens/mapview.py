@@ -18,6 +18,7 @@ from memtui.model.columns import available, fields
 from memtui.model.kinds import KINDS, Kind
 from memtui.model.query import BadQuery, Term, parse_address, parse_query
 from memtui.tui import theme
+from memtui.tui.background import in_background
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.mapwords import detail, rows_line, spread_line, title
@@ -140,12 +141,7 @@ class MapView(Vertical):
             self._arranged(turn, map_, work())
             return
 
-        def run() -> None:
-            rows = work()
-            if self.is_attached:
-                self.app.call_from_thread(self._arranged, turn, map_, rows)
-
-        self.run_worker(run, thread=True, exclusive=True, group="arrange")
+        in_background(self, work, lambda rows: self._arranged(turn, map_, rows))
 
     def _arranged(self, turn: int, map_: AddressMap, rows: Sequence[int]) -> None:
         if turn != self._turn or map_.key != self._chosen.key:
@@ -214,18 +210,17 @@ class MapView(Vertical):
         if wanted is None or key is None or files is None:
             return
 
-        def run() -> None:
-            reading = read_pages(
-                files, key, *wanted, self._page, detailed=wanted[1] <= DETAILED_PAGES
-            )
-            if self.is_attached:
-                self.app.call_from_thread(self._pages_read, reading)
+        start, count = wanted
+        detailed = count <= DETAILED_PAGES
 
-        self.run_worker(run, thread=True, exclusive=True, group="pages")
+        def work() -> PagesReading | Gap:
+            return read_pages(files, key, start, count, self._page, detailed)
 
-    def _pages_read(self, reading: PagesReading | Gap) -> None:
-        if isinstance(reading, Gap) or reading.key == self._chosen.key:
-            self._picture.show_pages(reading)
+        def then(reading: PagesReading | Gap) -> None:
+            if key == self._chosen.key:
+                self._picture.show_pages(reading)
+
+        in_background(self, work, then)
 
     # What keys do.
 
@@ -364,7 +359,7 @@ class MapView(Vertical):
         )
 
     def action_mark(self) -> None:
-        if self._chosen.map is None or not self._chosen.map.has_usage:
+        if self._chosen.trail.last is None:
             self.notify("its usage has not been read yet", severity="warning", timeout=3)
             return
         self._chosen.trail.set_mark()

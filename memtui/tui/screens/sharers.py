@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from memtui.model.labels import label
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.screens.sheet import Page, Row, Sheet
+from memtui.tui.screens.sheet import Page, Row, Rows, Sheet
 from memtui.tui.widgets.lines import Column, Line
 from memtui.tui.words import user_name
 
@@ -59,7 +60,6 @@ class SharersSheet(Sheet):
         words = units.printable(mappings.paths[row] or label(map_, row).words)
         self._what = [(" who maps ", _DIM), (words, theme.style(kind.colour, bold=True))]
         dev, inode, path = mappings.devs[row], mappings.inodes[row], mappings.paths[row]
-        self._told = 0.0
         self._draw("looking …")
 
         def work() -> Sharers:
@@ -69,10 +69,11 @@ class SharersSheet(Sheet):
 
     def _progress(self, done: int, total: int) -> bool:
         """On the thread: tells how far it is, now and then; whether to go on."""
-        if total and done * 20 // total != (done - 1) * 20 // total and self.is_attached:
+        if total and done * 20 // total != (done - 1) * 20 // total:
             words = f"{units.count(done)} of {units.count(total)} processes looked at · Esc stops"
-            self.app.call_from_thread(self._draw, words)
-        return not self._stop.is_set() and self.is_attached
+            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+                self.call_later(self._draw, words)
+        return not self._stop.is_set()
 
     def _done(self, found: Sharers) -> None:
         self._found, self._is_done = found, True
@@ -88,7 +89,7 @@ class SharersSheet(Sheet):
                 self._what,
                 sentences,
                 _COLUMNS if found.processes else (),
-                [self._row(each, total) for each in found.processes],
+                Rows(found.processes, lambda each: self._row(each, total)),
             )
         )
 
@@ -108,6 +109,9 @@ class SharersSheet(Sheet):
             "size": (units.size(each.size_bytes), _DIM),
             "path": (units.printable(each.path), _DIM),
         }
+
+    def on_unmount(self) -> None:
+        self._stop.set()
 
     def action_close(self) -> None:
         if self._is_done or self._stop.is_set():

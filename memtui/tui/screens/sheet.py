@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, overload
 
 from rich.style import Style
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from memtui import units
 from memtui.tui import theme
+from memtui.tui.background import in_background
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import keys_of
 from memtui.tui.widgets.bars import Footer
@@ -22,6 +24,31 @@ Row = dict[str, str | Part]
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
+
+
+class Rows(Sequence[Row]):
+    """A row of the table for each of some things, made when it comes on the screen."""
+
+    def __init__(self, things: Sequence[T], make: Callable[[T], Row]) -> None:
+        def row(at: int) -> Row:
+            return make(things[at])
+
+        self._row = row
+        self._count = len(things)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Row]: ...
+    def __getitem__(self, at: int | slice) -> Row | Sequence[Row]:
+        if isinstance(at, slice):
+            return [self._row(each) for each in range(*at.indices(self._count))]
+        if not 0 <= at < self._count:
+            raise IndexError(at)
+        return self._row(at)
 
 
 @dataclass
@@ -52,7 +79,13 @@ class SheetTable(Table):
         return len(self.page.rows)
 
     def row_texts(self, row: int, names: Sequence[str]) -> Row:
-        return self.page.rows[row]
+        # Whoever makes a row may have forgotten that names are other people's.
+        return {
+            name: units.printable(part)
+            if isinstance(part, str)
+            else (units.printable(part[0]), part[1])
+            for name, part in self.page.rows[row].items()
+        }
 
     def empty_text(self) -> str:
         return self.page.empty
@@ -85,6 +118,11 @@ class Sheet(Screen[None]):
         self.query_one(Footer).update(self.VIEW)
         self.begin()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is on the screen: one that is being closed has lost its widgets already."""
+        return self in self.app.screen_stack
+
     def begin(self) -> None:
         """Takes the first reading."""
 
@@ -93,7 +131,7 @@ class Sheet(Screen[None]):
 
     def show(self, page: Page) -> None:
         """From now on this page."""
-        if not self.is_attached:
+        if not self.is_open:
             return
         self._page = page
         self.query_one("#sheet-title", Lines).show(page.title)
@@ -147,15 +185,10 @@ class Sheet(Screen[None]):
         turn = self._turn
 
         def tell(result: T) -> None:
-            if turn == self._turn:
+            if turn == self._turn and self.is_open:
                 then(result)
 
-        def run() -> None:
-            result = work()
-            if self.is_attached and not self.app._exit:
-                self.app.call_from_thread(tell, result)
-
-        self.run_worker(run, thread=True, exclusive=True, group="fetch")
+        in_background(self, work, tell)
 
     # What keys do.
 
@@ -185,7 +218,7 @@ def wrapped(paragraphs: Sequence[str | Line], width: int, style: Style = _PLAIN)
     lines: list[Line] = []
     for paragraph in paragraphs:
         if isinstance(paragraph, str):
-            pieces = textwrap.wrap(paragraph, max(20, width - 2)) or [""]
+            pieces = textwrap.wrap(units.printable(paragraph), max(20, width - 2)) or [""]
             lines += [[(f" {piece}", style)] for piece in pieces]
         else:
             lines.append(paragraph)

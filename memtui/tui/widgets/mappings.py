@@ -47,7 +47,6 @@ _TEXT_WIDTHS = {
     "name": 0,
     "path": 24,
     "label": 28,
-    "sure": 7,
     "vm_flags": 20,
 }
 _RIGHT = ("offset", "inode")
