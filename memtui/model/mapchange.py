@@ -68,6 +68,7 @@ class Trail:
         self.last: Snapshot | None = None
         self.previous: Snapshot | None = None  # the one before the last
         self.is_marked = False
+        self.is_after_exec = False
 
     def add(self, map_: AddressMap, time_s: float) -> None:
         """Notes a reading that has usage; `time_s` is that of the reading, and only goes up.
@@ -76,6 +77,7 @@ class Trail:
         """
         if self.last is not None and _vdso(self.last.mappings) != _vdso(map_.mappings):
             self._begin()
+            self.is_after_exec = True
         self.previous = self.last
         last = self.last = Snapshot.of(map_, time_s, self.previous)
         if self._mark is None:

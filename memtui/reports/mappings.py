@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -90,6 +91,11 @@ def _read_map(files: KernelFiles, pid: int, stat: Stat) -> AddressMap:
     uid = effective_uid(files.parsed(f"proc/{pid}/status", parse_status))
     if uid is None:
         raise Failure(f"{who}: its mappings may be read by root only", NOT_PERMITTED)
+    if files.is_live and os.geteuid() == 0:
+        raise Failure(
+            f"{who}: even root is refused its mappings here; that takes CAP_SYS_PTRACE over it",
+            NOT_PERMITTED,
+        )
     owner = user_name(uid) if files.is_live else str(uid)
     raise Failure(
         f"{who} belongs to {owner}: reading its mappings takes root, CAP_SYS_PTRACE or, "

@@ -328,6 +328,11 @@ class MemtuiApp(App[None]):
             self.pop_screen()
         await ask(self.query_one("#views"), "open pid or name: ", self._open)
 
+    async def action_open_pid(self, pid: int) -> None:
+        """To the map of a process that a sheet has found."""
+        if complaint := self._open(str(pid), True):
+            self.notify(complaint, severity="warning", markup=False)
+
     def _open(self, text: str, _final: bool) -> str:
         sample = self._shown
         if sample is None or not text:

@@ -118,7 +118,9 @@ def detail(
 ) -> list[Line]:
     """What the cursor is on, in words: a mapping, or the hole between two."""
     row = map_.row_at(address)
-    return _hole(map_, address, width) if row is None else _mapping(map_, row, page, trail, width)
+    if row is None:
+        return _hole(map_, address, width)
+    return _mapping(map_, row, address, page, trail, width)
 
 
 def _hole(map_: AddressMap, address: int, width: int) -> list[Line]:
@@ -142,11 +144,15 @@ def _hole(map_: AddressMap, address: int, width: int) -> list[Line]:
             span = f"{units.address(starts[at])}–{units.address(ends[at])}"
             text = f" {words}, {units.size(distance)} away: {span} "
             lines.append([(text, _DIM), (name, theme.style(map_.kind(at).colour))])
-    lines.append([(" an access here is a page fault that ends in SIGSEGV: t shows the walk", _DIM)])
+    lines.append(
+        [(" an access here is a page fault without a mapping: t shows how that ends", _DIM)]
+    )
     return lines
 
 
-def _mapping(map_: AddressMap, row: int, page: int, trail: Trail | None, width: int) -> list[Line]:
+def _mapping(
+    map_: AddressMap, row: int, address: int, page: int, trail: Trail | None, width: int
+) -> list[Line]:
     mappings, kind = map_.mappings, map_.kind(row)
     start, end, perms = mappings.starts[row], mappings.ends[row], mappings.perms[row]
     path = units.printable(mappings.paths[row])
@@ -161,8 +167,10 @@ def _mapping(map_: AddressMap, row: int, page: int, trail: Trail | None, width: 
     pages = (end - start) // page
     pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page)}"
     inside = f" · offset {mappings.offsets[row]:#x}, inode {mappings.inodes[row]}"
+    cursor = f" · cursor {units.address(address)}" if address != start else ""
     second: list[Part] = [
         (f" {units.address(start)}–{units.address(end)}", _PLAIN),
+        (cursor, _ACCENT),
         (f" · {units.size(end - start)} in {pages_of}", _DIM),
         (f" · {may} · {'shared' if perms[3] == 's' else 'private'}", _DIM),
     ]

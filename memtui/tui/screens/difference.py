@@ -48,7 +48,12 @@ class DifferenceSheet(Sheet):
     def begin(self) -> None:
         map_, mark = self.chosen.map, self.chosen.trail.mark
         if map_ is None or mark is None:
-            self.show(Page(self._title(None), ["Its usage has not been read yet: a moment."]))
+            self.show(Page(self._title(None), ["Its map has not been read yet: a moment."]))
+            return
+        if mark is self.chosen.trail.last:
+            # A process of many mappings is read every few seconds.
+            words = "It has not been read again since: as soon as it is, this shows what is new."
+            self.show(Page(self._title(mark), [words]))
             return
         read_at = self.chosen.read_at or 0.0
 
@@ -67,7 +72,12 @@ class DifferenceSheet(Sheet):
         parts: list[Part] = [(" what changed in ", _DIM), (name, _BRIGHT)]
         if mark is not None:
             age = units.duration(max(0, round(time.monotonic() - mark.time_s)))
-            since = "the mark" if self.chosen.trail.is_marked else "it was first looked at"
+            trail = self.chosen.trail
+            since = "it was first looked at"
+            if trail.is_marked:
+                since = "the mark"
+            elif trail.is_after_exec:
+                since = "it became another program (exec)"
             parts.append((f" since {since}, {age} ago", _DIM))
         return parts
 
@@ -79,7 +89,7 @@ class DifferenceSheet(Sheet):
             head,
             _COLUMNS if self._changes else (),
             Rows(self._changes, _row),
-            lambda row: _about(self._changes[row]),
+            lambda row: _about(self._changes[row]) if self._changes else (),
         )
         # The cursor stays with its mapping: the order goes by figures that move.
         if here is not None:
@@ -88,7 +98,7 @@ class DifferenceSheet(Sheet):
                 self.table.cursor = starts.index(here.side.start)
         self.show(page)
 
-    def action_goto(self) -> None:
+    async def action_goto(self) -> None:
         if self._changes:
             self.chosen.address = self._changes[self.table.cursor].side.start
             self.dismiss()
@@ -125,7 +135,7 @@ def _head(found: Difference) -> list[str | Line]:
 def _gains(*values: int | None) -> list[Part]:
     parts: list[Part] = []
     for name, value in zip(("size", "RSS", "PSS", "swap"), values, strict=True):
-        parts += [(f" {name} ", _DIM), _gain(value, 10)]
+        parts += [(f" {name} ", _DIM), _gain(value, 9)]
     return parts
 
 

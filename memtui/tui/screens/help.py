@@ -97,7 +97,7 @@ def help_text() -> Text:
     text.append("\nKINDS OF MAPPING\n", accent)
     for kind in KINDS:
         text.append(f"  {kind.letter} ", theme.style(kind.colour, bold=True))
-        text.append(f"{kind.words}\n")
+        text.append(f"{kind.name:<13} {kind.words}\n")
     text.append(
         "\n  The picture shows the address space from low to high addresses, each region to scale;\n"
         "  ~83T~ is a hole of 83 TiB, folded. The stronger a colour, the more of it is in memory.\n"

@@ -118,7 +118,7 @@ class InsideSheet(Sheet):
         rows = [_segment_row(segment, bias) for segment in segments]
         self._starts = [max(start, bias + segment.vaddr) for segment in segments]
         if relro and relro[0] < end and start < relro[1]:
-            rows.append(_relro_row(relro, bias))
+            rows.append(_relro_row(image, relro, bias))
             self._starts.append(max(start, relro[0]))
         rows += [_section_row(section, bias, address) for section in sections]
         self._starts += [max(start, bias + section.address) for section in sections]
@@ -140,7 +140,7 @@ class InsideSheet(Sheet):
         self._first = self.table.cursor = holding[0] if holding else 0
         self.show(Page(title, head, _COLUMNS, rows, about))
 
-    def action_goto(self) -> None:
+    async def action_goto(self) -> None:
         if self._starts:
             self.chosen.address = self._starts[self.table.cursor]
             self.dismiss()
@@ -152,7 +152,7 @@ def _figure_rows(map_: AddressMap, row: int) -> list[Row]:
         found = value(map_, row, column.name)
         if column.type in ("bytes", "count", "percent") and found is not None:
             assert not isinstance(found, str)
-            text = units.size(found) if column.type == "bytes" else f"{found:g}"
+            text = _figure(column.name, column.type, found)
             rows.append(
                 {
                     "name": column.name.replace("_", " "),
@@ -161,6 +161,14 @@ def _figure_rows(map_: AddressMap, row: int) -> list[Row]:
                 }
             )
     return rows
+
+
+def _figure(name: str, measure: str, found: float) -> str:
+    if name == "offset":
+        return f"{int(found):#x}"
+    if measure == "bytes":
+        return units.size(found)
+    return units.percent(found) if measure == "percent" else str(found)
 
 
 def _title(chosen: Chosen) -> Line:
@@ -173,6 +181,8 @@ def _title(chosen: Chosen) -> Line:
             span = f"{units.address(mappings.starts[row])}–{units.address(mappings.ends[row])} "
             name = units.printable(mappings.paths[row]) or label(map_, row).words
             parts += [(span, _BRIGHT), (name, theme.style(map_.kind(row).colour))]
+        else:
+            parts.append((units.address(address), _BRIGHT))
     return parts
 
 
@@ -229,17 +239,22 @@ def _segment_row(segment: Segment, bias: int) -> Row:
     }
 
 
-def _relro_row(relro: tuple[int, int], bias: int) -> Row:
-    start, end = relro
+def _relro_row(image: Image, relro: tuple[int, int], bias: int) -> Row:
+    header = next(segment for segment in image.segments if segment.type == "GNU_RELRO")
+    start, end = header.vaddr, header.vaddr + header.mem_size
     return {
         "what": ("relro", _ACCENT),
         "name": "program header",
-        "type": "GNU_RELRO",
-        "flags": "R",
-        "own": f"{start - bias:#x}–{end - bias:#x}",
-        "range": f"{units.address(start)}–{units.address(end)}",
-        "size": units.size(end - start),
-        "note": ("whole pages, made read-only after relocation", _DIM),
+        "type": header.type,
+        "flags": header.flags,
+        "own": f"{start:#x}–{end:#x}",
+        "range": f"{units.address(bias + start)}–{units.address(bias + end)}",
+        "size": units.size(header.mem_size),
+        "offset": f"{header.offset:#x}",
+        "note": (
+            f"read-only after relocation, in whole pages: {units.size(relro[1] - relro[0])}",
+            _DIM,
+        ),
     }
 
 

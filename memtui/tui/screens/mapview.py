@@ -359,6 +359,9 @@ class MapView(Vertical):
         )
 
     def action_mark(self) -> None:
+        if self._chosen.map is None or self._chosen.gone_at:
+            self.notify("it has no map that could change", severity="warning", timeout=3)
+            return
         if self._chosen.trail.last is None:
             self.notify("its usage has not been read yet", severity="warning", timeout=3)
             return
@@ -412,6 +415,7 @@ class MapView(Vertical):
 
     def _may_open(self, needs_files: bool = True) -> bool:
         if self._shown is None:
+            self.notify("there is no map of it to look into", severity="warning", timeout=3)
             return False
         if needs_files and self._files is None:
             self.notify("that is read from the running kernel, and this is none", timeout=4)

@@ -86,13 +86,19 @@ class PageTableSheet(Sheet):
         rows = [_step_row(at, step) for at, step in enumerate(found.steps)]
         if rows:
             rows.append(_offset_row(found))
+        head = _head(found)
+        if self.chosen.gone_at:
+            head.append(f"The process has ended at {self.chosen.gone_at}: this is its last map.")
+        is_low = self.has_class("-low")
+        if is_low:
+            rows = rows[:-1]  # the byte in the page: its bits are in the line above
         self.show(
             Page(
                 title,
-                _head(found),
+                head,
                 _COLUMNS if rows else (),
                 rows,
-                lambda row: _about(found, self.size.width),
+                lambda row: _about(found, self.size.width, short=is_low),
             )
         )
 
@@ -100,8 +106,11 @@ class PageTableSheet(Sheet):
 def _head(found: Walk) -> list[str | Line]:
     if isinstance(found.paging, Gap):
         return [f"The levels cannot be told: {found.paging.detail}."]
+    words = (found.paging.words, _PLAIN)
+    if not found.steps:
+        return [[(" ", _DIM), words, (": the CPU does not translate this address", _DIM)]]
     return [
-        [(" ", _DIM), (found.paging.words, _PLAIN), (": how the CPU takes it apart", _DIM)],
+        [(" ", _DIM), words, (": how the CPU takes it apart", _DIM)],
         _in_colours(found, found.paging),
     ]
 
@@ -145,7 +154,7 @@ def _offset_row(found: Walk) -> Row:
     }
 
 
-def _about(found: Walk, width: int) -> list[str | Line]:
+def _about(found: Walk, width: int, *, short: bool) -> list[str | Line]:
     """What was read of the page, and what an access to it does."""
     lines: list[str | Line] = []
     if found.hole is None:
@@ -158,9 +167,14 @@ def _about(found: Walk, width: int) -> list[str | Line]:
                     (state.words, theme.style(state.colour, bold=True)),
                 ]
             )
-            lines += [
-                [(f"   {bit.name.lower():<16}", _PLAIN), (bit.words, _DIM)] for bit in found.bits
-            ]
+            if short:
+                names = ", ".join(bit.name.lower() for bit in found.bits)
+                lines.append([(f"   {names or 'no bit is set'}", _DIM)])
+            else:
+                lines += [
+                    [(f"   {bit.name.lower():<16}", _PLAIN), (bit.words, _DIM)]
+                    for bit in found.bits
+                ]
         lines.append([(" frame ", _DIM), (found.frame_words, _PLAIN), *_frame_parts(found)])
         if isinstance(found.flags, int):
             flags = ", ".join(

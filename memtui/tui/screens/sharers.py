@@ -110,6 +110,11 @@ class SharersSheet(Sheet):
             "path": (units.printable(each.path), _DIM),
         }
 
+    async def action_goto(self) -> None:
+        if self._found.processes:
+            pid = self._found.processes[self.table.cursor].key.pid
+            await self.run_action(f"app.open_pid({pid})")
+
     def on_unmount(self) -> None:
         self._stop.set()
 

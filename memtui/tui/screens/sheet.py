@@ -151,7 +151,7 @@ class Sheet(Screen[None]):
         """The lines below the table, which is as high as its rows and gives them half at least."""
         about, page = self.query_one("#sheet-about", Lines), self._page
         rows = len(page.rows) if page.columns else 0
-        lines = wrapped(page.about(self.table.cursor) if rows else (), self.size.width)
+        lines = wrapped(page.about(self.table.cursor), self.size.width)
         about.show(*lines)
         # Without title and footer and, where there is room for them, blank lines.
         room = (
@@ -195,7 +195,7 @@ class Sheet(Screen[None]):
     def action_close(self) -> None:
         self.dismiss()
 
-    def action_goto(self) -> None:
+    async def action_goto(self) -> None:
         """Nothing, where a row is no place."""
 
     def action_copy(self) -> None:

@@ -236,10 +236,12 @@ class MappingTable(Table):
         mark = "! " if flags(map_, row) else ""
         if not path:
             words = units.printable(label(map_, row).words)
-            return mark + words, theme.style(theme.DIM)
+            return mark + words, theme.style(theme.ALARM if mark else theme.DIM, bold=bool(mark))
         width = next((cells for column, cells in self.columns() if column.name == "name"), 0)
         text = mark + short_name(units.printable(path), width - len(mark))
-        return text, theme.style(theme.ALARM if mark else map_.kind(row).colour)
+        if mark:
+            return text, theme.style(theme.ALARM, bold=True)
+        return text, theme.style(map_.kind(row).colour)
 
 
 def short_name(path: str, width: int) -> str:

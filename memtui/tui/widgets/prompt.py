@@ -79,7 +79,7 @@ class Prompt(Horizontal):
 
     def _complain(self, words: str) -> None:
         complaint = self.query_one("#prompt-complaint", Lines)
-        complaint.styles.width = min(units.width(words) + 2, self.size.width // 2)
+        complaint.styles.width = min(units.width(words) + 2, self.size.width * 3 // 4)
         complaint.show([(f" {words}", theme.style(theme.GROWS))])
 
     async def _close(self) -> None:

@@ -134,7 +134,7 @@ def _hole_label(size: int, blank: str = "") -> str:
     if not blank:
         number, unit = text[:-1], text[-1]
     if len(number) > 3 and "." in number:
-        number = number.split(".")[0]
+        number = f"{float(number):.0f}"  # 0.98 is 1, not 0
     return f"~{blank}{number}{blank}{unit}{blank}~"
 
 
