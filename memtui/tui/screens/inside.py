@@ -99,7 +99,7 @@ class InsideSheet(Sheet):
     ) -> None:
         title, head = _title(self.chosen), _head(map_, row)
         if isinstance(found, Gap):
-            why = found.detail or found.reason
+            why = found.detail or f"its file is {found.reason} here"
             head.append(f"What the file says is not known: {why}.")
             self.show(Page(title, head, _FIGURE_COLUMNS, _figure_rows(map_, row)))
             return

@@ -153,6 +153,7 @@ class Sheet(Screen[None]):
         rows = len(page.rows) if page.columns else 0
         lines = wrapped(page.about(self.table.cursor), self.size.width)
         about.show(*lines)
+        about.display = bool(lines)  # it would take a line, and the sheet scroll for it
         # Without title and footer and, where there is room for them, blank lines.
         room = (
             self.size.height
