@@ -34,6 +34,8 @@ class View(NamedTuple):
 VIEWS: Final = (
     View("1", "overview", "Overview", "the memory graph, pressure, processes and a map"),
     View("3", "map", "Map", "one process's address space: kinds, picture, mappings"),
+    View("4", "pressure", "Pressure", "stalls, reclaim, faults and swap traffic, and the verdict"),
+    View("5", "physical", "Physical", "the balance, zones, fragmentation, slabs, huge pages, swap"),
 )
 
 _OVERVIEW: Final = ("overview",)
@@ -149,6 +151,7 @@ KEYS: Final = (
     Key("y", "copy", "y", "copy this sheet to the terminal's clipboard", "copy", _SHEETS[:-1]),
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
+    Key("c", "scope", "c", "switch between the host and the control group around memtui", "scope"),
     Key("space", "freeze", "Space", "freeze the screen; sampling goes on", "freeze"),
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),
