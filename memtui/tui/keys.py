@@ -67,7 +67,7 @@ KEYS: Final = (
         "zoom(1)",
         "+",
         "a shorter window: 60, 15, 5, 1 min",
-        "window",
+        "",
         _OVERVIEW,
     ),
     Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", _OVERVIEW),
@@ -151,7 +151,7 @@ KEYS: Final = (
     Key("y", "copy", "y", "copy this sheet to the terminal's clipboard", "copy", _SHEETS[:-1]),
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
-    Key("c", "scope", "c", "switch between the host and the control group around memtui", "scope"),
+    Key("c", "scope", "c", "switch between the host and the control group around memtui"),
     Key("space", "freeze", "Space", "freeze the screen; sampling goes on", "freeze"),
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),

@@ -53,7 +53,7 @@ class Overview(View):
                 yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
                 yield Vertical(id="swap-graph")
-        yield PressureLine(id="pressure")
+        yield PressureLine(id="verdict-line")
         with Horizontal(id="bottom"):
             yield ProcessList(self._growth, id="processes")
             with Vertical(id="beside"):
