@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from memtui import units
-from memtui.history import History
+from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
@@ -86,6 +86,7 @@ class MemtuiApp(App[None]):
         self.source = source
         self.seen: dict[Scope, Seen] = {"host": Seen(), "group": Seen()}
         self.scope: Scope = "host"
+        self.growth = GrowthTracker()
         self.chosen = Chosen()
         self.view_name = "overview"
         self.frozen = False
@@ -130,7 +131,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.seen["host"].history.growth, self._page)
+            yield Overview(self.growth, self._page)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -179,6 +180,7 @@ class MemtuiApp(App[None]):
     def _record(self, sample: Sample) -> None:
         """Both scopes see every sample, so that each has its hour when it is switched to."""
         self.seen["host"].record(sample)
+        self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
             self.seen["group"].record(group)
