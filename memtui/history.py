@@ -89,6 +89,18 @@ class History:
         known = [value for value in self._series[name] if not math.isnan(value)]
         return max(known, default=None)
 
+    def mean(self, name: str, window_s: float) -> float | None:
+        """The average of a metric's values in the last `window_s`."""
+        if self._last is None:
+            return None
+        since, times, series = self._last.time_s - window_s, self._times, self._series[name]
+        known = [
+            series[slot]
+            for slot in self._slots_since(since)
+            if times[slot] > since and not math.isnan(series[slot])
+        ]
+        return sum(known) / len(known) if known else None
+
     def trend_per_minute(self, name: str) -> float | None:
         """How much a metric changed in the last minute; None before there are fifteen seconds."""
         if self._last is None:
