@@ -33,11 +33,11 @@ class Overview(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
-    def __init__(self, history: History, page: int) -> None:
+    def __init__(self, history: History, page: int, window_s: int = 300) -> None:
         super().__init__(id="overview")
         self._history = history
         self._page = page
-        self._window_s = 300
+        self._window_s = window_s
         self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
 
