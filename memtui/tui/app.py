@@ -20,6 +20,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from memtui import units
+from memtui.configfile import DEFAULTS, Settings
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample
@@ -78,11 +79,15 @@ class MemtuiApp(App[None]):
         is_live: bool = True,
         target: Target | None = None,
         inbox: deque[Sample | MapReading] | None = None,
+        settings: Settings = DEFAULTS,
     ) -> None:
         super().__init__()
         self.register_theme(theme.THEME)
         # Without its watcher, which would have all styles parsed a second time.
-        self.set_reactive(App.theme, "memtui")
+        self.set_reactive(App.theme, theme.THEME.name)
+        if theme.THEME.name != "memtui":  # whose grounds are nearly Textual's own
+            self.stylesheet.set_variables(self.get_css_variables())
+        self.settings = settings
         self.source = source
         self.seen: dict[Scope, Seen] = {"host": Seen(), "group": Seen()}
         self.scope: Scope = "host"
@@ -123,6 +128,9 @@ class MemtuiApp(App[None]):
 
     # From here on the interface's thread.
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"frame": theme.FRAME}
+
     def get_default_screen(self) -> Screen[None]:
         # Laid out for its size from the first frame on.
         classes = " ".join(name for name, is_so in breadth(self.size).items() if is_so)
@@ -131,7 +139,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.growth, self._page)
+            yield Overview(self.growth, self._page, self.settings.window_s)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -143,6 +151,9 @@ class MemtuiApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self._taking = True
+        begin = self.settings.view
+        if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
+            self.call_later(self.action_view, begin)
         self._take()
         self.call_after_refresh(self._started)
 
@@ -273,14 +284,20 @@ class MemtuiApp(App[None]):
 
     def _show_frame(self) -> None:
         state = "FROZEN" if self.frozen else "LIVE"
+        sight = f"{self._sight} · read-only" if self.readonly else self._sight
         self.query_one(Header).update(
-            self._host, self._scoped(), self.scope, state, self.source.interval_s, self._sight
+            self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
         )
         self.query_one(Footer).update(self.view_name)
 
     def _show_map(self) -> None:
         if not self.is_tiny:
             self.view.show_map(self.chosen)
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing may be offered that changes the machine."""
+        return self.settings.readonly
 
     @property
     def is_tiny(self) -> bool:
