@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -23,6 +23,7 @@ from memtui import units
 from memtui.configfile import DEFAULTS, Settings
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
+from memtui.model.alerts import Event, Level
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
@@ -37,6 +38,11 @@ from memtui.tui.widgets.bars import Footer, Header, tiny_lines
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 
+SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
+    "note": "information",
+    "warning": "warning",
+    "alarm": "error",
+}
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -89,7 +95,10 @@ class MemtuiApp(App[None]):
             self.stylesheet.set_variables(self.get_css_variables())
         self.settings = settings
         self.source = source
-        self.seen: dict[Scope, Seen] = {"host": Seen(), "group": Seen()}
+        self.seen: dict[Scope, Seen] = {
+            "host": Seen(settings.alerts),
+            "group": Seen(settings.alerts),
+        }
         self.scope: Scope = "host"
         self.growth = GrowthTracker()
         self.chosen = Chosen()
@@ -190,11 +199,21 @@ class MemtuiApp(App[None]):
 
     def _record(self, sample: Sample) -> None:
         """Both scopes see every sample, so that each has its hour when it is switched to."""
-        self.seen["host"].record(sample)
+        found = {"host": self.seen["host"].record(sample)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
-            self.seen["group"].record(group)
+            found["group"] = self.seen["group"].record(group)
+        for event in found.get(self.scope, ()):
+            self._alert(event)
+
+    def _alert(self, event: Event) -> None:
+        """What the settings say is to be done about an event."""
+        actions = self.settings.alerts.actions_of(event)
+        if "notify" in actions:
+            self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
+        if "bell" in actions:
+            self.bell()
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.

@@ -86,7 +86,7 @@ class Overview(View):
     def _show_graphs(self) -> None:
         if self._seen is not None:
             for graph in self._graphs:
-                graph.show(self._seen.history, self._window_s)
+                graph.show(self._seen.history, self._window_s, list(self._seen.marks))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample."""
