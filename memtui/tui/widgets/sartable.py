@@ -12,7 +12,7 @@ from memtui.model.sar import COLUMNS, Average, Figures, State, figures, state
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
-_BEFORE: Final = 14  # samples before the last: as many as the widest terminal has room for
+_BEFORE: Final = 8  # samples before the last
 
 
 class SarTable(Table):
