@@ -211,6 +211,7 @@ class MemtuiApp(App[None]):
         """What the settings say is to be done about an event."""
         actions = self.settings.alerts.actions_of(event)
         if "notify" in actions:
+            self.clear_notifications()  # one at a time: they cover what they tell of
             self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
         if "bell" in actions:
             self.bell()

@@ -17,11 +17,12 @@ from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine, cells
+from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
 from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.verdictlines import VerdictLine
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
@@ -53,7 +54,7 @@ class Overview(View):
                 yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
                 yield Vertical(id="swap-graph")
-        yield PressureLine(id="verdict-line")
+        yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
             yield ProcessList(self._growth, id="processes")
             with Vertical(id="beside"):
@@ -93,7 +94,7 @@ class Overview(View):
         self._seen = seen
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(seen.history, free)
-        self.query_one(PressureLine).update(sample, seen.history, free)
+        self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
         self._show_graphs()

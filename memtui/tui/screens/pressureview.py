@@ -19,6 +19,7 @@ from memtui.tui.widgets.figures import FigureTable
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.sartable import SarTable
 from memtui.tui.widgets.tabs import Tabs
+from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
@@ -43,7 +44,7 @@ class PressureView(View):
         self._page_name = PAGES[0]
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="verdict")
+        yield VerdictBanner(id="verdict")
         with Horizontal(id="pressure-graphs"):
             with Vertical(id="pressure-stalls"):
                 yield Lines(id="stalls-title")
@@ -86,6 +87,7 @@ class PressureView(View):
         self._sample, self._seen = sample, seen
         events = self.query_one("#pressure-tabs", Tabs)
         events.note("events", str(len(seen.events)) if seen.events else "")
+        self.query_one(VerdictBanner).update(seen.verdict)
         self._show_page()
         self._show_graphs()
 
@@ -94,11 +96,20 @@ class PressureView(View):
         if sample is None or seen is None:
             return
         if isinstance(table, FigureTable):
-            table.show(seen.history, self._window_s, {})
+            table.show(seen.history, self._window_s, self._evidence(seen))
         elif isinstance(table, SarTable):
             table.take(sample)
         elif isinstance(table, EventTable):
             table.show(seen.events, sample.time_s)
+
+    @staticmethod
+    def _evidence(seen: Seen) -> dict[str, str]:
+        """The figures that made the verdict what it is, with its colour."""
+        verdict = seen.verdict
+        if verdict is None or verdict.level in (None, "comfortable"):
+            return {}
+        colour = level_colour(verdict.level)
+        return {each.metric: colour for each in verdict.evidence}
 
     def _turn_to(self, name: str) -> None:
         """Opens a page of tables."""
