@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from memtui.model.explanations import TOPICS
 from memtui.model.explanations.context import Context
-from memtui.model.explanations.entry import Entry, Fact, Tool
-from memtui.model.formula import Formula, text_of
+from memtui.model.explanations.entry import Entry, Fact, Here, Tool
+from memtui.model.formula import Formula, Unit, text_of
 from memtui.model.metrics import METRICS
 
 __all__ = ["Context", "Explanation", "ToolFigure", "UnknownName", "explain", "names", "topics"]
@@ -29,7 +29,7 @@ class ToolFigure(NamedTuple):
     tool: str
     formula: str
     value: float | None
-    unit: str
+    unit: Unit
 
     @property
     def shown(self) -> str:
@@ -49,7 +49,7 @@ class Explanation(NamedTuple):
     definition: str
     formula: str
     value: float | None
-    unit: str
+    unit: Unit | Literal[""]
     source: str
     is_not: str
     differs: tuple[ToolFigure, ...]
@@ -80,7 +80,8 @@ def explain(name: str, context: Context) -> Explanation:
     if entry is None:
         raise UnknownName(name)
     metric = METRICS.get(entry.metric)
-    formula, unit, value = entry.in_words, "", None
+    formula, value = entry.in_words, None
+    unit: Unit | Literal[""] = ""
     if entry.formula is not None:
         formula, unit = entry.formula.worked(context.get), entry.formula.unit
         value = entry.formula.value(context.get)
@@ -129,7 +130,9 @@ def entries() -> list[Entry]:
 
 def spellings(entry: Entry) -> list[str]:
     """All that an explanation can be asked for by."""
-    return [entry.name, *entry.aliases, *([entry.metric] if entry.metric else [])]
+    metric = METRICS.get(entry.metric)
+    of_metric = (metric.name, metric.label) if metric else ()
+    return [entry.name, *entry.aliases, *of_metric]
 
 
 @lru_cache(maxsize=1)
@@ -158,7 +161,7 @@ def _tool(tool: Tool, context: Context) -> ToolFigure:
     )
 
 
-def _here(here: object, context: Context) -> str:
+def _here(here: Here, context: Context) -> str:
     if isinstance(here, Fact):
         return f"{here.words} {here.formula.worked(context.get)}."
-    return here(context) if callable(here) else ""
+    return here(context)

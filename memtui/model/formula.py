@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from memtui import units
+from memtui.model.metrics.base import figure
 
-Unit = Literal["bytes", "pct", "count", "pages", "per_s", "s"]
+Unit = Literal["bytes", "pct", "count", "per_s", "pages_per_s", "bytes_per_s", "s"]
 
 # A name may hold a slash, a dot or a kernel's "(anon)"; a division sign has blanks around it.
 _TOKEN: Final = re.compile(
@@ -57,7 +58,7 @@ class Formula(NamedTuple):
         """Its value; None where a name is unknown, for a size below 0 and for a division by 0."""
         parser = _Parser(self.text, get)
         value = parser.whole()
-        if value is not None and value < 0 and self.unit in ("bytes", "pages"):
+        if value is not None and value < 0 and self.unit == "bytes":
             return None
         return value
 
@@ -88,21 +89,9 @@ class Formula(NamedTuple):
         return f"{self.shown} = {written} = {result or text_of(value, self.unit)}"
 
 
-def text_of(value: float | None, unit: str) -> str:
+def text_of(value: float | None, unit: Unit) -> str:
     """A value in its unit, as the screen shows it."""
-    if value is None:
-        return units.UNKNOWN
-    if unit == "bytes":
-        return units.size(value)
-    if unit == "pct":
-        return units.percent(value, 1)
-    if unit == "s":
-        return units.duration(value)
-    number = units.count(round(value)) if value == round(value) or value >= 100 else f"{value:.2f}"
-    return f"{number} {units_word}" if (units_word := _UNIT_WORDS.get(unit)) else number
-
-
-_UNIT_WORDS: Final = {"pages": "pages", "per_s": "/s"}
+    return units.duration(value) if unit == "s" else figure(value, unit)
 
 
 @lru_cache(maxsize=512)

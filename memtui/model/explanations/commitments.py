@@ -20,7 +20,6 @@ _PANICS: Final = {
 }
 
 
-
 def _overcommit_here(context: Context) -> str:
     mode = context.setting("overcommit_memory")
     if mode is None:
@@ -65,43 +64,39 @@ COMMITMENTS: Final = (
     Entry(
         "commit",
         "Committed memory",
-        "All private writable and shared memory that processes were promised, whether they have "
-        "touched it or not: the sum that would be needed if everybody used everything. The kernel "
-        "counts it at mmap, brk and fork, long before any page exists.",
+        "The kernel counts it at mmap, brk and fork, long before any page exists.",
         "It is not memory in use: most programs ask for more than they touch. It may exceed what "
         "there is without any harm.",
-        "/proc/meminfo Committed_AS",
-        size("Committed_AS"),
+        formula=size("Committed_AS"),
         differs=(
             Tool("sar kbcommit", size("Committed_AS")),
             Tool("free -v of procps 4, Comm used", size("Committed_AS")),
         ),
         here=(Fact("Of it really in memory and anonymous:", size("AnonPages")),),
         see=("%commit", "CommitLimit", "overcommit", "virtual memory"),
-        aliases=("Committed_AS", "committed", "kbcommit"),
+        aliases=("Committed_AS", "kbcommit"),
+        metric="committed_bytes",
     ),
     Entry(
         "%commit",
         "Share committed",
-        "What processes were promised, as a share of memory and swap together. sar -r shows it "
-        "under this name.",
+        "",
         "Over 100 is no error and no shortage: with overcommit allowed, promises may exceed what "
         "there is. It is no share of CommitLimit either.",
-        "/proc/meminfo Committed_AS, MemTotal, SwapTotal",
-        share("100 × Committed_AS / (MemTotal + SwapTotal?)"),
+        formula=share("100 × Committed_AS / (MemTotal + SwapTotal)"),
         differs=(
-            Tool("sar %commit", share("100 × Committed_AS / (MemTotal + SwapTotal?)")),
+            Tool("sar %commit", share("100 × Committed_AS / (MemTotal + SwapTotal)")),
             Tool("share of the limit that mode 2 sets", share("100 × Committed_AS / CommitLimit")),
         ),
         see=("commit", "CommitLimit", "overcommit"),
         aliases=("commit share", "commit percent"),
+        metric="commit_pct",
     ),
     Entry(
         "CommitLimit",
         "Limit of promises",
-        "The most that the kernel would promise in mode 2 of overcommit_memory: a share of memory "
-        "without huge pages, and all swap. overcommit_kbytes, where it is not 0, stands in place of "
-        "that share.",
+        "It is a share of the memory that is no huge page, and all swap; overcommit_kbytes, where "
+        "it is not 0, stands in place of the share.",
         "It limits nothing in modes 0 and 1, although it is shown there too.",
         "/proc/meminfo CommitLimit; /proc/sys/vm/overcommit_ratio, overcommit_kbytes",
         size("CommitLimit"),
@@ -111,7 +106,8 @@ COMMITMENTS: Final = (
             _overcommit_here,
         ),
         see=("overcommit", "commit", "%commit"),
-        aliases=("commit limit", "overcommit_ratio", "overcommit_kbytes"),
+        aliases=("overcommit_ratio", "overcommit_kbytes"),
+        metric="commit_limit_bytes",
     ),
     Entry(
         "overcommit",
@@ -119,7 +115,7 @@ COMMITMENTS: Final = (
         "The kernel's promising more memory than there is, since most programs never touch all they "
         "ask for. overcommit_memory sets how far it goes: 0 refuses only what is plainly too much, "
         "1 refuses nothing, 2 keeps promises within CommitLimit.",
-        "It is no defect: fork of a large process would fail without it. A successful malloc is "
+        "It is no defect: a large process could often not fork without it. A successful malloc is "
         "therefore no proof that the memory exists.",
         "/proc/sys/vm/overcommit_memory",
         share("100 × Committed_AS / CommitLimit"),
@@ -143,7 +139,7 @@ COMMITMENTS: Final = (
         "/proc/vmstat oom_kill; the kernel's log",
         here=_OOM_HERE,
         see=("OOM killer", "oom_score", "panic_on_oom", "overcommit", "memory cgroup"),
-        aliases=("out of memory", "oom_kill", "OOM_PROSPECTS"),
+        aliases=("out of memory",),
     ),
     Entry(
         "OOM killer",
@@ -160,12 +156,23 @@ COMMITMENTS: Final = (
         aliases=("oomkiller", "out of memory killer"),
     ),
     Entry(
+        "OOM kills",
+        "OOM kills",
+        "",
+        "It is not all that ends for want of memory: a service that watches PSI kills too, and the "
+        "kernel does not count those.",
+        here=_OOM_HERE,
+        see=("OOM killer", "OOM", "memory cgroup"),
+        aliases=("oom_kill",),
+        metric="oom_kills",
+    ),
+    Entry(
         "oom_score",
         "OOM score",
         "How likely the OOM killer is to take a process, higher first. It is made of the process's "
         "points as a share of memory and swap, and processes that are exempt have 0.",
         "It is not the resident share: since Linux 5.9 a process with no memory and no adjustment "
-        "has about 667. In a cgroup's OOM the cgroup's limit takes the place of all memory, and the "
+        "has about 666. In a cgroup's OOM the cgroup's limit takes the place of all memory, and the "
         "order may differ.",
         "/proc/PID/oom_score",
         in_words="since 5.9 (1000 + points × 1000 / (memory + swap)) × 2 / 3; before, points × 1000 / "
@@ -178,8 +185,8 @@ COMMITMENTS: Final = (
         "Adjustment of the OOM score",
         "A number from −1000 to 1000 for each process that is added to its points, in thousandths "
         "of memory and swap. −1000 exempts the process from the OOM killer; children inherit it.",
-        "It reserves no memory and limits none: it only moves the process in the order. Lowering it "
-        "below what it was needs CAP_SYS_RESOURCE.",
+        "It reserves no memory and limits none: it only moves the process in the order. Going below the "
+        "lowest value that root has set needs CAP_SYS_RESOURCE.",
         "/proc/PID/oom_score_adj",
         see=("oom_score", "OOM killer"),
         aliases=("oom_adj", "oomadj"),

@@ -92,6 +92,22 @@ class Context(NamedTuple):
         known = [value for value in values if value is not None]
         return sum(known) * self.page_size_bytes if len(known) == len(values) else None
 
+    def free_blocks_bytes(self, at_least_bytes: int = 0) -> float | None:
+        """Free memory in blocks of a size or more, by the buddy allocator's lists."""
+        if self.orders is None or not self.page_size_bytes:
+            return None
+        sizes = [self.page_size_bytes << order for order in range(len(self.orders))]
+        return sum(
+            count * size
+            for count, size in zip(self.orders, sizes, strict=True)
+            if size >= at_least_bytes
+        )
+
+    def free_huge_bytes(self) -> float | None:
+        """Free memory in blocks of a huge page or more."""
+        huge = self.meminfo.get("Hugepagesize")
+        return None if huge is None else self.free_blocks_bytes(huge)
+
     def reserve_bytes(self) -> float | None:
         """What the kernel holds back from `available`: totalreserve_pages of mm/page_alloc.c.
 
@@ -125,6 +141,8 @@ _DERIVED: Final[dict[str, Derived]] = {
     "buff/cache": _free("buff_cache"),
     "page_size": ("bytes", lambda context: context.page_size_bytes),
     "uptime": ("s", lambda context: context.uptime_s),
+    "free_in_blocks": ("bytes", lambda context: context.free_blocks_bytes()),
+    "free_in_huge_blocks": ("bytes", Context.free_huge_bytes),
     "reserve": ("bytes", Context.reserve_bytes),
     "low": ("bytes", lambda context: context.zone_sum("low")),
     "min": ("bytes", lambda context: context.zone_sum("min")),

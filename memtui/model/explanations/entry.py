@@ -58,3 +58,7 @@ def share(text: str) -> Formula:
 
 def number(text: str) -> Formula:
     return Formula(text, "count")
+
+
+def per_s(text: str) -> Formula:
+    return Formula(text, "per_s")

@@ -33,7 +33,7 @@ FIGURES: Final = (
         formula=size("MemFree"),
         differs=(
             Tool("sar kbmemfree, btop free", size("MemFree")),
-            Tool("free of the line -/+ buffers/cache, procps 3.3.9 and before", _AVAILABLE_RULE),
+            Tool("free's line -/+ buffers/cache, procps 3.3.9 and before", _AVAILABLE_RULE),
         ),
         here=(
             Fact("Free pages below which kswapd wakes, all zones:", size("low")),
@@ -56,7 +56,7 @@ FIGURES: Final = (
         ),
         older=(
             Tool("rule of thumb before Linux 3.14", _AVAILABLE_RULE),
-            Tool("free of the line -/+ buffers/cache, procps 3.3.9 and before", _AVAILABLE_RULE),
+            Tool("free's line -/+ buffers/cache, procps 3.3.9 and before", _AVAILABLE_RULE),
         ),
         here=(
             Fact(
@@ -83,9 +83,7 @@ FIGURES: Final = (
         differs=(
             Tool("free and top of procps 4.0.1 and later", size("MemTotal − available")),
             Tool("btop", size("MemTotal − available")),
-            Tool(
-                "htop 3", size("MemTotal − MemFree − Buffers − Cached − SReclaimable? + Shmem?")
-            ),
+            Tool("htop 3", size("MemTotal − MemFree − Buffers − Cached − SReclaimable? + Shmem?")),
             Tool("sar kbmemused, sysstat 12.7.8 and later", size("MemTotal − available")),
             Tool("sar kbmemused, sysstat 11.7.4 to 12.7.7", _USED_SAR_12),
             Tool("psutil 7.2", size("MemTotal − available")),
@@ -170,15 +168,14 @@ FIGURES: Final = (
     Entry(
         "shared",
         "Shared memory",
-        "Pages of tmpfs, of System V and POSIX shared memory, of memfd and of shared anonymous "
-        "mappings that are in memory. They have no file on a disk, so they go to swap or stay.",
+        "System V and POSIX shared memory and shared anonymous mappings are made of it.",
         "It is not all that processes share: code and libraries that many map are pages of files. "
         "It is part of cache and not a sum beside it.",
-        "/proc/meminfo Shmem",
-        size("Shmem"),
+        formula=size("Shmem"),
         differs=(Tool("free shared, htop shared, sar kbshmem", size("Shmem")),),
         see=("tmpfs", "cache", "PSS", "swap"),
-        aliases=("Shmem", "kbshmem", "shared memory"),
+        aliases=("Shmem", "kbshmem"),
+        metric="shmem_bytes",
     ),
     Entry(
         "the rest",
@@ -220,7 +217,10 @@ FIGURES: Final = (
         formula=size("max(0, SwapTotal − SwapFree)"),
         differs=(
             Tool("free, btop, sar kbswpused", size("max(0, SwapTotal − SwapFree)")),
-            Tool("htop (what is also in memory stands apart)", size("SwapTotal − SwapFree − SwapCached")),
+            Tool(
+                "htop (what is also in memory stands apart)",
+                size("SwapTotal − SwapFree − SwapCached"),
+            ),
         ),
         here=(
             Fact("Of it also in memory:", size("SwapCached")),
