@@ -97,7 +97,7 @@ def test_changes_have_a_line_each(tmp_path: Path) -> None:
     before.write_text("".join(maps(open_host("leaking"), "4711", "json")))
     words = (open_host("leaking-later"), "4711", [str(before)])
     changes = json.loads("".join(maps_diff(*words, "json")))["changes"]
-    assert {change["what"] for change in changes} >= {"filled", "grown"}
+    assert {change["what"] for change in changes} >= {"new", "gone", "shrunk"}
     heads, *rows = read(maps_diff(*words, "csv"))
     assert len(rows) == len(changes)
     for row, change in zip(rows, changes, strict=True):
@@ -111,12 +111,12 @@ def test_a_saved_name_that_is_no_text_is_still_written(tmp_path: Path) -> None:
     """JSON may hold half of a surrogate pair, which no bytes of a name become."""
     document = json.loads("".join(maps(open_host("debian-6.18"), "688", "json")))
     for name, size in (("a", 1 << 12), ("b", 1 << 13)):
-        mapping = document["mappings"][0] | {"path": "/\ud800\udcff", "start": "0x1000"}
+        mapping = document["mappings"][0] | {"path": "/\ud800x\udcff", "start": "0x1000"}
         mapping["end"] = hex(0x1000 + size)
         (tmp_path / name).write_text(json.dumps(document | {"mappings": [mapping]}))
     files = [str(tmp_path / "a"), str(tmp_path / "b")]
     text = "".join(maps_diff(open_host("debian-6.18"), None, files, "csv"))
-    assert b"/\xef\xbf\xbd\xff" in text.encode("utf-8", "surrogateescape")
+    assert b"/\xef\xbf\xbdx\xff" in text.encode("utf-8", "surrogateescape")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
