@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 
+from memtui.kernel.buddy import parse_buddyinfo
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explanations.context import SETTINGS, Context
+from memtui.model.fragmentation import machine_blocks
 from memtui.model.pagetable import Paging, paging_of
 from memtui.model.sample import Sample
 from memtui.sampling import page_size
@@ -24,6 +26,7 @@ def context_of(sample: Sample, files: KernelFiles, before: Sample | None = None)
             settings[path] = text.decode("ascii", "replace").strip()
     nodes = [name for name in files.names("sys/devices/system/node") if name[4:].isdecimal()]
     page = page_size(files)
+    blocks = files.parsed("proc/buddyinfo", parse_buddyinfo)
     return Context(
         sample,
         before,
@@ -31,7 +34,7 @@ def context_of(sample: Sample, files: KernelFiles, before: Sample | None = None)
         page,
         _uptime_s(files),
         files.parsed("proc/zoneinfo", parse_zoneinfo),
-        _orders(files),
+        blocks if isinstance(blocks, Gap) else machine_blocks(blocks),
         len(nodes) or None,
         _paging(files, page),
     )
@@ -43,22 +46,6 @@ def _uptime_s(files: KernelFiles) -> float | None:
         return None if isinstance(data, Gap) else float(data.split()[0])
     except (ValueError, IndexError):
         return None
-
-
-def _orders(files: KernelFiles) -> tuple[int, ...] | None:
-    """Free blocks of each order, summed over the zones."""
-    data = files.read("proc/buddyinfo")
-    if isinstance(data, Gap):
-        return None
-    sums: list[int] = []
-    for line in data.splitlines():
-        counts = line.rpartition(b"zone")[2].split()[1:]
-        if not counts or not all(map(bytes.isdigit, counts)):
-            return None
-        sums += [0] * (len(counts) - len(sums))
-        for order, count in enumerate(counts):
-            sums[order] += int(count)
-    return tuple(sums) or None
 
 
 def _paging(files: KernelFiles, page: int) -> str:

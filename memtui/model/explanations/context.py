@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from memtui.kernel.buddy import FreeBlocks
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.kernel.zones import Zone
 from memtui.model.formula import Quantity, Unit
+from memtui.model.fragmentation import suitable_pages
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
 
@@ -33,7 +35,7 @@ SETTINGS: Final = (
 class Context(NamedTuple):
     """One moment. `settings` are by their path below the root, as the kernel wrote them.
 
-    `orders`: free blocks of each order, of all zones together. None, and a Gap: not known.
+    `blocks`: the free blocks of all zones together. None, and a Gap: not known.
     """
 
     sample: Sample
@@ -42,7 +44,7 @@ class Context(NamedTuple):
     page_size_bytes: int | None = None
     uptime_s: float | None = None
     zones: Sequence[Zone] | Gap | None = None
-    orders: Sequence[int] | None = None
+    blocks: FreeBlocks | Gap | None = None
     nodes: int | None = None
     paging: str = ""
 
@@ -92,16 +94,13 @@ class Context(NamedTuple):
         known = [value for value in values if value is not None]
         return sum(known) * self.page_size_bytes if len(known) == len(values) else None
 
-    def free_blocks_bytes(self, at_least_bytes: int = 0) -> float | None:
+    def free_blocks_bytes(self, at_least_bytes: int = 1) -> float | None:
         """Free memory in blocks of a size or more, by the buddy allocator's lists."""
-        if self.orders is None or not self.page_size_bytes:
+        blocks, page = self.blocks, self.page_size_bytes
+        if not isinstance(blocks, FreeBlocks) or blocks.overflows or not page:
             return None
-        sizes = [self.page_size_bytes << order for order in range(len(self.orders))]
-        return sum(
-            count * size
-            for count, size in zip(self.orders, sizes, strict=True)
-            if size >= at_least_bytes
-        )
+        order = max(0, (at_least_bytes - 1).bit_length() - (page - 1).bit_length())
+        return suitable_pages(blocks.counts, order) * page
 
     def free_huge_bytes(self) -> float | None:
         """Free memory in blocks of a huge page or more."""

@@ -231,4 +231,63 @@ KERNEL: Final = (
     ),
 )
 
-HOLDERS: Final = (*CONTENTS, *KERNEL)
+OTHERS: Final = (
+    Entry(
+        "direct map",
+        "Direct map",
+        "The kernel's own mapping of all memory, by the size of the pages it uses for it. Where "
+        "parts need rights of their own, large pages are split into small ones.",
+        "It is no use of memory: the same memory is free, or used, elsewhere in meminfo.",
+        "/proc/meminfo DirectMap4k, DirectMap2M (DirectMap4M), DirectMap1G",
+        size("DirectMap4k + DirectMap2M? + DirectMap4M? + DirectMap1G?"),
+        see=("huge page", "TLB", "page table"),
+        aliases=("DirectMap4k", "DirectMap2M", "DirectMap4M", "DirectMap1G"),
+    ),
+    Entry(
+        "CMA",
+        "Contiguous memory allocator",
+        "A part of memory that is kept so that devices can get large stretches of it in a row. "
+        "Meanwhile pages that can be moved away may use it.",
+        "It is not taken away from programs while no device wants it: CmaFree is part of free.",
+        "/proc/meminfo CmaTotal, CmaFree",
+        size("CmaTotal"),
+        here=(Fact("Free of it:", size("CmaFree")),),
+        see=("compaction", "zone", "fragmentation"),
+        aliases=("CmaTotal", "CmaFree", "contiguous memory allocator"),
+    ),
+    Entry(
+        "broken memory",
+        "Memory taken out of use",
+        "Pages in which the hardware found errors, and which the kernel therefore gives to nobody. "
+        "A process that had such a page got SIGBUS.",
+        "It is no use by anybody, and does not come back before the next boot.",
+        "/proc/meminfo HardwareCorrupted",
+        size("HardwareCorrupted"),
+        see=("unaccounted", "SIGSEGV"),
+        aliases=("HardwareCorrupted", "EarlyMemtestBad", "hwpoison"),
+    ),
+    Entry(
+        "balloon",
+        "Balloon",
+        "What a driver in a virtual machine has taken so that its host can use it elsewhere. Some "
+        "drivers take it off MemTotal, others leave it in and show it here.",
+        "It is no leak: the host gives it back when it can. Kernels without this line tell nothing.",
+        "/proc/meminfo Balloon",
+        size("Balloon"),
+        see=("total", "unaccounted"),
+        aliases=("ballooning", "virtio balloon"),
+    ),
+    Entry(
+        "counters without use",
+        "Lines that are kept for old readers",
+        "NFS_Unstable, Bounce and WritebackTmp stand in meminfo for programs that look for them. "
+        "The first has been 0 since Linux 5.8, the others are 0 on almost all machines.",
+        "Their 0 is no measurement of anything.",
+        "/proc/meminfo NFS_Unstable, Bounce, WritebackTmp",
+        size("NFS_Unstable + Bounce + WritebackTmp"),
+        see=("writeback", "dirty"),
+        aliases=("NFS_Unstable", "Bounce", "WritebackTmp"),
+    ),
+)
+
+HOLDERS: Final = (*CONTENTS, *KERNEL, *OTHERS)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from memtui import units
+from memtui.kernel.buddy import FreeBlocks
 from memtui.model.explanations.context import Context
 from memtui.model.explanations.entry import Entry, Fact, Tool, share, size
 
 
 def _orders_here(context: Context) -> str:
-    if context.orders is None:
+    blocks = context.blocks
+    if not isinstance(blocks, FreeBlocks):
         return "buddyinfo is n/a here."
-    blocks = ", ".join(f"{count} of order {order}" for order, count in enumerate(context.orders))
-    return f"Free blocks of all zones: {blocks}."
+    counts = ", ".join(
+        f"{'over ' if order in blocks.overflows else ''}{units.count(count)} of order {order}"
+        for order, count in enumerate(blocks.counts)
+    )
+    return f"Free blocks, all zones: {counts}."
 
 
 def _thp_here(context: Context) -> str:
@@ -146,7 +151,7 @@ HUGE: Final = (
             Fact("Transparent, of programs' own memory:", size("AnonHugePages")),
         ),
         see=("huge page pool", "THP", "TLB", "page size", "page table"),
-        aliases=("hugepage", "huge pages", "hugetlb", "hugepages", "Hugepagesize", "large page"),
+        aliases=("hugepage", "huge pages", "hugepages", "Hugepagesize", "large page"),
     ),
     Entry(
         "huge page pool",

@@ -125,7 +125,7 @@ PROCESSES: Final = (
         "the heap. Success is no proof of memory, as the kernel overcommits.",
         "malloc(3), mallopt(3), malloc_info(3)",
         see=("brk", "mmap", "arena", "overcommit", "page fault", "fragmentation"),
-        aliases=("free()", "allocation", "allocator", "malloc_trim", "calloc", "allocate memory"),
+        aliases=("allocation", "allocator", "malloc_trim", "calloc", "allocate memory"),
     ),
     Entry(
         "arena",
