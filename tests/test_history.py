@@ -149,7 +149,7 @@ def test_the_trend_of_a_minute() -> None:
 
 def size_of(history: History) -> int:
     """Bytes of everything that a history holds."""
-    seen, total, queue = set(), 0, [vars(history), vars(history.growth)]
+    seen, total, queue = set(), 0, [vars(history)]
     while queue:
         item = queue.pop()
         if id(item) in seen:

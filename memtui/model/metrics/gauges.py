@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from memtui.kernel.files import Gap
+from memtui.model.balance import unaccounted_bytes
 from memtui.model.metrics.base import Metric, Value, of_free, of_meminfo
 from memtui.model.sample import Sample
 
@@ -17,6 +18,10 @@ def _commit_pct(now: Sample, _before: Sample | None) -> Value:
     if committed is None or total is None or swap is None or total + swap <= 0:
         return None
     return 100 * committed / (total + swap)
+
+
+def _unaccounted(now: Sample, _before: Sample | None) -> Value:
+    return unaccounted_bytes(now.system.meminfo)
 
 
 def _huge_pages(name: str, label: str, key: str, definition: str) -> Metric:
@@ -279,6 +284,17 @@ _KERNEL: Final = (
         "huge pages free",
         "HugePages_Free",
         "Huge pages of the pool that nobody uses, reserved ones included.",
+    ),
+    Metric(
+        "unaccounted_bytes",
+        "unaccounted",
+        "bytes",
+        "/proc/meminfo MemTotal less every use that it tells",
+        "Memory that is neither free nor in any use the kernel counts: pages that drivers, GPUs and "
+        "the network took directly, zram's, and free pages on the processors' own lists. A few per "
+        "cent are normal; if it only grows for hours a driver leaks.",
+        "MemTotal − all other lines of the balance that meminfo tells",
+        _unaccounted,
     ),
 )
 
