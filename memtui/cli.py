@@ -8,8 +8,8 @@ import io
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, NoReturn
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Final, NamedTuple, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.config import SETTINGS, Setting
@@ -34,10 +34,11 @@ class _Option(NamedTuple):
 
 
 class _Command(NamedTuple):
-    """A report. `argument` is the name of its one positional, in brackets where it may be left out.
+    """A report. `argument` is the names of its positionals, in brackets where they may be left out.
 
-    `report` takes the files, that argument (None: left out) and all options, and gives the output
-    in pieces. With an option of its own it decides itself whether it can do without the argument.
+    `report` takes the files, the first of them (None: left out) and all options, and gives the
+    output in pieces. With an option of its own it decides itself whether it can do without. All
+    positionals are in `options.arguments`, and all of --root in `options.roots`.
     """
 
     name: str
@@ -92,6 +93,23 @@ def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespac
     return sample(files, argument, options.json)
 
 
+def _sar(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.sar import sar
+
+    roots = [KernelFiles(root) for root in options.roots] or [files]
+    flags = [option.flag for option in _SAR_SECTIONS if getattr(options, option.key)]
+    return sar(roots, flags, options.arguments, _form(options))
+
+
+_SAR_SECTIONS: Final = (
+    _Option("-r", "", 0, "memory, with all columns of sar -r ALL; this where no section is given"),
+    _Option("-B", "", 0, "paging, page faults and reclaim"),
+    _Option("-S", "", 0, "swap space"),
+    _Option("-W", "", 0, "pages swapped in and out"),
+    _Option("-H", "", 0, "huge pages"),
+    _Option("-q", "", 0, "time lost waiting for memory (PSI), as sar -q MEM"),
+)
+
 COMMANDS: Final = (
     _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
     _Command(
@@ -108,6 +126,14 @@ COMMANDS: Final = (
                 "with two files from one to the other, and PID may be left out",
             ),
         ),
+    ),
+    _Command(
+        "sar",
+        "[INTERVAL [COUNT]]",
+        "sysstat's tables of memory: every INTERVAL seconds, COUNT times or until Ctrl+C; without, "
+        "once, with rates since boot; --root A --root B …: between captured states of one machine",
+        _sar,
+        _SAR_SECTIONS,
     ),
     _Command("procs", "", "processes by memory, the largest first", _procs),
     _Command(
@@ -168,10 +194,11 @@ def _run(argv: list[str]) -> int:
     if command:
         words = words[1:]
     words += after
-    most = 1 if command is None or command.argument else 0
+    most = len(command.argument.split()) if command else 1
     if len(words) > most:
         raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)
     argument = words[0] if words else None
+    options.arguments = words
     if command and argument is None and _needs_argument(command, options):
         raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
     files = KernelFiles(options.root)
@@ -232,6 +259,20 @@ def _open_dashboard(files: KernelFiles, interval_s: float, text: str | None) -> 
         ) from None
 
 
+class _Last(argparse.Action):
+    """The last value counts; all that were given stand under the name with an s."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        value: object,
+        _flag: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, value)
+        setattr(namespace, f"{self.dest}s", [*getattr(namespace, f"{self.dest}s", ()), value])
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors become a Failure: one line, and no usage before it."""
 
@@ -248,8 +289,13 @@ def _options_parser(own: Iterable[_Option]) -> argparse.ArgumentParser:
     for setting in SETTINGS:
         if setting.value_name:
             parser.add_argument(
-                setting.flag, dest=setting.key, default=setting.default, type=_converter(setting)
+                setting.flag,
+                dest=setting.key,
+                default=setting.default,
+                type=_converter(setting),
+                action=_Last,
             )
+            parser.set_defaults(**{f"{setting.key}s": ()})
         else:
             parser.add_argument(setting.flag, dest=setting.key, action="store_true")
     for option in own:
@@ -290,7 +336,7 @@ def _help() -> str:
 def _command_help(command: _Command) -> str:
     usage = f"usage: memtui {command.name} {command.argument}".rstrip() + " [OPTIONS]\n\n"
     usage += command.help[0].upper() + command.help[1:] + ".\n"
-    if command.argument:
+    if "PID" in command.argument:
         usage += "PID is a number, or a name that fits exactly one process.\n"
     if command.options:
         rows = [(f"{option.flag} {option.value_name}", option.help) for option in command.options]
@@ -307,9 +353,11 @@ def _options_help() -> str:
 def _columns(rows: list[tuple[str, str]]) -> str:
     lines = []
     for name, words in rows:
-        lines += textwrap.wrap(
-            words, 90, initial_indent=f"  {name:<20}", subsequent_indent=" " * 22
-        )
+        begin = f"  {name:<20}"
+        if len(name) >= 20:
+            lines.append(begin)
+            begin = " " * 22
+        lines += textwrap.wrap(words, 90, initial_indent=begin, subsequent_indent=" " * 22)
     return "\n".join(lines) + "\n"
 
 
@@ -337,16 +385,36 @@ def _print(pieces: Iterable[str], as_bytes: bool = False) -> int:
         else:
             # A name in a script that the terminal's encoding lacks is no reason to stop.
             out.reconfigure(errors="backslashreplace")
+    pieces = iter(pieces)
     try:
-        for piece in pieces:
-            out.write(piece)
-            out.flush()
+        piece = next(pieces, None)
+        while piece is not None:
+            try:
+                out.write(piece)
+                out.flush()
+            except KeyboardInterrupt:
+                piece = _interrupt(pieces)
+            else:
+                piece = next(pieces, None)
     except BrokenPipeError:
         _discard_output()
     except OSError as error:
         _discard_output()
         raise Failure(f"cannot write the output: {error.strerror}") from None
     return 0
+
+
+def _interrupt(pieces: Iterator[str]) -> str | None:
+    """What a report that is ended with Ctrl+C still has to say; most have nothing.
+
+    Told here, as Ctrl+C may find memtui writing, and not in the report that would wait for it.
+    """
+    if not isinstance(pieces, Generator):
+        raise KeyboardInterrupt
+    try:
+        return cast(str, pieces.throw(KeyboardInterrupt()))
+    except StopIteration:
+        return None
 
 
 def _discard_output() -> None:

@@ -49,7 +49,7 @@ def lower_modules() -> list[str]:
 @pytest.mark.parametrize(
     ("name", "takes_pid", "form"),
     [
-        (command.name, bool(command.argument), form)
+        (command.name, "PID" in command.argument, form)
         for command in COMMANDS
         for form in ([], ["--json"], ["--csv"] * command.is_table)
     ],
