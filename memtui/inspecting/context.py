@@ -14,29 +14,31 @@ from memtui.model.explanations.context import SETTINGS, Context
 from memtui.model.fragmentation import machine_blocks
 from memtui.model.pagetable import Paging, paging_of
 from memtui.model.sample import Sample
-from memtui.sampling import page_size
 
 
-def context_of(sample: Sample, files: KernelFiles, before: Sample | None = None) -> Context:
-    """Everything that an explanation may show, of this moment."""
+def context_of(
+    sample: Sample, files: KernelFiles | None, page_bytes: int, before: Sample | None = None
+) -> Context:
+    """Everything that an explanation may show, of this moment; the sample alone without files."""
+    if files is None:
+        return Context(sample, before, page_size_bytes=page_bytes)
     settings = {}
     for path in SETTINGS:
         text = files.read(path)
         if not isinstance(text, Gap):
             settings[path] = text.decode("ascii", "replace").strip()
     nodes = [name for name in files.names("sys/devices/system/node") if name[4:].isdecimal()]
-    page = page_size(files)
     blocks = files.parsed("proc/buddyinfo", parse_buddyinfo)
     return Context(
         sample,
         before,
         settings,
-        page,
+        page_bytes,
         _uptime_s(files),
         files.parsed("proc/zoneinfo", parse_zoneinfo),
         blocks if isinstance(blocks, Gap) else machine_blocks(blocks),
         len(nodes) or None,
-        _paging(files, page),
+        _paging(files, page_bytes),
     )
 
 

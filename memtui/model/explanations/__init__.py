@@ -17,6 +17,7 @@ from memtui.model.explanations.physical import PHYSICAL
 from memtui.model.explanations.pressure import PRESSURE
 from memtui.model.explanations.processes import PROCESSES
 from memtui.model.explanations.reclaim import RECLAIM
+from memtui.model.explanations.sarcolumns import SAR
 
 TOPICS: Final[dict[str, tuple[Entry, ...]]] = {
     "Figures of free": FIGURES,
@@ -27,4 +28,5 @@ TOPICS: Final[dict[str, tuple[Entry, ...]]] = {
     "Zones, blocks and huge pages": PHYSICAL,
     "Addresses, page tables and faults": PAGING,
     "Processes and allocation": PROCESSES,
+    "Columns of sar": SAR,
 }

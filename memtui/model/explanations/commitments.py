@@ -74,7 +74,7 @@ COMMITMENTS: Final = (
         ),
         here=(Fact("Of it really in memory and anonymous:", size("AnonPages")),),
         see=("%commit", "CommitLimit", "overcommit", "virtual memory"),
-        aliases=("Committed_AS", "kbcommit"),
+        aliases=("Committed_AS",),
         metric="committed_bytes",
     ),
     Entry(

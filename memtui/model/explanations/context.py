@@ -9,6 +9,7 @@ from memtui.kernel.buddy import FreeBlocks
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.kernel.zones import Zone
+from memtui.model.balance import per_cpu_free_bytes
 from memtui.model.formula import Quantity, Unit
 from memtui.model.fragmentation import suitable_pages
 from memtui.model.free import free_figures
@@ -94,6 +95,12 @@ class Context(NamedTuple):
         known = [value for value in values if value is not None]
         return sum(known) * self.page_size_bytes if len(known) == len(values) else None
 
+    def on_lists_bytes(self) -> float | None:
+        """Free pages on the processors' own lists."""
+        if self.zones is None or isinstance(self.zones, Gap) or not self.page_size_bytes:
+            return None
+        return per_cpu_free_bytes(self.zones, self.page_size_bytes)
+
     def free_blocks_bytes(self, at_least_bytes: int = 1) -> float | None:
         """Free memory in blocks of a size or more, by the buddy allocator's lists."""
         blocks, page = self.blocks, self.page_size_bytes
@@ -140,6 +147,7 @@ _DERIVED: Final[dict[str, Derived]] = {
     "buff/cache": _free("buff_cache"),
     "page_size": ("bytes", lambda context: context.page_size_bytes),
     "uptime": ("s", lambda context: context.uptime_s),
+    "on_lists": ("bytes", Context.on_lists_bytes),
     "free_in_blocks": ("bytes", lambda context: context.free_blocks_bytes()),
     "free_in_huge_blocks": ("bytes", Context.free_huge_bytes),
     "reserve": ("bytes", Context.reserve_bytes),

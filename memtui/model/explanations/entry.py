@@ -45,6 +45,7 @@ class Entry(NamedTuple):
     see: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     metric: str = ""
+    column: str = ""  # of sar: where its words and its formula come from
     in_words: str = ""  # a formula that is no sum of what the kernel tells
 
 

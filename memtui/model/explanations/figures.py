@@ -142,7 +142,6 @@ FIGURES: Final = (
         size("Buffers"),
         differs=(Tool("free -w, htop, sar kbbuffers", size("Buffers")),),
         see=("cache", "buff/cache", "page cache", "dirty"),
-        aliases=("kbbuffers",),
     ),
     Entry(
         "cache",
@@ -163,7 +162,7 @@ FIGURES: Final = (
             Tool("free, procps 3.3.9 and before", size("Cached")),
         ),
         see=("page cache", "buffers", "buff/cache", "shared", "slab"),
-        aliases=("Cached", "kbcached"),
+        aliases=("Cached",),
     ),
     Entry(
         "shared",
@@ -174,7 +173,10 @@ FIGURES: Final = (
         formula=size("Shmem"),
         differs=(Tool("free shared, htop shared, sar kbshmem", size("Shmem")),),
         see=("tmpfs", "cache", "PSS", "swap"),
-        aliases=("Shmem", "kbshmem"),
+        aliases=(
+            "Shmem",
+            "shared memory, tmpfs",
+        ),
         metric="shmem_bytes",
     ),
     Entry(
@@ -228,7 +230,6 @@ FIGURES: Final = (
             Fact("Pages swapped out since boot:", size("pswpout × page_size")),
         ),
         see=("swap", "thrashing", "refault", "swappiness"),
-        aliases=("kbswpused",),
         metric="swap_used_bytes",
     ),
     Entry(
@@ -240,6 +241,6 @@ FIGURES: Final = (
         "/proc/meminfo SwapFree",
         size("SwapFree"),
         see=("swap", "swap used", "OOM killer"),
-        aliases=("SwapFree", "kbswpfree"),
+        aliases=("SwapFree",),
     ),
 )

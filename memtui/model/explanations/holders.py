@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from memtui import units
+from memtui.model.balance import balance
 from memtui.model.explanations.context import Context
 from memtui.model.explanations.entry import Entry, Fact, Tool, size
+
+
+def _balance_here(context: Context) -> str:
+    lines = [
+        f"{line.label} {units.size(line.bytes)}"
+        for line in balance(context.sample.system.meminfo).lines
+        if line.bytes
+    ]
+    return f"Here, what meminfo alone tells: {'; '.join(lines)}." if lines else ""
 
 
 def _ksm_here(context: Context) -> str:
@@ -34,28 +45,20 @@ CONTENTS: Final = (
         "It is not free's table, whose columns overlap. It does not tell whose the pages are: for "
         "that there are the processes.",
         "/proc/meminfo",
-        size("MemTotal"),
-        here=(
-            Fact("Free:", size("MemFree")),
-            Fact("Cache of files and devices:", size("Buffers + Cached − Shmem")),
-            Fact("tmpfs and shared memory:", size("Shmem")),
-            Fact("Programs' own:", size("AnonPages")),
-            Fact("Slabs:", size("SReclaimable + SUnreclaim")),
-        ),
+        in_words="MemTotal = the sum of the sheet's lines",
+        here=(_balance_here,),
         see=("unaccounted", "the rest", "anonymous", "page cache", "slab"),
         aliases=("balance sheet", "memory balance"),
     ),
     Entry(
         "unaccounted",
         "Unaccounted memory",
-        "What is left of MemTotal when every part that the kernel names is taken off. Drivers, "
-        "graphics and network buffers that take whole pages for themselves are in it.",
+        "",
         "It is no error by itself: some is there on every machine. One that only grows is a leak "
         "in a driver.",
-        "/proc/meminfo",
-        in_words="MemTotal − the sum of the balance's other lines",
         see=("balance", "slab unreclaimable", "vmalloc", "the rest"),
         aliases=("leftover", "missing memory"),
+        metric="unaccounted_bytes",
     ),
     Entry(
         "anonymous",
@@ -67,7 +70,11 @@ CONTENTS: Final = (
         differs=(Tool("sar kbanonpg", size("AnonPages")),),
         here=(Fact("Of it in transparent huge pages:", size("AnonHugePages")),),
         see=("swap", "RSS", "copy-on-write", "malloc", "shared"),
-        aliases=("AnonPages", "anon", "kbanonpg", "anonymous memory"),
+        aliases=(
+            "AnonPages",
+            "anon",
+            "anonymous memory",
+        ),
         metric="anon_bytes",
     ),
     Entry(
@@ -173,7 +180,11 @@ KERNEL: Final = (
         here=(Fact("Its parts:", size("SReclaimable + SUnreclaim")),),
         see=("slab reclaimable", "slab unreclaimable", "unaccounted"),
         metric="slab_bytes",
-        aliases=("slabs", "kbslab", "slabinfo", "slabtop"),
+        aliases=(
+            "slabs",
+            "slabinfo",
+            "slabtop",
+        ),
     ),
     Entry(
         "slab reclaimable",
@@ -184,7 +195,7 @@ KERNEL: Final = (
         here=(Fact("With other kernel memory that gives way:", size("KReclaimable")),),
         see=("slab", "cache", "available"),
         metric="slab_reclaimable_bytes",
-        aliases=("SReclaimable", "KReclaimable"),
+        aliases=("other_reclaimable", "kernel, reclaimable", "SReclaimable", "KReclaimable"),
     ),
     Entry(
         "slab unreclaimable",
@@ -205,7 +216,11 @@ KERNEL: Final = (
         differs=(Tool("sar kbkstack", size("KernelStack")),),
         see=("vmalloc", "slab", "balance"),
         metric="kernel_stacks_bytes",
-        aliases=("KernelStack", "kbkstack", "stack of the kernel"),
+        aliases=(
+            "kernel_stacks",
+            "KernelStack",
+            "stack of the kernel",
+        ),
     ),
     Entry(
         "vmalloc",
@@ -217,7 +232,11 @@ KERNEL: Final = (
         here=(Fact("Address space for it:", size("VmallocTotal")),),
         see=("kernel stack", "balance", "fragmentation"),
         metric="vmalloc_used_bytes",
-        aliases=("VmallocUsed", "VmallocTotal", "VmallocChunk", "kbvmused"),
+        aliases=(
+            "VmallocUsed",
+            "VmallocTotal",
+            "VmallocChunk",
+        ),
     ),
     Entry(
         "per-CPU",
@@ -232,6 +251,40 @@ KERNEL: Final = (
 )
 
 OTHERS: Final = (
+    Entry(
+        "clean cache",
+        "Clean cache",
+        "Pages of files and block devices whose contents are on disk as well. They give way at "
+        "once, and are read again when somebody wants them.",
+        "It is not all of the cache: dirty pages must be written first, and tmpfs has no disk.",
+        "/proc/meminfo Cached, Buffers, Shmem, Dirty, Writeback",
+        size("Cached + Buffers − Shmem − Dirty − Writeback − NFS_Unstable?"),
+        see=("page cache", "dirty", "available", "balance"),
+        aliases=("cache, clean",),
+    ),
+    Entry(
+        "free lists",
+        "Free pages on processors' lists",
+        "Each processor keeps some free pages at hand, so as not to ask the zone each time. Newer "
+        "kernels keep more of them after a large program has ended.",
+        "They are not in MemFree, although nobody uses them, and are given back when memory is "
+        "short.",
+        "/proc/zoneinfo pagesets count",
+        size("on_lists"),
+        see=("free", "zone", "balance"),
+        aliases=("free, on CPU lists", "pagesets", "pcp"),
+    ),
+    Entry(
+        "GPU",
+        "Memory of graphics drivers",
+        "System memory that graphics drivers hold, where the kernel counts it. Memory on the card "
+        "itself is not the kernel's and stands nowhere here.",
+        "A kernel without these lines tells nothing: what drivers hold is among the unaccounted.",
+        "/proc/meminfo GPUActive, GPUReclaim",
+        size("GPUActive + GPUReclaim?"),
+        see=("unaccounted", "balance"),
+        aliases=("GPUActive", "GPUReclaim", "graphics"),
+    ),
     Entry(
         "direct map",
         "Direct map",
@@ -253,7 +306,7 @@ OTHERS: Final = (
         size("CmaTotal"),
         here=(Fact("Free of it:", size("CmaFree")),),
         see=("compaction", "zone", "fragmentation"),
-        aliases=("CmaTotal", "CmaFree", "contiguous memory allocator"),
+        aliases=("free_cma", "free, for CMA", "CmaTotal", "CmaFree", "contiguous memory allocator"),
     ),
     Entry(
         "broken memory",
@@ -264,7 +317,13 @@ OTHERS: Final = (
         "/proc/meminfo HardwareCorrupted",
         size("HardwareCorrupted"),
         see=("unaccounted", "SIGSEGV"),
-        aliases=("HardwareCorrupted", "EarlyMemtestBad", "hwpoison"),
+        aliases=(
+            "corrupted",
+            "hardware corrupted",
+            "HardwareCorrupted",
+            "EarlyMemtestBad",
+            "hwpoison",
+        ),
     ),
     Entry(
         "balloon",
@@ -275,14 +334,15 @@ OTHERS: Final = (
         "/proc/meminfo Balloon",
         size("Balloon"),
         see=("total", "unaccounted"),
-        aliases=("ballooning", "virtio balloon"),
+        aliases=("lent memory", "ballooning", "virtio balloon"),
     ),
     Entry(
-        "counters without use",
-        "Lines that are kept for old readers",
-        "NFS_Unstable, Bounce and WritebackTmp stand in meminfo for programs that look for them. "
-        "The first has been 0 since Linux 5.8, the others are 0 on almost all machines.",
-        "Their 0 is no measurement of anything.",
+        "bounce buffers",
+        "Bounce buffers and lines kept for old readers",
+        "NFS_Unstable has been 0 since Linux 5.8 and stays for programs that look for it. Bounce "
+        "counts copies for devices that cannot reach all memory, WritebackTmp those of FUSE while "
+        "it writes; both are 0 on almost all machines.",
+        "They are no sign of anything that an administrator could set.",
         "/proc/meminfo NFS_Unstable, Bounce, WritebackTmp",
         size("NFS_Unstable + Bounce + WritebackTmp"),
         see=("writeback", "dirty"),

@@ -150,7 +150,15 @@ PAGING: Final = (
         ),
         see=("PTE", "MMU", "TLB", "huge page", "oom_score"),
         metric="page_tables_bytes",
-        aliases=("PageTables", "kbpgtbl", "PGD", "PUD", "PMD", "P4D", "SecPageTables", "page walk"),
+        aliases=(
+            "PageTables",
+            "PGD",
+            "PUD",
+            "PMD",
+            "P4D",
+            "SecPageTables",
+            "page walk",
+        ),
     ),
     Entry(
         "PTE",
@@ -185,7 +193,7 @@ PAGING: Final = (
             Fact("Of them major:", number("pgmajfault")),
         ),
         see=("minor faults", "major faults", "copy-on-write", "SIGSEGV", "PTE"),
-        aliases=("fault", "faults", "pgfault", "fault/s", "page faults"),
+        aliases=("fault", "faults", "pgfault", "page faults"),
     ),
     Entry(
         "minor faults",
@@ -206,7 +214,11 @@ PAGING: Final = (
         here=(Fact("On average since boot:", per_s("pgmajfault / uptime")),),
         see=("page fault", "minor faults", "refault", "thrashing"),
         metric="major_faults_per_s",
-        aliases=("major fault", "majflt", "pgmajfault", "majflt/s"),
+        aliases=(
+            "major fault",
+            "majflt",
+            "pgmajfault",
+        ),
     ),
     Entry(
         "copy-on-write",

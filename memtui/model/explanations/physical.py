@@ -170,7 +170,15 @@ HUGE: Final = (
         ),
         see=("huge page", "huge pages free", "THP"),
         metric="huge_pages_total_bytes",
-        aliases=("HugePages_Total", "Hugetlb", "HugePages_Surp"),
+        aliases=(
+            "huge pages, used",
+            "huge_used",
+            "huge pages, other sizes",
+            "huge_other",
+            "HugePages_Total",
+            "Hugetlb",
+            "HugePages_Surp",
+        ),
     ),
     Entry(
         "huge pages free",
@@ -184,7 +192,13 @@ HUGE: Final = (
         ),
         see=("huge page pool", "huge page"),
         metric="huge_pages_free_bytes",
-        aliases=("HugePages_Free", "HugePages_Rsvd", "kbhugfree"),
+        aliases=(
+            "huge pages, reserved",
+            "huge_reserved",
+            "huge_free",
+            "HugePages_Free",
+            "HugePages_Rsvd",
+        ),
     ),
     Entry(
         "THP",

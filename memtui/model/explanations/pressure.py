@@ -59,7 +59,6 @@ PRESSURE: Final = (
         here=(averages_here,),
         see=("full", "PSI", "direct reclaim"),
         metric="stalled_some_pct",
-        aliases=("%smem",),
     ),
     Entry(
         "full",
@@ -69,7 +68,6 @@ PRESSURE: Final = (
         here=(averages_here,),
         see=("some", "PSI", "thrashing"),
         metric="stalled_full_pct",
-        aliases=("%fmem",),
     ),
     *(
         Entry(
@@ -79,7 +77,7 @@ PRESSURE: Final = (
             f"It is not the last {seconds} s: the mean fades, so a stall that has ended stays in it.",
             see=(line, "PSI"),
             metric=f"{line}_avg{seconds}_pct",
-            aliases=(f"{line} avg{seconds}", f"%{line[0]}mem-{seconds}"),
+            aliases=(f"{line} avg{seconds}",),
         )
         for line in ("some", "full")
         for seconds in (10, 60, 300)

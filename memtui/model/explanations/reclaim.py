@@ -57,7 +57,6 @@ LISTS: Final = (
         here=(Fact("Its parts:", size("Active(anon) + Active(file)")),),
         see=("inactive", "active anon", "active file", *_LISTS),
         metric="active_bytes",
-        aliases=("kbactive",),
     ),
     Entry(
         "inactive",
@@ -69,7 +68,6 @@ LISTS: Final = (
         here=(Fact("Its parts:", size("Inactive(anon) + Inactive(file)")),),
         see=("active", "inactive anon", "inactive file", *_LISTS),
         metric="inactive_bytes",
-        aliases=("kbinact",),
     ),
     Entry(
         "active anon",
@@ -186,7 +184,12 @@ WRITING: Final = (
         here=(Fact("Being written:", size("Writeback")), _dirty_here),
         see=("writeback", "page cache", "buff/cache"),
         metric="dirty_bytes",
-        aliases=("kbdirty", "dirty_ratio", "dirty_background_ratio", "dirty pages"),
+        aliases=(
+            "dirty_ratio",
+            "dirty_background_ratio",
+            "dirty pages",
+            "cache_dirty",
+        ),
     ),
     Entry(
         "writeback",
@@ -206,7 +209,7 @@ WRITING: Final = (
         "files does it.",
         see=("paged out", "major faults", "swap in", "page cache"),
         metric="paged_in_bytes_per_s",
-        aliases=("pgpgin", "pgpgin/s"),
+        aliases=("pgpgin",),
     ),
     Entry(
         "paged out",
@@ -215,7 +218,7 @@ WRITING: Final = (
         "It is not swap out, though that is part of it: writing files does it.",
         see=("paged in", "dirty", "swap out"),
         metric="paged_out_bytes_per_s",
-        aliases=("pgpgout", "pgpgout/s"),
+        aliases=("pgpgout",),
     ),
 )
 
@@ -250,7 +253,11 @@ SWAPPING: Final = (
         ),
         see=("swap", "swap used"),
         metric="swap_cached_bytes",
-        aliases=("SwapCached", "swap cache", "kbswpcad"),
+        aliases=(
+            "SwapCached",
+            "swap cache",
+            "swap cache, unmapped",
+        ),
     ),
     Entry(
         "swap in",
@@ -260,7 +267,10 @@ SWAPPING: Final = (
         "though no disk moves.",
         see=("swap out", "anon refaults", "thrashing", "major faults"),
         metric="swap_in_pages_per_s",
-        aliases=("pswpin", "pswpin/s", "si"),
+        aliases=(
+            "pswpin",
+            "si",
+        ),
     ),
     Entry(
         "swap out",
@@ -269,7 +279,10 @@ SWAPPING: Final = (
         "It is not paged out, which counts all writing.",
         see=("swap in", "swappiness", "thrashing", "kswapd"),
         metric="swap_out_pages_per_s",
-        aliases=("pswpout", "pswpout/s", "so"),
+        aliases=(
+            "pswpout",
+            "so",
+        ),
     ),
     Entry(
         "swappiness",
