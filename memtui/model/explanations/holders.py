@@ -219,6 +219,7 @@ KERNEL: Final = (
         aliases=(
             "kernel_stacks",
             "KernelStack",
+            "ShadowCallStack",
             "stack of the kernel",
         ),
     ),
@@ -295,6 +296,17 @@ OTHERS: Final = (
         size("DirectMap4k + DirectMap2M? + DirectMap4M? + DirectMap1G?"),
         see=("huge page", "TLB", "page table"),
         aliases=("DirectMap4k", "DirectMap2M", "DirectMap4M", "DirectMap1G"),
+    ),
+    Entry(
+        "unaccepted memory",
+        "Unaccepted memory",
+        "Memory of a confidential virtual machine that its kernel has not yet accepted from the "
+        "host. It is accepted piece by piece as it is wanted.",
+        "It is not lost, and the kernel counts it as free.",
+        "/proc/meminfo Unaccepted",
+        size("Unaccepted"),
+        see=("free", "balance"),
+        aliases=("Unaccepted",),
     ),
     Entry(
         "CMA",
