@@ -9,13 +9,16 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Final, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.config import SETTINGS, Setting
 from memtui.kernel.files import KernelFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure, Form
 from memtui.units import printable
+
+if TYPE_CHECKING:
+    from memtui.configfile import Settings
 
 _INTERRUPTED: Final = 130
 
@@ -100,6 +103,14 @@ def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespac
     return sample(files, argument, options.json)
 
 
+def _config(
+    _files: KernelFiles, _argument: str | None, _options: argparse.Namespace
+) -> Iterable[str]:
+    from memtui.configfile import default_file
+
+    return default_file()
+
+
 def _sar(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.sar import sar
 
@@ -159,6 +170,7 @@ COMMANDS: Final = (
     ),
     _Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
     _Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
+    _Command("config", "", "a file of settings that says what holds without one", _config),
 )
 _COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
 
@@ -205,6 +217,7 @@ def _run(argv: list[str]) -> int:
                 f"{_help_hint(command)}",
                 USAGE,
             )
+    settings = _take_settings(options, is_dashboard=command is None)
     if command:
         words = words[1:]
     words += after
@@ -229,7 +242,25 @@ def _run(argv: list[str]) -> int:
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:
         return _print(command.report(files, argument, options), options.csv)
-    return _open_dashboard(files, options.interval_s, argument)
+    assert settings is not None
+    return _open_dashboard(files, settings, argument)
+
+
+def _take_settings(options: argparse.Namespace, is_dashboard: bool) -> Settings | None:
+    """Reads the file of settings for the dashboard, or where it is named; fills in the options."""
+    settings = None
+    if is_dashboard or options.config is not None:
+        from memtui.configfile import BadConfig, read_settings
+
+        try:
+            settings = read_settings(options.config, vars(options))
+        except BadConfig as error:
+            raise Failure(str(error)) from None
+        vars(options).update(settings._asdict())
+    for setting in SETTINGS:
+        if getattr(options, setting.key) is None:
+            setattr(options, setting.key, setting.default)
+    return settings
 
 
 def _no_option(word: str, command: _Command | None) -> str:
@@ -249,7 +280,7 @@ def _needs_argument(command: _Command, options: argparse.Namespace) -> bool:
     )
 
 
-def _open_dashboard(files: KernelFiles, interval_s: float, text: str | None) -> int:
+def _open_dashboard(files: KernelFiles, settings: Settings, text: str | None) -> int:
     target = None
     if text is not None:
         target = targets.find(files, text)
@@ -267,7 +298,7 @@ def _open_dashboard(files: KernelFiles, interval_s: float, text: str | None) -> 
     from memtui.tui.launch import run
 
     try:
-        return run(files, interval_s, target)
+        return run(files, settings, target)
     except ModuleNotFoundError as error:
         raise Failure(
             f"the dashboard needs {error.name}, which this Python lacks; "
@@ -307,13 +338,13 @@ def _options_parser(own: Iterable[_Option]) -> argparse.ArgumentParser:
             parser.add_argument(
                 setting.flag,
                 dest=setting.key,
-                default=setting.default,
                 type=_converter(setting),
                 action=_Last,
             )
             parser.set_defaults(**{f"{setting.key}s": ()})
         else:
-            parser.add_argument(setting.flag, dest=setting.key, action="store_true")
+            # None is "not given": the file may say it.
+            parser.add_argument(setting.flag, dest=setting.key, action="store_true", default=None)
     for option in own:
         if option.values:
             nargs = "+" if option.values > 1 else None
@@ -325,8 +356,8 @@ def _options_parser(own: Iterable[_Option]) -> argparse.ArgumentParser:
     return parser
 
 
-def _converter(setting: Setting) -> Callable[[str], str | float]:
-    def convert(text: str) -> str | float:
+def _converter(setting: Setting) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
         try:
             return setting.convert(text)
         except ValueError as error:
@@ -345,6 +376,8 @@ def _help() -> str:
         + _columns([(f"{command.name} {command.argument}", command.help) for command in COMMANDS])
         + "\n"
         + _options_help()
+        + "\n"
+        + _file_help()
         + "\nexit status: 1 failed, 2 wrong usage, 3 not permitted, 4 no such process\n"
     )
 
@@ -364,6 +397,19 @@ def _options_help() -> str:
     rows = [(f"{setting.flag} {setting.value_name}", setting.help) for setting in SETTINGS]
     rows += [("--version", "print the version"), ("-h, --help", "print this")]
     return "options, before or after the command:\n" + _columns(rows)
+
+
+def _file_help() -> str:
+    names = ", ".join(setting.name for setting in SETTINGS if setting.name)
+    return (
+        textwrap.fill(
+            f"~/.config/memtui/config.toml may set {names} and alerts, and options go before it: "
+            "`memtui config` prints one. The dashboard alone reads it, and ends with status 1 at an "
+            "error in it; reports print the same for everybody.",
+            90,
+        )
+        + "\n"
+    )
 
 
 def _columns(rows: list[tuple[str, str]]) -> str:

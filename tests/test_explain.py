@@ -214,9 +214,12 @@ def test_a_formula_means_what_it_says(host: str) -> None:
                 assert value is None, (entry.name, formula.text)
                 assert "n/a" in formula.worked(moment.get)
                 continue
-            text = formula.shown
-            for name in sorted(known, key=len, reverse=True):
-                text = re.sub(rf"(?<![\w(]){re.escape(name)}(?![\w(])", f"({known[name]})", text)
+            longest_first = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+            text = re.sub(
+                rf"(?<!\w)({longest_first})(?![\w(])",
+                lambda match: f"({known[match[0]]})",  # noqa: B023
+                formula.shown,
+            )
             text = text.replace("−", "-").replace("×", "*")
             try:
                 expected = eval(text, {"min": min, "max": max})

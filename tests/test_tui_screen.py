@@ -21,6 +21,7 @@ from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
 from memtui.tui.screens.overview import WINDOWS_S, Overview
 from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.pressureview import PressureView
 from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
 from tests.interface import (
@@ -282,6 +283,7 @@ async def test_samples_arrive_while_help_is_open() -> None:
 PLACES: dict[str, type[DOMNode]] = {
     "overview": Overview,
     "map": MapView,
+    "pressure": PressureView,
     "pagetable": PageTableSheet,
     "sharers": SharersSheet,
     "difference": DifferenceSheet,

@@ -126,6 +126,11 @@ class _Parser:
     def _sign(self) -> str:
         return (self._tokens[self._at]["sign"] or "") if self._at < len(self._tokens) else ""
 
+    def _expect(self, sign: str) -> None:
+        if self._sign() != sign:
+            raise ValueError(f"no formula: {sign} is missing")
+        self._at += 1
+
     def _sum(self) -> float | None:
         value = self._product()
         while (sign := self._sign()) in ("+", "−") and sign:
@@ -151,6 +156,8 @@ class _Parser:
         return value
 
     def _atom(self) -> float | None:
+        if self._at == len(self._tokens):
+            raise ValueError("no formula: it ends too soon")
         token = self._tokens[self._at]
         self._at += 1
         if token["number"]:
@@ -159,16 +166,16 @@ class _Parser:
             value = self._get(token["name"]).value
             return 0 if value is None and token["optional"] else value
         if token["call"]:
-            self._at += 1  # its parenthesis
+            self._expect("(")
             first = self._sum()
-            self._at += 1  # the comma
+            self._expect(",")
             second = self._sum()
-            self._at += 1
+            self._expect(")")
             if first is None or second is None:
                 return None
             return min(first, second) if token["call"] == "min" else max(first, second)
         if token["sign"] != "(":
             raise ValueError(f"no formula: {token.group()!r}")
         value = self._sum()
-        self._at += 1
+        self._expect(")")
         return value

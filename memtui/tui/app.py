@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -20,8 +20,10 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from memtui import units
+from memtui.configfile import DEFAULTS, Settings
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
+from memtui.model.alerts import Event, Level
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
@@ -36,6 +38,11 @@ from memtui.tui.widgets.bars import Footer, Header, tiny_lines
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 
+SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
+    "note": "information",
+    "warning": "warning",
+    "alarm": "error",
+}
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -78,13 +85,20 @@ class MemtuiApp(App[None]):
         is_live: bool = True,
         target: Target | None = None,
         inbox: deque[Sample | MapReading] | None = None,
+        settings: Settings = DEFAULTS,
     ) -> None:
         super().__init__()
         self.register_theme(theme.THEME)
         # Without its watcher, which would have all styles parsed a second time.
-        self.set_reactive(App.theme, "memtui")
+        self.set_reactive(App.theme, theme.THEME.name)
+        if theme.THEME.name != "memtui":  # whose grounds are nearly Textual's own
+            self.stylesheet.set_variables(self.get_css_variables())
+        self.settings = settings
         self.source = source
-        self.seen: dict[Scope, Seen] = {"host": Seen(), "group": Seen()}
+        self.seen: dict[Scope, Seen] = {
+            "host": Seen(settings.alerts),
+            "group": Seen(settings.alerts),
+        }
         self.scope: Scope = "host"
         self.growth = GrowthTracker()
         self.chosen = Chosen()
@@ -124,6 +138,9 @@ class MemtuiApp(App[None]):
 
     # From here on the interface's thread.
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"frame": theme.FRAME}
+
     def get_default_screen(self) -> Screen[None]:
         # Laid out for its size from the first frame on.
         classes = " ".join(name for name, is_so in breadth(self.size).items() if is_so)
@@ -132,7 +149,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.growth, self._page)
+            yield Overview(self.growth, self._page, self.settings.window_s)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -144,6 +161,9 @@ class MemtuiApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self._taking = True
+        begin = self.settings.view
+        if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
+            self.call_later(self.action_view, begin)
         self._take()
         self.call_after_refresh(self._started)
 
@@ -180,11 +200,21 @@ class MemtuiApp(App[None]):
 
     def _record(self, sample: Sample) -> None:
         """Both scopes see every sample, so that each has its hour when it is switched to."""
-        self.seen["host"].record(sample)
+        found = {"host": self.seen["host"].record(sample)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
-            self.seen["group"].record(group)
+            found["group"] = self.seen["group"].record(group)
+        for event in found.get(self.scope, ()):
+            self._alert(event)
+
+    def _alert(self, event: Event) -> None:
+        """What the settings say is to be done about an event."""
+        actions = self.settings.alerts.actions_of(event)
+        if "notify" in actions:
+            self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
+        if "bell" in actions:
+            self.bell()
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -274,14 +304,20 @@ class MemtuiApp(App[None]):
 
     def _show_frame(self) -> None:
         state = "FROZEN" if self.frozen else "LIVE"
+        sight = f"{self._sight} · read-only" if self.readonly else self._sight
         self.query_one(Header).update(
-            self._host, self._scoped(), self.scope, state, self.source.interval_s, self._sight
+            self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
         )
         self.query_one(Footer).update(self.view_name)
 
     def _show_map(self) -> None:
         if not self.is_tiny:
             self.view.show_map(self.chosen)
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing may be offered that changes the machine."""
+        return self.settings.readonly
 
     @property
     def is_tiny(self) -> bool:

@@ -136,6 +136,8 @@ KEYS: Final = (
         "y", "copy", "y", "copy the mapping under the cursor to the terminal's clipboard", "", _MAP
     ),
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
+    Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
+    Key("right", "turn(1)", "→", "the next page: figures, sar, watermarks, events", "", _PRESSURE),
     # Sheets: what opens over the map view.
     Key("escape", "close", "Esc", "back to the map", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),

@@ -9,16 +9,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from memtui.configfile import Settings
 from memtui.kernel.files import KernelFiles
 from memtui.model.addressmap import MapReading
 from memtui.model.sample import Sample
 from memtui.sampling import LiveSource, may_see, page_size
 from memtui.targets import Target
+from memtui.tui import palettes
 
 _SWITCH_S: Final = 0.001
 
 
-def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
+def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     """Opens the dashboard on the kernel below a root; the exit status at its end."""
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
@@ -36,14 +38,15 @@ def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
         for call in wake:
             call()
 
-    source = LiveSource(files, interval_s)
+    source = LiveSource(files, settings.interval_s)
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
     if target is not None and target.pid is None:
-        deliver(source.sampler.sample(interval_s))  # a filter wants everyone's name
+        deliver(source.sampler.sample(settings.interval_s))  # a filter wants everyone's name
     else:
-        deliver(source.sampler.first(interval_s, target.pid if target else None))
+        deliver(source.sampler.first(settings.interval_s, target.pid if target else None))
     source.start(deliver, deliver)
+    palettes.chosen = settings.theme  # before the widgets are imported, which take their colours
     try:
         from memtui.tui.app import MemtuiApp
 
@@ -55,6 +58,7 @@ def run(files: KernelFiles, interval_s: float, target: Target | None) -> int:
             is_live=files.is_live,
             target=target,
             inbox=inbox,
+            settings=settings,
         )
         wake.append(app.wake)
         app.run()

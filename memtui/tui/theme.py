@@ -11,24 +11,27 @@ from rich.color_triplet import ColorTriplet
 from rich.style import Style
 from textual.theme import Theme
 
-BACKGROUND: Final = "#101317"
-PANEL: Final = "#181c22"
-FOREGROUND: Final = "#c9d1d9"
-BRIGHT: Final = "#f0f3f6"
-DIM: Final = "#7d8590"
-FRAME: Final = "#3a4049"
-ACCENT: Final = "#ffb454"
-SELECTED: Final = "#24436b"
-SELECTED_AWAY: Final = "#252b35"
-FREE: Final = "#2f7d4f"
-CACHE: Final = "#2a5c8a"
-REST: Final = "#414857"
-GROWS: Final = "#ff9e64"
-SHRINKS: Final = "#7dcfa0"
-ALARM: Final = "#ff6b6b"
+from memtui.tui import palettes
+
+_PALETTE: Final = palettes.PALETTES[palettes.chosen]
+BACKGROUND: Final = _PALETTE.background
+PANEL: Final = _PALETTE.panel
+FOREGROUND: Final = _PALETTE.foreground
+BRIGHT: Final = _PALETTE.bright
+DIM: Final = _PALETTE.dim
+FRAME: Final = _PALETTE.frame
+ACCENT: Final = _PALETTE.accent
+SELECTED: Final = _PALETTE.selected
+SELECTED_AWAY: Final = _PALETTE.selected_away
+FREE: Final = _PALETTE.free
+CACHE: Final = _PALETTE.cache
+REST: Final = _PALETTE.rest
+GROWS: Final = _PALETTE.grows
+SHRINKS: Final = _PALETTE.shrinks
+ALARM: Final = _PALETTE.alarm
 
 THEME: Final = Theme(
-    name="memtui",
+    name=palettes.chosen,
     primary=ACCENT,
     secondary=CACHE,
     foreground=FOREGROUND,
@@ -38,8 +41,11 @@ THEME: Final = Theme(
     success=SHRINKS,
     warning=GROWS,
     error=ALARM,
-    dark=True,
+    dark=_PALETTE.dark,
 )
+
+
+_FILL_CONTRAST: Final = 3.0  # of a coloured area to the background
 
 
 @lru_cache(maxsize=4096)
@@ -50,17 +56,69 @@ def style(
     dim: bool | None = None,
     underline: bool | None = None,
 ) -> Style:
-    """A cell's style, made once for each combination."""
+    """A cell's style, made once for each combination; text that the theme keeps legible."""
+    if color is not None and _PALETTE.contrast:
+        # A row may be the chosen one, whose ground is the nearest to its text.
+        color = legible(color, SELECTED if bg is None else bg, _PALETTE.contrast)
     return Style(color=color, bgcolor=bg, bold=bold, dim=dim, underline=underline)
+
+
+@lru_cache(maxsize=256)
+def blocks(color: str, bg: str | None = None) -> Style:
+    """The style of a block that fills its cell or a part of it: colours as they are."""
+    return Style(color=color, bgcolor=bg)
 
 
 @lru_cache(maxsize=1024)
 def shade(colour: str, share: float) -> str:
     """A colour on the way from the background (0) to itself (1)."""
-    low = Color.parse(BACKGROUND).get_truecolor()
-    high = Color.parse(colour).get_truecolor()
-    mixed: ColorTriplet = blend_rgb(low, high, share)
+    if _PALETTE.contrast:
+        colour = legible(colour, BACKGROUND, _FILL_CONTRAST)
+    return _mixed(BACKGROUND, colour, share)
+
+
+def legible(colour: str, ground: str, least: float) -> str:
+    """The colour, moved towards black or white until it has this contrast to what is behind it."""
+    if contrast(colour, ground) >= least:
+        return colour
+    end = max("#000000", "#ffffff", key=lambda each: contrast(each, ground))
+    mixes = (_mixed(colour, end, step / 16) for step in range(1, 16))
+    return next((mix for mix in mixes if contrast(mix, ground) >= least), end)
+
+
+def contrast(one: str, other: str) -> float:
+    """1 (the same) to 21 (black on white), as WCAG 2 defines it."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+        for part in Color.parse(colour).get_truecolor().normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _mixed(low: str, high: str, share: float) -> str:
+    mixed: ColorTriplet = blend_rgb(
+        Color.parse(low).get_truecolor(), Color.parse(high).get_truecolor(), share
+    )
     return mixed.hex
+
+
+# On the line of an event or at its time in a graph: glyphs that the Linux console has too.
+_EVENT_MARKS: Final = {
+    "note": ("·", FOREGROUND),
+    "warning": ("!", GROWS),
+    "alarm": ("◆", ALARM),
+}
+
+
+def event_mark(level: str) -> tuple[str, Style]:
+    """The glyph of an event, note, warning or alarm, and its style."""
+    glyph, colour = _EVENT_MARKS[level]
+    return glyph, style(colour, PANEL, bold=True)
 
 
 class Glyphs(NamedTuple):

@@ -142,6 +142,12 @@ def main() -> None:
         for pattern in MACHINE:
             for name in _matches(source, pattern):
                 copy(name)
+        # The groups of whoever captures, and all around them.
+        for directory in _memory_groups(source, copy("proc/self/cgroup") or b""):
+            while directory.startswith("sys/fs/cgroup"):
+                for counter in CGROUP:
+                    copy(f"{directory}/{counter}")
+                directory = directory.rpartition("/")[0]
     for pid in options.pids or _pids(source):
         skipped = {"smaps"} if options.brief else set()
         for file in PROCESS:

@@ -64,6 +64,11 @@ class Context(NamedTuple):
         pressure = self.sample.system.pressure
         return None if isinstance(pressure, Gap) else pressure
 
+    @property
+    def known_zones(self) -> Sequence[Zone]:
+        """The zones, or none."""
+        return () if self.zones is None or isinstance(self.zones, Gap) else self.zones
+
     def setting(self, name: str) -> str | None:
         """A setting by the end of its path, as text."""
         for path, text in self.settings.items():
@@ -89,17 +94,19 @@ class Context(NamedTuple):
 
     def zone_sum(self, name: str) -> float | None:
         """A figure of all zones together, in bytes."""
-        if self.zones is None or isinstance(self.zones, Gap) or not self.page_size_bytes:
+        zones = self.known_zones
+        if not zones or not self.page_size_bytes:
             return None
-        values = [zone.fields.get(name) for zone in self.zones]
+        values = [zone.fields.get(name) for zone in zones]
         known = [value for value in values if value is not None]
         return sum(known) * self.page_size_bytes if len(known) == len(values) else None
 
     def on_lists_bytes(self) -> float | None:
         """Free pages on the processors' own lists."""
-        if self.zones is None or isinstance(self.zones, Gap) or not self.page_size_bytes:
+        zones = self.known_zones
+        if not zones or not self.page_size_bytes:
             return None
-        return per_cpu_free_bytes(self.zones, self.page_size_bytes)
+        return per_cpu_free_bytes(zones, self.page_size_bytes)
 
     def free_blocks_bytes(self, at_least_bytes: int = 1) -> float | None:
         """Free memory in blocks of a size or more, by the buddy allocator's lists."""
@@ -120,10 +127,11 @@ class Context(NamedTuple):
         Of each zone its high watermark and the largest of the pages it keeps from allocations that
         could also have been had elsewhere, but no more than it has.
         """
-        if self.zones is None or isinstance(self.zones, Gap) or not self.page_size_bytes:
+        zones = self.known_zones
+        if not zones or not self.page_size_bytes:
             return None
         pages = 0
-        for zone in self.zones:
+        for zone in zones:
             high, managed = zone.fields.get("high"), zone.fields.get("managed")
             if high is None or managed is None:
                 return None

@@ -33,13 +33,14 @@ def _nodes_here(context: Context) -> str:
 
 
 def _zones_here(context: Context) -> str:
-    if not isinstance(context.zones, (list, tuple)) or not context.page_size_bytes:
+    zones = context.known_zones
+    if not zones or not context.page_size_bytes:
         return ""
     page = context.page_size_bytes
     parts = [
         f"{zone.zone} of node {zone.node}, {units.size(zone.fields.get('managed', 0) * page)} "
         f"with {units.size(zone.fields.get('free', 0) * page)} free"
-        for zone in context.zones
+        for zone in zones
         if zone.fields.get("managed")
     ]
     return f"Here: {'; '.join(parts)}." if parts else ""

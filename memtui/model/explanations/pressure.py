@@ -25,13 +25,14 @@ def averages_here(context: Context) -> str:
 
 
 def _zones_here(context: Context) -> str:
-    if not isinstance(context.zones, (list, tuple)):
+    zones = context.known_zones
+    if not zones:
         return ""
     lines = [
         f"{zone.zone} of node {zone.node}: free {zone.fields.get('free', 'n/a')}, "
         f"min {zone.fields.get('min', 'n/a')}, low {zone.fields.get('low', 'n/a')}, "
         f"high {zone.fields.get('high', 'n/a')}"
-        for zone in context.zones
+        for zone in zones
         if zone.fields.get("managed", 1)
     ]
     return f"In pages: {'; '.join(lines)}." if lines else ""

@@ -35,12 +35,12 @@ class Overview(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
-    def __init__(self, growth: GrowthTracker, page: int) -> None:
+    def __init__(self, growth: GrowthTracker, page: int, window_s: int = 300) -> None:
         super().__init__(id="overview")
         self._growth = growth
         self._page = page
         self._seen: Seen | None = None
-        self._window_s = 300
+        self._window_s = window_s
         self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
 
@@ -86,7 +86,7 @@ class Overview(View):
     def _show_graphs(self) -> None:
         if self._seen is not None:
             for graph in self._graphs:
-                graph.show(self._seen.history, self._window_s)
+                graph.show(self._seen.history, self._window_s, list(self._seen.marks))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample."""

@@ -151,9 +151,7 @@ class Headline(Lines):
             ("buff/cache", free.buff_cache, theme.CACHE, glyphs.fills[1]),
             ("free", free.free, theme.FREE, glyphs.fills[0]),
         ):
-            swatch = (
-                ("█", theme.style(theme.shade(colour, 1.0))) if glyphs.coloured else (fill, _PLAIN)
-            )
+            swatch = ("█", theme.blocks(colour)) if glyphs.coloured else (fill, _PLAIN)
             right += [
                 (" " if narrow else "   ", _PLAIN),
                 swatch if swatch[0] != " " else ("", _PLAIN),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from rich.segment import Segment
@@ -13,6 +13,7 @@ from textual_plotext import PlotextPlot
 
 from memtui import units
 from memtui.history import Buckets, History
+from memtui.model.alerts import LEVELS, Event, Level
 from memtui.model.metrics import Metric
 from memtui.tui import theme
 
@@ -60,6 +61,7 @@ class TimeGraph(PlotextPlot):
         self._size_drawn: object = None
         self._strips: list[Strip] = []
         self._history: History | None = None
+        self._events: Sequence[Event] = ()
 
     def on_mount(self) -> None:
         # Its theme belongs to plotext's own colours, which are not used.
@@ -75,9 +77,12 @@ class TimeGraph(PlotextPlot):
         self._curves, self._top, self._ticks = tuple(curves), top, ticks
         self._drawn_for = None
 
-    def show(self, history: History, window_s: int) -> None:
-        """Draws the history, if anything that a dot shows has changed."""
-        self._history, self.window_s = history, window_s
+    def show(self, history: History, window_s: int, events: Sequence[Event] = ()) -> None:
+        """Draws the history, if anything that a dot shows has changed.
+
+        `events`, oldest first, are marked in the top row, each at its time.
+        """
+        self._history, self.window_s, self._events = history, window_s, events
         if self._draw():
             self.refresh()
 
@@ -114,7 +119,9 @@ class TimeGraph(PlotextPlot):
         step = top / (8 * height)
         seen = [[v if v is None else round(v / step) for v in b.values] for b in (*curves, *bands)]
         spans = [buckets.last_span for buckets in (*curves, *bands)]
-        wanted = (width, height, top, seen, spans, self.window_s)
+        last_cell = spans[0] if not curves else spans[0] // glyphs.dots_across
+        marks = event_marks(self._events, self.window_s / cells, last_cell, cells)
+        wanted = (width, height, top, seen, spans, self.window_s, marks)
         if wanted == self._drawn_for:
             return False
         self._drawn_for = wanted
@@ -124,7 +131,7 @@ class TimeGraph(PlotextPlot):
         painted = band_cells(
             [part.values for part in bands], top, len(rows), glyphs.eighths, len(self._bands)
         )
-        self._strips = self._paint(characters, rows, columns, painted, glyphs)
+        self._strips = self._paint(characters, rows, columns, painted, glyphs, marks)
         return True
 
     def _chart(
@@ -186,6 +193,7 @@ class TimeGraph(PlotextPlot):
         columns: range,
         painted: list[list[BandCell]],
         glyphs: theme.Glyphs,
+        marks: Mapping[int, Level],
     ) -> list[Strip]:
         base = self.rich_style
         labels = self._labels(characters, rows, columns, painted)
@@ -200,6 +208,8 @@ class TimeGraph(PlotextPlot):
                     cell = painted[y - rows.start][x - columns.start]
                     label = labels.get((x, y))
                     character, style = self._cell(cell, character, colour, label, glyphs)
+                if y == rows.start and x - columns.start in marks:
+                    character, style = theme.event_mark(marks[x - columns.start])
                 if style is not look:
                     segments.append(Segment(text, base + look))
                     text, look = "", style
@@ -235,7 +245,7 @@ class TimeGraph(PlotextPlot):
             )
         if not eighth:
             return " ", theme.style(bg=self._bands[lower].colour)
-        return eighth, theme.style(self._bands[lower].colour, self._bands[upper].colour)
+        return eighth, theme.blocks(self._bands[lower].colour, self._bands[upper].colour)
 
     def _labels(
         self,
@@ -304,6 +314,23 @@ def band_cells(
         for row in range(height):
             rows[row].append((None, None, ""))
     return rows
+
+
+def event_marks(
+    events: Sequence[Event], span_s: float, last_cell: int, cells: int
+) -> dict[int, Level]:
+    """The cells of a graph in which something happened, with the worst of it.
+
+    A cell is `span_s` of time; the rightmost is `last_cell`, counted in spans since boot.
+    """
+    marks: dict[int, Level] = {}
+    for event in reversed(events):
+        at = math.floor(event.time_s / span_s) - last_cell + cells - 1
+        if at < 0:
+            break
+        if at < cells:
+            marks[at] = max(marks.get(at, "note"), event.level, key=LEVELS.index)
+    return marks
 
 
 def runs(values: Sequence[float | None]) -> list[tuple[list[int], list[float]]]:
