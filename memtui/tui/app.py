@@ -112,7 +112,6 @@ class MemtuiApp(App[None]):
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
         self._shown: Sample | None = None
-        self._before: Sample | None = None
 
     @property
     def history(self) -> History:
@@ -190,7 +189,7 @@ class MemtuiApp(App[None]):
                 self._show_map()  # of a process chosen since: there is no older one to keep
             return
         if newest is not None:
-            self._before, self._shown = self._shown, newest
+            self._shown = newest
             if self._choosing:
                 self._choosing = not self._choose_first(newest)
             self.chosen.update(newest)
@@ -433,15 +432,17 @@ class MemtuiApp(App[None]):
         self.call_later(self.action_view, "map" if len(found) == 1 else "overview")
         return ""
 
-    def action_explain(self, name: str = "") -> None:
-        """Explains a figure or a term by any of its names; without one, asks which."""
-        if self._shown is None:
+    def action_explain(self) -> None:
+        """Explains the figure under the cursor; where it is not one figure, asks which."""
+        sample = self._scoped()
+        if sample is None:
             return
         from memtui.inspecting.context import context_of
         from memtui.tui.screens.explain import open_explanation
 
-        context = context_of(self._shown, self.source.files, self._page, self._before)
-        open_explanation(self, name, context)
+        before = self.seen[self.scope].before
+        context = context_of(sample, self.source.files, self._page, before)
+        open_explanation(self, self.view.topics, context)
 
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen

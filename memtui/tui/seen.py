@@ -19,6 +19,7 @@ class Seen:
         self.history = History()
         self.events = Events()
         self.marks = Events()
+        self.before: Sample | None = None  # the sample before the last
         self.verdict: Verdict | None = None
         self._judge = Judge()
         self._alerts = alerts
@@ -26,7 +27,7 @@ class Seen:
 
     def record(self, sample: Sample) -> list[Event]:
         """Takes a sample in; the events that it makes."""
-        before = self.history.last
+        before = self.before = self.history.last
         self.history.record(sample)
         self.verdict = self._judge.see(sample)
         level = self.verdict.level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 
 WINDOWS_S = (60, 300, 900, 3600)
+TOPICS = (
+    *("available", "free", "buff/cache", "the rest", "used", "verdict", "stalled_some_pct"),
+    *("stalled_full_pct", "PSI", "swap used", "swap total", "RSS", "PSS", "oom_score", "thrashing"),
+)
 
 
 class Overview(View):
@@ -103,6 +108,10 @@ class Overview(View):
     @property
     def main(self) -> ProcessList:
         return self.query_one(ProcessList)
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return TOPICS
 
     # What its widgets tell; what concerns the list of processes goes on to the application.
 

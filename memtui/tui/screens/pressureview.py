@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -72,14 +73,14 @@ class PressureView(View):
         return self.query_one(f"#{self._page_name}", Table)
 
     @property
-    def topic(self) -> str:
+    def topics(self) -> Sequence[str]:
         table = self.main
         if isinstance(table, FigureTable):
-            return table.metric
+            return (table.metric,)
         if isinstance(table, SarTable):
-            return table.rows[table.cursor].name
+            return (table.rows[table.cursor].name,)
         event = table.current if isinstance(table, EventTable) else None
-        return event.metric if event else ""
+        return (event.metric,) if event and event.metric else ("verdict", "PSI", "OOM killer")
 
     def update(self, sample: Sample, seen: Seen) -> None:
         if seen is not self._seen:
