@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -21,6 +22,7 @@ from textual.widget import Widget
 
 from memtui import units
 from memtui.configfile import DEFAULTS, Settings
+from memtui.defects import defect
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.alerts import Event, Level
@@ -34,9 +36,10 @@ from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import Footer, Header, tiny_lines
+from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.verdictlines import tiny_lines
 
 SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
     "note": "information",
@@ -280,7 +283,8 @@ class MemtuiApp(App[None]):
         if sample is None:
             return
         if self.is_tiny:
-            self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
+            seen = self.seen[self.scope]
+            self.query_one("#tiny", Lines).draw(lambda width: tiny_lines(sample, seen, width))
         else:
             self.view.update(sample, self.seen[self.scope])
         if not self.is_tiny and self.default_screen.focused is None:
@@ -448,6 +452,13 @@ class MemtuiApp(App[None]):
         from memtui.tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen())
+
+    def _print_error_renderables(self) -> None:
+        """A defect is one line, as everywhere; its traceback is for `python -X dev`."""
+        if sys.flags.dev_mode or self._exception is None:
+            super()._print_error_renderables()
+        else:
+            print(f"memtui: {defect(self._exception)}", file=sys.stderr)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for view in VIEWS:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 WINDOWS_S = (60, 300, 900, 3600)
+BALANCE_LINES = 9
 TOPICS = (
     *("available", "free", "buff/cache", "the rest", "used", "verdict", "stalled_some_pct"),
     *("stalled_full_pct", "PSI", "swap used", "swap total", "RSS", "PSS", "oom_score", "thrashing"),
@@ -59,6 +60,7 @@ class Overview(View):
                 yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
                 yield Vertical(id="swap-graph")
+                yield Lines(id="balance-lines")
         yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
             yield ProcessList(self._growth, id="processes")
@@ -102,8 +104,32 @@ class Overview(View):
         self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
+        if self.screen.has_class("-vast"):
+            self._show_balance(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(sample)
+
+    def _show_balance(self, sample: Sample) -> None:
+        """Where all memory is, the largest parts first; all of it is in the physical view."""
+        from memtui.model.balance import balance
+
+        sheet = balance(sample.system.meminfo)
+        lines = sorted(
+            (line for line in sheet.lines if line.bytes), key=lambda line: -(line.bytes or 0)
+        )
+        dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
+        shown: list[Line] = [[(" WHERE ALL MEMORY IS", dim)]]
+        for line in lines[:BALANCE_LINES]:
+            bar = units.permille_bar((line.share_pct or 0) / 100, 10)
+            shown.append(
+                [
+                    (f" {line.label:<22}", plain),
+                    (f"{units.size(line.bytes):>9} ", theme.style(theme.BRIGHT)),
+                    (f"{units.percent(line.share_pct, 1):>7} ", dim),
+                    (bar, theme.style(theme.CACHE)),
+                ]
+            )
+        self.query_one("#balance-lines", Lines).show(*shown)
 
     @property
     def main(self) -> ProcessList:

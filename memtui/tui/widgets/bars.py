@@ -224,27 +224,3 @@ class SwapLine(Lines):
     def update(self, sample: Sample) -> None:
         free = free_figures(sample.system.meminfo)
         self.show([(" ", _PLAIN), *swap_parts(free, 6)])
-
-
-def tiny_lines(sample: Sample, history: History) -> list[Line]:
-    """All there is room for in a small terminal: what free says, the stalls, and no picture."""
-    free = free_figures(sample.system.meminfo)
-    lines: list[Line] = [
-        [
-            (" available ", _DIM),
-            (units.size(free.available), _BRIGHT),
-            (f" {units.percent(free.available_pct)}", _BRIGHT),
-        ]
-    ]
-    for label, value in (
-        ("total", free.total),
-        ("used", free.used),
-        ("free", free.free),
-        ("shared", free.shared),
-        ("buff/cache", free.buff_cache),
-    ):
-        lines.append([(f" {label:<11}", _DIM), (f"{units.size(value):>9}", _PLAIN)])
-    lines.append([(" ", _DIM), *swap_parts(free, 6)])
-    lines.append([(" stalled ", _DIM), *stall_parts(history.latest("stalled_some_pct"), "now")])
-    lines.append([(" 60x15 shows the graph and the map", _DIM)])
-    return lines

@@ -8,11 +8,12 @@ from typing import Final
 from memtui import units
 from memtui.history import History
 from memtui.kernel.pressure import Pressure
-from memtui.model.free import Free
+from memtui.model.free import Free, free_figures
 from memtui.model.pressure import LEVELS, Level
 from memtui.model.sample import Sample
 from memtui.model.verdict import Verdict
 from memtui.tui import theme
+from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
@@ -131,3 +132,33 @@ class VerdictBanner(Lines):
                 line = [(" ", dim)]
             line += piece
         return [*lines, line][:3]
+
+
+def tiny_lines(sample: Sample, seen: Seen, width: int) -> list[Line]:
+    """All there is room for in a small terminal: what free says, the stalls and the verdict."""
+    free = free_figures(sample.system.meminfo)
+    dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
+    bright = theme.style(theme.BRIGHT, bold=True)
+    lines: list[Line] = [
+        [(" ", dim), *level_parts(seen.verdict)],
+        [
+            (" available ", dim),
+            (units.size(free.available), bright),
+            (f" {units.percent(free.available_pct)}", bright),
+        ],
+    ]
+    for label, value in (
+        ("total", free.total),
+        ("used", free.used),
+        ("free", free.free),
+        ("shared", free.shared),
+        ("buff/cache", free.buff_cache),
+    ):
+        lines.append([(f" {label:<11}", dim), (f"{units.size(value):>9}", plain)])
+    lines.append([(" ", dim), *swap_parts(free, 6)])
+    stalled = seen.history.latest("stalled_some_pct")
+    lines.append([(" stalled ", dim), *stall_parts(stalled, "now")])
+    rows = textwrap.wrap(reason(seen.verdict), max(20, width - 2))
+    lines += [[(f" {row}", plain)] for row in rows]
+    lines.append([(" 60x15 shows the graph and the map", dim)])
+    return lines
