@@ -10,7 +10,7 @@ from typing import Final
 
 from memtui.kernel.files import Gap
 from memtui.model.metrics import METRICS
-from memtui.model.pressure import KILL_SHOWN_S, LEVELS, Level, figures_of, level_of
+from memtui.model.pressure import KILL_SHOWN_S, LEVELS, Figures, Level, figures_of, level_of
 from memtui.model.sample import Sample
 from memtui.model.trend import WINDOW_S as TREND_S
 from memtui.model.trend import time_to_zero_s
@@ -19,6 +19,7 @@ from memtui.model.verdict import Verdict, eased, spares, worded
 WINDOW_S: Final = 10.0  # rates are over this long
 RISES_AFTER_S: Final = 0.9  # a level counts when two looks at least this far apart agree
 FALLS_AFTER_S: Final = 10.0  # and is left when it was not reached for so long
+_RAW_KEPT: Final = 100
 _STEP_S: Final = 0.9  # what is kept is this far apart: a faster interval adds nothing
 
 _ORDER: Final = tuple(LEVELS)
@@ -45,7 +46,8 @@ class Judge:
         self._kills: list[tuple[float, int, bool]] = []  # when, how many, and in a group
         self._available: tuple[list[float], list[float]] = ([], [])
         self._to_zero_s: float | None = None
-        self._newest: dict[Level, Verdict] = {}
+        # What things were like when a level was last reached.
+        self._reached: dict[Level, tuple[Figures, Sample, Sample]] = {}
         self.verdict: Verdict | None = None
 
     def see(self, sample: Sample) -> Verdict:
@@ -74,26 +76,24 @@ class Judge:
         start = next((each for each in self._window if time_s - each.time_s <= WINDOW_S), None)
         if start is None and self._window:
             start = self._window[-1]  # an interval longer than the window
+        kills = sum(count for _, count, _ in self._kills)
+        figures = figures_of(now, start, kills if start else None, self._to_zero_s)
         held = self.verdict.level if self.verdict else None
-        known = [count for at, count, _ in self._kills if time_s - at < KILL_SHOWN_S]
-        figures = figures_of(now, start, sum(known), self._to_zero_s)
-        if not isinstance(now.system.vmstat, Gap) and "oom_kill" not in now.system.vmstat:
-            figures["kills"] = None
-        calm = {**figures, "kills": None}
-        raw = level_of(calm, held)
-        self._raw = [*self._raw[-100:], (time_s, _ORDER.index(raw))]
+        raw = level_of({**figures, "kills": None}, held)
+        in_group = all(group for _, _, group in self._kills)
+        if start is None:  # averages of before: good for a first sentence, and for nothing to last
+            return worded(raw, figures, now, start, False)
+        self._raw = [*self._raw[-_RAW_KEPT:], (time_s, _ORDER.index(raw))]
         self._confirmed = [each for each in self._confirmed if time_s - each[0] < FALLS_AFTER_S]
         self._confirmed.append((time_s, self._agreed(time_s)))
         level = _ORDER[max(index for _, index in self._confirmed)]
-        if known and sum(known):
+        if kills:
             level = "being_killed"
-        in_group = all(group for at, _, group in self._kills if time_s - at < KILL_SHOWN_S)
-        verdict = worded(level, figures, now, start, in_group)
-        if _ORDER.index(raw) >= _ORDER.index(level) or level == "being_killed":
-            self._newest[level] = verdict
-        elif level in self._newest:
-            return eased(self._newest[level], self._to_zero_s)
-        return verdict
+        elif _ORDER.index(raw) < _ORDER.index(level):
+            return eased(worded(level, *self._reached[level], False), self._to_zero_s)
+        for each in _ORDER[: _ORDER.index(raw) + 1]:
+            self._reached[each] = (figures, now, start)
+        return worded(level, figures, now, start, in_group)
 
     def _agreed(self, time_s: float) -> int:
         """The worst level that all looks of the last moment reach, of two at least."""
@@ -106,6 +106,7 @@ class Judge:
 
     def _count_kills(self, now: Sample, last: Sample | None) -> None:
         grown = METRICS["oom_kills"].value(now, last)
+        # A counter that this kernel lacks stays at no kills: the rule needs one.
         self._kills = [each for each in self._kills if now.time_s - each[0] < KILL_SHOWN_S]
         if grown and last is not None:
             before = self._window[0] if self._window else last

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from memtui import units
 from memtui.kernel.files import Gap
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import (
+    HITS_PER_S,
     LEVELS,
     RECLAIMING_PAGES_PER_S,
     RULES,
@@ -113,61 +116,98 @@ def _evidence(name: str, figures: Figures, now: Sample, start: Sample | None) ->
 
 def _reason(level: Level, figures: Figures, in_group: bool) -> str:
     """Why, with the figures that decided it."""
+    where = ""
+    if in_group:
+        where = f"; the machine itself has {_shown('mem_available_bytes', figures)} available"
+    return _REASONS[level](figures, where)
 
-    def text(name: str) -> str:
-        return figure_text(figures[name], SHOWN[name].unit)
 
-    some, available = figures["some"], text("mem_available_bytes")
-    where = f"; the machine itself has {available} available" if in_group else ""
-    if level == "being_killed":
-        killed = int(figures["kills"] or 0)
-        what = "a process" if killed == 1 else f"{killed} processes"
-        where = (
-            f", probably in a control group at its limit{where}"
-            if in_group
-            else f"; now {available} are available"
-        )
-        return f"the OOM killer ended {what} in the last minute{where}"
-    if level == "about_to_run_out":
-        return f"only {text('left_bytes')} ({text('left_pct')}) are left, swap included"
-    waits = "" if some is None else f"tasks wait for memory {text('some')} of the time"
-    if in_group and level in ("thrashing", "stalling"):
-        where = f" in a control group at its limit{where}"
-    if level == "stalling":
-        if (figures["full"] or 0) >= STALLING_FULL_PCT / SLACK:
-            return f"all tasks wait for memory {text('full')} of the time{where}"
-        stalls = f"{text('allocation_stalls_per_s')} allocations wait for memory"
-        return (waits or stalls) + where
-    if level == "thrashing":
-        waits = waits or f"{text('major_faults_per_s')} faults wait for the disk"
-        return (
-            f"{text('refaults_pages_per_s')} come back that were just put out, and {waits}{where}"
-        )
-    if level == "reclaiming":
-        who = next(
-            words
-            for name, words in _WHO_RECLAIMS
-            if name == "" or (figures[name] or 0) * SLACK >= RECLAIMING_PAGES_PER_S
-        )
-        if not who:
-            return waits + where if waits else "the limit is reached" + where
-        if some is not None:
-            who += ", " + (waits if some >= WAITING_PCT else "and hardly anybody waits")
-        return who + where
-    words = f"{available} ({text('available_pct')}) are available"
+def _shown(name: str, figures: Figures) -> str:
+    return figure_text(figures[name], SHOWN[name].unit)
+
+
+def _number(name: str, figures: Figures) -> str:
+    """A rate without its unit, for `a second` to follow."""
+    value = figures[name]
+    return units.UNKNOWN if value is None else units.count(round(value))
+
+
+def _waits(figures: Figures) -> str:
+    if figures["some"] is None:
+        return ""
+    return f"tasks wait for memory {_shown('some', figures)} of the time"
+
+
+def _killed(figures: Figures, where: str) -> str:
+    count = int(figures["kills"] or 0)
+    what = "a process" if count == 1 else f"{count} processes"
+    if where:
+        where = ", probably in a control group at its limit" + where
+    elif figures["mem_available_bytes"] is not None:
+        where = f"; now {_shown('mem_available_bytes', figures)} are available"
+    return f"the OOM killer ended {what} in the last minute{where}"
+
+
+def _running_out(figures: Figures, _where: str) -> str:
+    left = f"only {_shown('left_bytes', figures)} ({_shown('left_pct', figures)}) are left"
+    return left + ("" if figures["left_bytes"] == figures["mem_available_bytes"] else " with swap")
+
+
+def _stalling(figures: Figures, where: str) -> str:
+    if (figures["full"] or 0) >= STALLING_FULL_PCT / SLACK:
+        waits = f"all tasks wait for memory {_shown('full', figures)} of the time"
+    else:
+        number = _number("allocation_stalls_per_s", figures)
+        waits = _waits(figures) or f"{number} allocations a second wait for memory"
+    return waits + _inside(where)
+
+
+def _thrashing(figures: Figures, where: str) -> str:
+    faults = f"{_number('major_faults_per_s', figures)} faults a second wait for the disk"
+    back = f"{_number('refaults_pages_per_s', figures)} pages a second come back that were just put out"
+    return f"{back}, and {_waits(figures) or faults}{_inside(where)}"
+
+
+def _inside(where: str) -> str:
+    return f", in a control group at its limit{where}" if where else ""
+
+
+def _reclaiming(figures: Figures, where: str) -> str:
+    some, waits = figures["some"], _waits(figures)
+    for name, who in _WHO_RECLAIMS:
+        limit = HITS_PER_S if name == "limit_hits_per_s" else RECLAIMING_PAGES_PER_S
+        if (figures[name] or 0) * SLACK >= limit:
+            calm = "" if some is None else ", and hardly anybody waits"
+            return who + (f", and {waits}" if some and some >= WAITING_PCT else calm) + where
+    return waits + where
+
+
+def _comfortable(figures: Figures, _where: str) -> str:
+    some, waits = figures["some"], _waits(figures)
     if figures["mem_available_bytes"] is None:
-        words = waits or "nothing is being reclaimed"
-    elif some is not None and some < WAITING_PCT:
-        words += ", and nobody waits for memory"
-    return words
+        return waits or "nothing is being taken back"
+    words = f"{_shown('mem_available_bytes', figures)} are available"
+    if figures["available_pct"] is not None:
+        words += f", {_shown('available_pct', figures)} of all"
+    if some is None:
+        return words
+    return words + (", and nobody waits for memory" if some < WAITING_PCT else f", and {waits}")
 
 
+_REASONS: Final[Mapping[Level, Callable[[Figures, str], str]]] = {
+    "comfortable": _comfortable,
+    "reclaiming": _reclaiming,
+    "thrashing": _thrashing,
+    "stalling": _stalling,
+    "about_to_run_out": _running_out,
+    "being_killed": _killed,
+}
 _WHO_RECLAIMS: Final = (
     ("direct_scanned_pages_per_s", "allocating tasks have to take memory back themselves"),
     ("kswapd_scanned_pages_per_s", "kswapd takes memory back"),
     ("group_scanned_pages_per_s", "a control group at its limit takes back its own pages"),
+    ("limit_hits_per_s", "the limit is reached, and pages are taken back to stay below it"),
     ("swap_out_pages_per_s", "memory is put out to swap"),
-    ("", ""),
 )
 
 
