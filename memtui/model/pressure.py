@@ -104,6 +104,12 @@ class Rule(NamedTuple):
         return all(each.holds(figures, slack) for each in self.conditions)
 
 
+def rule_words(rule: Rule) -> str:
+    """`refaults ≥ 500 pages/s and some tasks wait ≥ 3 % (pages come back …)`."""
+    conditions = " and ".join(condition.words for condition in rule.conditions)
+    return f"{conditions} ({rule.words})"
+
+
 # Values by the names of SHOWN, over the last ten seconds where they are rates.
 Figures = Mapping[str, float | None]
 
