@@ -8,13 +8,13 @@ import io
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.config import SETTINGS, Setting
 from memtui.kernel.files import KernelFiles
-from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
+from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure, Form
 from memtui.units import printable
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ class _Option(NamedTuple):
 
 
 class _Command(NamedTuple):
-    """A report. `argument` is the name of its one positional, in brackets where it may be left out.
+    """A report. `argument` is the names of its positionals, in brackets where they may be left out.
 
-    `report` takes the files, that argument (None: left out) and all options, and gives the output
-    in pieces. With an option of its own it decides itself whether it can do without the argument.
+    `report` takes the files, the first of them (None: left out) and all options, and gives the
+    output in pieces. With an option of its own it decides itself whether it can do without. All
+    positionals are in `options.arguments`, and all of --root in `options.roots`.
     """
 
     name: str
@@ -48,28 +49,45 @@ class _Command(NamedTuple):
     help: str
     report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[_Option, ...] = ()
+    is_table: bool = True  # and so goes with --csv
+
+
+def _form(options: argparse.Namespace) -> Form:
+    return "json" if options.json else "csv" if options.csv else "text"
 
 
 def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.memory import free
 
-    return free(files, options.json)
+    return free(files, _form(options))
 
 
 def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     if options.diff:
         from memtui.reports.mapdiff import maps_diff
 
-        return maps_diff(files, argument, options.diff, options.json)
+        return maps_diff(files, argument, options.diff, _form(options))
     from memtui.reports.mappings import maps
 
-    return maps(files, argument or "", options.json)
+    return maps(files, argument or "", _form(options))
 
 
 def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
-    return procs(files, options.json)
+    return procs(files, _form(options))
+
+
+def _slabs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.slabs import slabs
+
+    return slabs(files, _form(options))
+
+
+def _zones(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.zones import zones
+
+    return zones(files, _form(options))
 
 
 def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -85,6 +103,23 @@ def _config(
 
     return default_file()
 
+
+def _sar(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.sar import sar
+
+    roots = [KernelFiles(root) for root in options.roots] or [files]
+    flags = [option.flag for option in _SAR_SECTIONS if getattr(options, option.key)]
+    return sar(roots, flags, options.arguments, _form(options))
+
+
+_SAR_SECTIONS: Final = (
+    _Option("-r", "", 0, "memory, with all columns of sar -r ALL; this where no section is given"),
+    _Option("-B", "", 0, "paging, page faults and reclaim"),
+    _Option("-S", "", 0, "swap space"),
+    _Option("-W", "", 0, "pages swapped in and out"),
+    _Option("-H", "", 0, "huge pages"),
+    _Option("-q", "", 0, "time lost waiting for memory (PSI), as sar -q MEM"),
+)
 
 COMMANDS: Final = (
     _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
@@ -103,13 +138,24 @@ COMMANDS: Final = (
             ),
         ),
     ),
+    _Command(
+        "sar",
+        "[INTERVAL [COUNT]]",
+        "sysstat's tables of memory: every INTERVAL seconds, COUNT times or until Ctrl+C; without, "
+        "once, with rates since boot; --root A --root B …: between captured states of one machine",
+        _sar,
+        _SAR_SECTIONS,
+    ),
     _Command("procs", "", "processes by memory, the largest first", _procs),
     _Command(
         "sample",
         "[PID]",
         "one raw sample in the kernel's own keys, always as JSON (--json: on one line)",
         _sample,
+        is_table=False,
     ),
+    _Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
+    _Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
     _Command("config", "", "a file of settings that says what holds without one", _config),
 )
 _COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
@@ -161,19 +207,25 @@ def _run(argv: list[str]) -> int:
     if command:
         words = words[1:]
     words += after
-    most = 1 if command is None or command.argument else 0
+    most = len(command.argument.split()) if command else 1
     if len(words) > most:
         raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)
     argument = words[0] if words else None
+    options.arguments = words
     if command and argument is None and _needs_argument(command, options):
         raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
     files = KernelFiles(options.root)
-    if not command and options.json:
-        raise Failure(f"--json goes with a report: {_report_names()}", USAGE)
+    if options.json and options.csv:
+        raise Failure(f"--json or --csv, not both: {_help_hint(command)}", USAGE)
+    if not command and (options.json or options.csv):
+        flag = "--json" if options.json else "--csv"
+        raise Failure(f"{flag} goes with a report: {_report_names()}", USAGE)
+    if command and options.csv and not command.is_table:
+        raise Failure(f"{command.name} is no table, and so no --csv: take --json", USAGE)
     if not files.has_proc():
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:
-        return _print(command.report(files, argument, options))
+        return _print(command.report(files, argument, options), options.csv)
     assert settings is not None
     return _open_dashboard(files, settings, argument)
 
@@ -238,6 +290,20 @@ def _open_dashboard(files: KernelFiles, settings: Settings, text: str | None) ->
         ) from None
 
 
+class _Last(argparse.Action):
+    """The last value counts; all that were given stand under the name with an s."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        value: object,
+        _flag: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, value)
+        setattr(namespace, f"{self.dest}s", [*getattr(namespace, f"{self.dest}s", ()), value])
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors become a Failure: one line, and no usage before it."""
 
@@ -253,7 +319,13 @@ def _options_parser(own: Iterable[_Option]) -> argparse.ArgumentParser:
     parser = _Parser(prog="memtui", add_help=False, allow_abbrev=False)
     for setting in SETTINGS:
         if setting.value_name:
-            parser.add_argument(setting.flag, dest=setting.key, type=_converter(setting))
+            parser.add_argument(
+                setting.flag,
+                dest=setting.key,
+                type=_converter(setting),
+                action=_Last,
+            )
+            parser.set_defaults(**{f"{setting.key}s": ()})
         else:
             # None is "not given": the file may say it.
             parser.add_argument(setting.flag, dest=setting.key, action="store_true", default=None)
@@ -297,7 +369,7 @@ def _help() -> str:
 def _command_help(command: _Command) -> str:
     usage = f"usage: memtui {command.name} {command.argument}".rstrip() + " [OPTIONS]\n\n"
     usage += command.help[0].upper() + command.help[1:] + ".\n"
-    if command.argument:
+    if "PID" in command.argument:
         usage += "PID is a number, or a name that fits exactly one process.\n"
     if command.options:
         rows = [(f"{option.flag} {option.value_name}", option.help) for option in command.options]
@@ -327,9 +399,11 @@ def _file_help() -> str:
 def _columns(rows: list[tuple[str, str]]) -> str:
     lines = []
     for name, words in rows:
-        lines += textwrap.wrap(
-            words, 90, initial_indent=f"  {name:<20}", subsequent_indent=" " * 22
-        )
+        begin = f"  {name:<20}"
+        if len(name) >= 20:
+            lines.append(begin)
+            begin = " " * 22
+        lines += textwrap.wrap(words, 90, initial_indent=begin, subsequent_indent=" " * 22)
     return "\n".join(lines) + "\n"
 
 
@@ -346,23 +420,47 @@ def _is_terminal(stream: io.TextIOBase | object) -> bool:
     return isinstance(stream, io.TextIOBase) and stream.isatty()
 
 
-def _print(pieces: Iterable[str]) -> int:
+def _print(pieces: Iterable[str], as_bytes: bool = False) -> int:
+    """Writes each piece at once. `as_bytes`: other people's names as the bytes they were."""
     out = sys.stdout
     if out is None:
         raise Failure("standard output is closed")
     if isinstance(out, io.TextIOWrapper):
-        # A name in a script that the terminal's encoding lacks is no reason to stop.
-        out.reconfigure(errors="backslashreplace")
+        if as_bytes:
+            out.reconfigure(encoding="utf-8", errors="surrogateescape")
+        else:
+            # A name in a script that the terminal's encoding lacks is no reason to stop.
+            out.reconfigure(errors="backslashreplace")
+    pieces = iter(pieces)
     try:
-        for piece in pieces:
-            out.write(piece)
-        out.flush()
+        piece = next(pieces, None)
+        while piece is not None:
+            try:
+                out.write(piece)
+                out.flush()
+            except KeyboardInterrupt:
+                piece = _interrupt(pieces)
+            else:
+                piece = next(pieces, None)
     except BrokenPipeError:
         _discard_output()
     except OSError as error:
         _discard_output()
         raise Failure(f"cannot write the output: {error.strerror}") from None
     return 0
+
+
+def _interrupt(pieces: Iterator[str]) -> str | None:
+    """What a report that is ended with Ctrl+C still has to say; most have nothing.
+
+    Told here, as Ctrl+C may find memtui writing, and not in the report that would wait for it.
+    """
+    if not isinstance(pieces, Generator):
+        raise KeyboardInterrupt
+    try:
+        return cast(str, pieces.throw(KeyboardInterrupt()))
+    except StopIteration:
+        return None
 
 
 def _discard_output() -> None:

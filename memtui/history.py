@@ -19,7 +19,7 @@ _NAN = math.nan
 
 
 class History:
-    """A ring of the last 3,600 entries of every metric, and of each process's RSS for a minute.
+    """A ring of the last 3,600 entries of every metric.
 
     Entries are at least a second apart (a faster interval overwrites the current second's), so an
     hour fits whatever the interval, and no hour is bigger than another.
@@ -27,14 +27,14 @@ class History:
 
     def __init__(self, entries: int = ENTRIES) -> None:
         self._entries = entries
-        self._times = array("d", [_NAN]) * entries
-        self._intervals = array("d", [_NAN]) * entries
-        self._series = {name: array("d", [_NAN]) * entries for name in METRICS}
+        # Rings that grow to `entries`: 60 whole ones would be 1.7 MB before the first screen.
+        self._times = array("d")
+        self._intervals = array("d")
+        self._series = {name: array("d") for name in METRICS}
         self._next = 0
         self._count = 0
         self._last: Sample | None = None
         self._entry_start = -math.inf
-        self.growth = GrowthTracker()
         # Graphs end here instead of now: where the screen was frozen.
         self.until_s: float | None = None
 
@@ -54,23 +54,24 @@ class History:
         if self._count == 0 or sample.time_s - self._entry_start > 0.999 or sample.interval_s >= 1:
             slot = self._next
             self._next = (slot + 1) % self._entries
-            self._count = min(self._count + 1, self._entries)
+            if self._count < self._entries:
+                self._count += 1
+                for ring in (self._times, self._intervals, *self._series.values()):
+                    ring.append(_NAN)
             self._entry_start = sample.time_s
         else:
             slot = (self._next - 1) % self._entries
         self._times[slot] = sample.time_s
         self._intervals[slot] = max(1.0, sample.interval_s)
-        for name, series in self._series.items():
-            value = METRICS[name].value(sample, before)
+        for metric, series in zip(METRICS.values(), self._series.values(), strict=True):
+            value = metric.value(sample, before)
             series[slot] = _NAN if value is None else value
         self._last = sample
-        self.growth.record(sample)
 
     def _forget(self) -> None:
         for series in (self._times, self._intervals, *self._series.values()):
-            series[:] = array("d", [_NAN]) * self._entries
+            del series[:]
         self._count = self._next = 0
-        self.growth.forget()
         self._entry_start = -math.inf
 
     def latest(self, name: str) -> float | None:
@@ -84,6 +85,18 @@ class History:
         """The largest value of the hour."""
         known = [value for value in self._series[name] if not math.isnan(value)]
         return max(known, default=None)
+
+    def mean(self, name: str, window_s: float) -> float | None:
+        """The average of a metric's values in the last `window_s`."""
+        if self._last is None:
+            return None
+        since, times, series = self._last.time_s - window_s, self._times, self._series[name]
+        known = [
+            series[slot]
+            for slot in self._slots_since(since)
+            if times[slot] > since and not math.isnan(series[slot])
+        ]
+        return sum(known) / len(known) if known else None
 
     def trend_per_minute(self, name: str) -> float | None:
         """How much a metric changed in the last minute; None before there are fifteen seconds."""
@@ -162,6 +175,9 @@ class GrowthTracker:
         self._now = 0.0
 
     def record(self, sample: Sample) -> None:
+        """Adds a sample; one that is not later than the last begins anew."""
+        if sample.time_s <= self._now:
+            self._changes.clear()
         self._now = sample.time_s
         changes, oldest = self._changes, sample.time_s - self._window_s
         for key, process in sample.processes.items():
@@ -180,10 +196,6 @@ class GrowthTracker:
         if len(changes) > len(sample.processes):
             for key in changes.keys() - sample.processes.keys():
                 del changes[key]
-
-    def forget(self) -> None:
-        """Nothing was seen before."""
-        self._changes.clear()
 
     def gained_bytes(self, key: ProcessKey) -> int:
         """RSS now less RSS a minute ago, or less the first one seen since; 0 if never seen."""

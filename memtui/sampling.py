@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from heapq import nlargest
-from typing import Final, NamedTuple, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+from memtui.kernel.cgroups import parse_cgroup, read_confinement
 from memtui.kernel.files import (
     Gap,
     KeptFile,
@@ -32,6 +34,7 @@ from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
 
 T = TypeVar("T")
+Reader = Callable[[KernelFiles], Any]
 
 # Processes whose details (name, swap, OOM score) are read again although nobody looks at them and
 # nothing about them changed: each once in this many ticks.
@@ -51,12 +54,16 @@ _MAP_COST_FACTOR: Final = 20
 class Plan(NamedTuple):
     """What is on the screen, and so must be read: the visible rows, the map, every row's details.
 
-    `every_detail`: the list is sorted or filtered by something that only details tell.
+    `every_detail`: the list is sorted or filtered by something that only details tell. `readers` are
+    those of the machine's figures that this view alone shows, by their field of SystemSample;
+    `confinement`: memtui's control groups are shown even if none of them has a limit.
     """
 
     visible: frozenset[ProcessKey] = frozenset()
     map_of: ProcessKey | None = None
     every_detail: bool = False
+    readers: Mapping[str, Reader] = MappingProxyType({})
+    confinement: bool = False
 
 
 class Source(Protocol):
@@ -125,6 +132,8 @@ class LiveSource:
         before, self._plan = self._plan, plan
         if plan.map_of != before.map_of:
             self._map_wanted.set()
+        if plan.readers.keys() - before.readers.keys():
+            self._interval_changed.set()  # a view that has just been opened waits for them
 
     def may_read_map(self, key: ProcessKey) -> bool:
         return self.files.may_read(f"proc/{key.pid}/maps")
@@ -296,7 +305,8 @@ class Sampler:
 
     def sample(self, interval_s: float = 1.0, plan: Plan | None = None, skipped: int = 0) -> Sample:
         """The machine and every process now. Never raises: what cannot be read is a Gap or None."""
-        return self._finish(interval_s, self._processes(plan or Plan()), skipped)
+        plan = plan or Plan()
+        return self._finish(interval_s, self._processes(plan), skipped, plan)
 
     def first(self, interval_s: float, pid: int | None = None) -> Sample:
         """A quick first sample: of the processes only the largest, and that with `pid`.
@@ -313,7 +323,7 @@ class Sampler:
         if pid is not None and pid in self._kept:
             shown.add(pid)
         shown = {each for each in shown if self._read_statm(each, [])}
-        return self._finish(interval_s, shown, 0)
+        return self._finish(interval_s, shown, 0, Plan())
 
     def close(self) -> None:
         """Gives all descriptors back."""
@@ -341,14 +351,23 @@ class Sampler:
         self._parsed[name] = (data, value)
         return value
 
-    def _finish(self, interval_s: float, detailed: set[int], skipped: int) -> Sample:
-        """Reads the machine's own files and the details of some processes, and counts the tick."""
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        system = SystemSample(
+    def _system(self, plan: Plan) -> SystemSample:
+        """The machine's own files: those that are always read, and what the plan wants besides."""
+        memberships = self._source("proc/self/cgroup", parse_cgroup)
+        return SystemSample(
             self._source("proc/meminfo", parse_meminfo),
             self._source("proc/vmstat", parse_vmstat),
             self._source("proc/pressure/memory", parse_pressure),
+            memberships
+            if isinstance(memberships, Gap)
+            else read_confinement(self._files, memberships, always=plan.confinement),
+            **{field: read(self._files) for field, read in plan.readers.items()},
         )
+
+    def _finish(self, interval_s: float, detailed: set[int], skipped: int, plan: Plan) -> Sample:
+        """Reads the machine's own files and the details of some processes, and counts the tick."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        system = self._system(plan)
         for pid in detailed:
             kept = self._kept[pid]
             if kept.sample is not None:

@@ -21,6 +21,7 @@ from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
 from memtui.tui.screens.overview import WINDOWS_S, Overview
 from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.pressureview import PressureView
 from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
 from tests.interface import (
@@ -260,7 +261,7 @@ async def test_help_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
         await press(pilot, "question_mark")
         assert isinstance(app.screen, HelpScreen)
         assert "KEYS" in screen(app)
-        await press(pilot, *["pagedown"] * 30)
+        await press(pilot, *["pagedown"] * 3, "end")
         assert "KEYS" not in screen(app)
         assert "pagemap tells" in screen(app)  # its last words
         await press(pilot, "escape")
@@ -282,6 +283,7 @@ async def test_samples_arrive_while_help_is_open() -> None:
 PLACES: dict[str, type[DOMNode]] = {
     "overview": Overview,
     "map": MapView,
+    "pressure": PressureView,
     "pagetable": PageTableSheet,
     "sharers": SharersSheet,
     "difference": DifferenceSheet,

@@ -24,6 +24,7 @@ _REASONS: Final[dict[int, Reason]] = {
     errno.ENOENT: "absent",
     errno.ENOTDIR: "absent",
     errno.ESRCH: "gone",
+    errno.ENODEV: "gone",  # a file of a control group that was removed
     errno.EACCES: "denied",
     errno.EPERM: "denied",
     errno.EOPNOTSUPP: "unsupported",  # /proc/pressure with psi=0
@@ -103,6 +104,9 @@ class KernelFiles:
 
     def has_proc(self) -> bool:
         return os.path.isdir(self.path("proc"))
+
+    def exists(self, name: str) -> bool:
+        return os.path.exists(self.path(name))
 
     def read(self, name: str) -> bytes | Gap:
         """A file to its end."""

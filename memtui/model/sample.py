@@ -6,11 +6,23 @@ recording and a captured tree are the same from here on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
+
+if TYPE_CHECKING:
+    # Read only while they are shown, and their modules imported then.
+    from memtui.kernel.buddy import FreeBlocks
+    from memtui.kernel.hugepages import HugePool, ThpSettings
+    from memtui.kernel.ksm import Ksm
+    from memtui.kernel.numa import Node
+    from memtui.kernel.slabs import Slab
+    from memtui.kernel.swaps import Swap
+    from memtui.kernel.zones import Zone
+    from memtui.kernel.zram import Zram, Zswap
 
 
 class ProcessKey(NamedTuple):
@@ -21,11 +33,27 @@ class ProcessKey(NamedTuple):
 
 
 class SystemSample(NamedTuple):
-    """The machine's own figures: the kernel's keys verbatim, sizes in bytes, vmstat in pages."""
+    """The machine's own figures: the kernel's keys verbatim, sizes in bytes, vmstat in pages.
+
+    What stands below the first three is read only while a view shows it: None is not asked for.
+    `confinement` is of memtui's own control groups, and None also where none has a limit.
+    """
 
     meminfo: Mapping[str, int] | Gap
     vmstat: Mapping[str, int] | Gap
     pressure: Pressure | Gap
+    confinement: Confinement | Gap | None = None
+    zones: Sequence[Zone] | Gap | None = None
+    free_blocks: Sequence[FreeBlocks] | Gap | None = None
+    slabs: Sequence[Slab] | Gap | None = None
+    swaps: Sequence[Swap] | Gap | None = None
+    nodes: Sequence[Node] | Gap | None = None
+    zrams: Sequence[Zram] | Gap | None = None
+    zswap: Zswap | None = None
+    huge_pools: Sequence[HugePool] | Gap | None = None
+    thp: ThpSettings | None = None
+    ksm: Ksm | Gap | None = None
+    settings: Mapping[str, int] | None = None
 
 
 class ProcessSample(NamedTuple):

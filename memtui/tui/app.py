@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -21,22 +21,21 @@ from textual.widget import Widget
 
 from memtui import units
 from memtui.configfile import DEFAULTS, Settings
-from memtui.history import History
+from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
-from memtui.model.free import free_figures
 from memtui.model.sample import ProcessSample, Sample
+from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
 from memtui.targets import Target, fits, meant
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.screens.overview import Overview
+from memtui.tui.screens.view import View
+from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import Footer, Header, tiny_lines
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
-
-if TYPE_CHECKING:
-    from memtui.tui.screens.mapview import MapView
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -98,7 +97,9 @@ class MemtuiApp(App[None]):
         self._silent_s = silent_s
         self._silent = False
         self.source = source
-        self.history = History()
+        self.seen: dict[Scope, Seen] = {"host": Seen(), "group": Seen()}
+        self.scope: Scope = "host"
+        self.growth = GrowthTracker()
         self.chosen = Chosen()
         self.view_name = "overview"
         self.frozen = False
@@ -110,6 +111,16 @@ class MemtuiApp(App[None]):
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
         self._shown: Sample | None = None
+
+    @property
+    def history(self) -> History:
+        """The last hour of what is looked at: the host, or the group."""
+        return self.seen[self.scope].history
+
+    @property
+    def view(self) -> View:
+        """The view that is shown."""
+        return self.query_one(f"#{self.view_name}", View)
 
     # From the source's threads.
 
@@ -136,7 +147,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.history, self._page, self.settings.window_s)
+            yield Overview(self.growth, self._page, self.settings.window_s)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -182,7 +193,7 @@ class MemtuiApp(App[None]):
         while self._inbox:
             reading = self._inbox.popleft()
             if isinstance(reading, Sample):
-                self.history.record(reading)
+                self._record(reading)
                 newest = reading
             elif not self.frozen or self.chosen.map is None:
                 map_read = self.chosen.read(reading) or map_read
@@ -198,6 +209,14 @@ class MemtuiApp(App[None]):
             self._show()
         elif map_read:
             self._show_map()
+
+    def _record(self, sample: Sample) -> None:
+        """Both scopes see every sample, so that each has its hour when it is switched to."""
+        self.seen["host"].record(sample)
+        self.growth.record(sample)
+        group = in_group(sample)
+        if group is not None:
+            self.seen["group"].record(group)
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -242,53 +261,62 @@ class MemtuiApp(App[None]):
 
     def _plan(self) -> None:
         """Tells the source what is visible."""
-        processes = self.query_one(ProcessList)
+        processes, view = self.query_one(ProcessList), self.view
+        in_list = self.view_name == "overview"
         self.source.look_at(
             Plan(
                 processes.on_screen()
-                if self.view_name == "overview"
+                if in_list
                 else frozenset((self.chosen.key,) if self.chosen.key else ()),
                 self.chosen.key,
-                processes.needs_every_detail and self.view_name == "overview",
+                processes.needs_every_detail and in_list,
+                {} if self.is_tiny else view.READERS,
+                view.CONFINEMENT,
             )
         )
 
     def _show(self) -> None:
         """Draws the last sample in what is visible."""
-        sample = self._shown
+        sample = self._scoped()
         self._show_frame()
         if sample is None:
             return
         if self.is_tiny:
             self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
-        elif self.view_name == "overview":
-            self.query_one(Overview).update(sample)
+        else:
+            self.view.update(sample, self.seen[self.scope])
         if not self.is_tiny and self.default_screen.focused is None:
             self._focus()  # what had it was hidden while there was only room for text
         self._show_map()
         self._plan()
 
+    def _scoped(self) -> Sample | None:
+        """The last sample as the scope sees it; the host's again where the group's limit is gone."""
+        if self._shown is None or self.scope == "host":
+            return self._shown
+        group = in_group(self._shown)
+        if group is None:
+            self.scope = "host"
+            self.notify("the group has no limit any more: this is the host", severity="warning")
+        return group or self._shown
+
     def _focus(self) -> None:
-        """Gives the keys to the table that the view is about."""
-        self.query_one("#mappings" if self.view_name == "map" else "#processes").focus()
+        """Gives the keys to what the view is about."""
+        self.view.main.focus()
 
     def _show_frame(self) -> None:
-        sample = self._shown
-        total = free_figures(sample.system.meminfo).total if sample else None
         state = "FROZEN" if self.frozen else "LIVE"
         if self._silent and self._silent_s is not None:
             state = f"NO SAMPLE FOR {units.duration(self._silent_s())} · every"
         sight = f"{self._sight} · read-only" if self.readonly else self._sight
-        self.query_one(Header).update(self._host, total, state, self.source.interval_s, sight)
+        self.query_one(Header).update(
+            self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
+        )
         self.query_one(Footer).update(self.view_name)
 
     def _show_map(self) -> None:
-        if self.is_tiny:
-            return
-        if self.view_name == "overview":
-            self.query_one(Overview).show_map(self.chosen)
-        else:
-            self.query_one("#map", self._map_view_type()).show_map(self.chosen)
+        if not self.is_tiny:
+            self.view.show_map(self.chosen)
 
     @property
     def readonly(self) -> bool:
@@ -307,11 +335,19 @@ class MemtuiApp(App[None]):
         # The screen lays out after the application has heard of it; what is drawn goes by widths.
         self.screen.call_after_refresh(self._show)
 
-    @staticmethod
-    def _map_view_type() -> type[MapView]:
-        from memtui.tui.screens.mapview import MapView
+    def _made(self, name: str) -> View:
+        """A view, whose module is imported when it is first wanted."""
+        if name == "map":
+            from memtui.tui.screens.mapview import MapView
 
-        return MapView
+            return MapView(self._page, self.source.files)
+        if name == "pressure":
+            from memtui.tui.screens.pressureview import PressureView
+
+            return PressureView(self._page)
+        from memtui.tui.screens.physical import PhysicalView
+
+        return PhysicalView(self._page, self.source.files)
 
     # What the widgets tell.
 
@@ -331,8 +367,8 @@ class MemtuiApp(App[None]):
 
     async def action_view(self, name: str) -> None:
         views = self.query_one("#views")
-        if name == "map" and not self.query("#map"):
-            await views.mount(self._map_view_type()(self._page, self.source.files))
+        if not self.query(f"#{name}"):
+            await views.mount(self._made(name))
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.view_name = name
@@ -353,14 +389,23 @@ class MemtuiApp(App[None]):
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen
-        self.history.until_s = self._shown.time_s if self.frozen and self._shown else None
+        for seen in self.seen.values():
+            seen.history.until_s = self._shown.time_s if self.frozen and self._shown else None
         if self.frozen:
             self._show_frame()
         else:
-            self._shown = self.history.last
+            self._shown = self.seen["host"].history.last
             if self._shown is not None:
                 self.chosen.update(self._shown)
             self._show()
+
+    def action_scope(self) -> None:
+        """Between the host and the group that memtui is confined to."""
+        if self.scope == "host" and (self._shown is None or in_group(self._shown) is None):
+            self.notify("no control group around memtui has a limit below the host's memory")
+            return
+        self.scope = "group" if self.scope == "host" else "host"
+        self._show()
 
     async def action_open(self) -> None:
         from memtui.tui.widgets.prompt import ask
@@ -422,4 +467,4 @@ class MemtuiApp(App[None]):
         for screen in reversed(self.screen_stack):
             if name := getattr(screen, "VIEW", ""):
                 return name, screen
-        return self.view_name, self.query_one(f"#{self.view_name}")
+        return self.view_name, self.view

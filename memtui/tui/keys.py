@@ -34,10 +34,13 @@ class View(NamedTuple):
 VIEWS: Final = (
     View("1", "overview", "Overview", "the memory graph, pressure, processes and a map"),
     View("3", "map", "Map", "one process's address space: kinds, picture, mappings"),
+    View("4", "pressure", "Pressure", "stalls, reclaim, faults and swap traffic, and the verdict"),
+    View("5", "physical", "Physical", "the balance, zones, fragmentation, slabs, huge pages, swap"),
 )
 
 _OVERVIEW: Final = ("overview",)
 _MAP: Final = ("map",)
+_PRESSURE: Final = ("pressure",)
 _SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "choice")
 
 KEYS: Final = (
@@ -65,10 +68,10 @@ KEYS: Final = (
         "zoom(1)",
         "+",
         "a shorter window: 60, 15, 5, 1 min",
-        "window",
-        _OVERVIEW,
+        "",
+        (*_OVERVIEW, *_PRESSURE),
     ),
-    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", _OVERVIEW),
+    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", (*_OVERVIEW, *_PRESSURE)),
     # The map view.
     Key(
         "escape", "back", "Esc", "clear the filter; zoom out; go back to the overview", "back", _MAP
@@ -149,6 +152,7 @@ KEYS: Final = (
     Key("y", "copy", "y", "copy this sheet to the terminal's clipboard", "copy", _SHEETS[:-1]),
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
+    Key("c", "scope", "c", "switch between the host and the control group around memtui"),
     Key("space", "freeze", "Space", "freeze the screen; sampling goes on", "freeze"),
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),

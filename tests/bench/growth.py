@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Iterator
 
-from memtui.history import ENTRIES, History
+from memtui.history import ENTRIES, GrowthTracker, History
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
 from tests.bench.row import Row
@@ -19,16 +19,18 @@ _NOISE_KIB = 16.0
 def growth(quick: bool) -> Iterator[Row]:
     """All values change each second, and a process a minute ends and another begins."""
     entries, count = (120, 50) if quick else (ENTRIES, 1000)
-    history = History(entries)
+    history, tracker = History(entries), GrowthTracker()
     phases = [_processes(phase, count) for phase in range(_PHASES)]
     tracemalloc.start()
     try:
         for second in range(entries):
-            history.record(_sample(second, phases))
+            history.record(taken := _sample(second, phases))
+            tracker.record(taken)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
         for second in range(entries, 2 * entries):
-            history.record(_sample(second, phases))
+            history.record(taken := _sample(second, phases))
+            tracker.record(taken)
         gc.collect()
         after = tracemalloc.get_traced_memory()[0]
     finally:

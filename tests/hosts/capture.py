@@ -30,25 +30,60 @@ MACHINE = (
     "proc/sys/kernel/hostname",
     "proc/sys/kernel/osrelease",
     "proc/sys/kernel/pid_max",
+    "proc/sys/vm/admin_reserve_kbytes",
+    "proc/sys/vm/compaction_proactiveness",
+    "proc/sys/vm/defrag_mode",
+    "proc/sys/vm/dirty_background_bytes",
+    "proc/sys/vm/dirty_background_ratio",
+    "proc/sys/vm/dirty_bytes",
+    "proc/sys/vm/dirty_expire_centisecs",
+    "proc/sys/vm/dirty_ratio",
+    "proc/sys/vm/dirty_writeback_centisecs",
+    "proc/sys/vm/extfrag_threshold",
     "proc/sys/vm/max_map_count",
     "proc/sys/vm/min_free_kbytes",
+    "proc/sys/vm/nr_hugepages",
+    "proc/sys/vm/nr_overcommit_hugepages",
+    "proc/sys/vm/oom_dump_tasks",
     "proc/sys/vm/oom_kill_allocating_task",
+    "proc/sys/vm/overcommit_kbytes",
     "proc/sys/vm/overcommit_memory",
     "proc/sys/vm/overcommit_ratio",
+    "proc/sys/vm/page-cluster",
     "proc/sys/vm/panic_on_oom",
     "proc/sys/vm/swappiness",
+    "proc/sys/vm/user_reserve_kbytes",
+    "proc/sys/vm/vfs_cache_pressure",
+    "proc/sys/vm/watermark_boost_factor",
     "proc/sys/vm/watermark_scale_factor",
+    "proc/sys/vm/zone_reclaim_mode",
+    "sys/block/zram*/comp_algorithm",
+    "sys/block/zram*/compr_data_size",
+    "sys/block/zram*/disksize",
+    "sys/block/zram*/mem_limit",
+    "sys/block/zram*/mem_used_total",
+    "sys/block/zram*/mm_stat",
+    "sys/block/zram*/orig_data_size",
+    "sys/block/zram*/zero_pages",
+    "sys/devices/system/node/has_memory",
+    "sys/devices/system/node/node*/distance",
     "sys/devices/system/node/node*/meminfo",
+    "sys/devices/system/node/node*/numastat",
+    "sys/devices/system/node/online",
     "sys/kernel/mm/hugepages/*/*_hugepages",
     "sys/kernel/mm/ksm/full_scans",
     "sys/kernel/mm/ksm/general_profit",
     "sys/kernel/mm/ksm/ksm_zero_pages",
     "sys/kernel/mm/ksm/pages_*",
     "sys/kernel/mm/ksm/run",
+    "sys/kernel/mm/ksm/sleep_millisecs",
     "sys/kernel/mm/transparent_hugepage/defrag",
     "sys/kernel/mm/transparent_hugepage/enabled",
+    "sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+    "sys/kernel/mm/transparent_hugepage/hugepages-*kB/*enabled",
+    "sys/kernel/mm/transparent_hugepage/khugepaged/*",
     "sys/kernel/mm/transparent_hugepage/shmem_enabled",
-    "sys/module/zswap/parameters/enabled",
+    "sys/module/zswap/parameters/*",
 )
 PROCESS = (
     "cgroup",
@@ -107,6 +142,12 @@ def main() -> None:
         for pattern in MACHINE:
             for name in _matches(source, pattern):
                 copy(name)
+        # The groups of whoever captures, and all around them.
+        for directory in _memory_groups(source, copy("proc/self/cgroup") or b""):
+            while directory.startswith("sys/fs/cgroup"):
+                for counter in CGROUP:
+                    copy(f"{directory}/{counter}")
+                directory = directory.rpartition("/")[0]
     for pid in options.pids or _pids(source):
         skipped = {"smaps"} if options.brief else set()
         for file in PROCESS:

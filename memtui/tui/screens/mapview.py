@@ -22,6 +22,7 @@ from memtui.tui.background import in_background
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.mapwords import detail, rows_line, spread_line, title
+from memtui.tui.screens.view import View
 from memtui.tui.widgets.knownpages import DETAILED_PAGES
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import DEFAULT_COLUMNS, KindTable, MappingTable
@@ -36,7 +37,7 @@ _PLAIN = theme.style(theme.FOREGROUND)
 _MANY = 4_000
 
 
-class MapView(Vertical):
+class MapView(View):
     """Draws the chosen process; the application decides which it is.
 
     One cursor, an address, stands in table, picture and detail alike. The rows of the table are
@@ -77,6 +78,10 @@ class MapView(Vertical):
         table, picture = self._table, self._picture
         table.follow = lambda: self._follow(table.address)
         picture.follow = lambda: self._follow(picture.address)
+
+    @property
+    def main(self) -> MappingTable:
+        return self._table
 
     @property
     def _table(self) -> MappingTable:

@@ -9,12 +9,14 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
-from memtui.history import History
+from memtui.history import GrowthTracker
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
+from memtui.tui.screens.view import View
+from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine, cells
 from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
@@ -28,15 +30,16 @@ if TYPE_CHECKING:
 WINDOWS_S = (60, 300, 900, 3600)
 
 
-class Overview(Vertical):
+class Overview(View):
     """Draws what it is handed; the application decides what is chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
-    def __init__(self, history: History, page: int, window_s: int = 300) -> None:
+    def __init__(self, growth: GrowthTracker, page: int, window_s: int = 300) -> None:
         super().__init__(id="overview")
-        self._history = history
+        self._growth = growth
         self._page = page
+        self._seen: Seen | None = None
         self._window_s = window_s
         self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
@@ -50,9 +53,9 @@ class Overview(Vertical):
                 yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
                 yield Vertical(id="swap-graph")
-        yield PressureLine(id="pressure")
+        yield PressureLine(id="verdict-line")
         with Horizontal(id="bottom"):
-            yield ProcessList(self._history.growth, id="processes")
+            yield ProcessList(self._growth, id="processes")
             with Vertical(id="beside"):
                 yield Lines(id="beside-title")
                 yield Picture(self._page, zoomable=False, id="ribbon")
@@ -81,18 +84,24 @@ class Overview(Vertical):
         self._show_graphs()
 
     def _show_graphs(self) -> None:
-        for graph in self._graphs:
-            graph.show(self._history, self._window_s)
+        if self._seen is not None:
+            for graph in self._graphs:
+                graph.show(self._seen.history, self._window_s)
 
-    def update(self, sample: Sample) -> None:
+    def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample."""
+        self._seen = seen
         free = free_figures(sample.system.meminfo)
-        self.query_one(Headline).update(self._history, free)
-        self.query_one(PressureLine).update(sample, self._history, free)
+        self.query_one(Headline).update(seen.history, free)
+        self.query_one(PressureLine).update(sample, seen.history, free)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(sample)
+
+    @property
+    def main(self) -> ProcessList:
+        return self.query_one(ProcessList)
 
     # What its widgets tell; what concerns the list of processes goes on to the application.
 

@@ -9,10 +9,12 @@ from textual.message import Message
 
 from memtui import units
 from memtui.history import History
+from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.model.free import Free, free_figures
 from memtui.model.sample import Sample
+from memtui.model.scope import Scope
 from memtui.tui import theme
 from memtui.tui.keys import VIEWS, keys_of
 from memtui.tui.widgets.lines import Line, Lines, Part
@@ -39,14 +41,27 @@ class Header(Lines):
     """Which machine, how it is sampled, and in words what this user may see."""
 
     def update(
-        self, host: str, total: float | None, state: str, interval_s: float, sight: str
+        self,
+        host: str,
+        sample: Sample | None,
+        scope: Scope,
+        state: str,
+        interval_s: float,
+        sight: str,
     ) -> None:
+        """`sample` as the scope sees it: its total is the host's, or the group's limit."""
         live = state == "LIVE"
+        total = free_figures(sample.system.meminfo).total if sample else None
         left: list[Part] = [
             (" memtui ", _ACCENT),
             (f" {units.printable(host)}", _BRIGHT),
-            (f" · host · {units.size(total)}", _DIM),
         ]
+        if scope == "group" and sample and isinstance(sample.system.confinement, Confinement):
+            name = sample.system.confinement.group.path.rpartition("/")[2] or "/"
+            left += [(" · cgroup ", _DIM), (units.fit(units.printable(name), 24).rstrip(), _ACCENT)]
+        else:
+            left.append((" · host", _DIM))
+        left.append((f" · {units.size(total)}", _DIM))
         right: list[Part] = [
             (
                 f"{theme.glyphs().live} " if live else "‖ ",

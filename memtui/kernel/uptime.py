@@ -1,0 +1,38 @@
+"""How long the machine has been up, and when that began.
+
+Source: /proc/uptime; btime in /proc/stat. Document: Documentation/filesystems/proc.rst. Since: always.
+Permission: anyone. Cost: some 10 µs; /proc/stat some 100 µs, more with many interrupts.
+"""
+
+from __future__ import annotations
+
+from memtui.kernel.files import Malformed
+
+
+def parse_uptime(data: bytes) -> float:
+    """Seconds since boot, suspends included. Raises Malformed where that is no such number."""
+    try:
+        seconds = float(data.split()[0])
+    except (IndexError, ValueError):
+        raise Malformed(_quote(data)) from None
+    if not 0 <= seconds < float("inf"):  # which NaN is not, either
+        raise Malformed(_quote(data))
+    return seconds
+
+
+def parse_boot_time(data: bytes) -> int:
+    """When it was booted, in seconds since the epoch, of /proc/stat. Raises Malformed without."""
+    for line in data.splitlines():
+        if line.startswith(b"btime "):
+            try:
+                seconds = int(line[6:])
+            except ValueError:
+                raise Malformed(_quote(line)) from None
+            if not 0 <= seconds < 1 << 63:
+                raise Malformed(_quote(line))
+            return seconds
+    raise Malformed("no btime")
+
+
+def _quote(data: bytes) -> str:
+    return repr(data[:60].decode("ascii", "backslashreplace"))

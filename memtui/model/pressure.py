@@ -1,0 +1,10 @@
+"""Stub."""
+
+LEVELS = (
+    "comfortable",
+    "reclaiming",
+    "thrashing",
+    "stalling",
+    "about_to_run_out",
+    "being_killed",
+)

@@ -1,0 +1,279 @@
+"""`memtui sar`: sysstat's tables of memory, live, since boot, or of captured states."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from memtui import units
+from memtui.config import INTERVAL_RANGE_S
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.meminfo import parse_meminfo
+from memtui.kernel.pressure import parse_pressure
+from memtui.kernel.uptime import parse_boot_time, parse_uptime
+from memtui.kernel.vmstat import parse_vmstat
+from memtui.model.sar import (
+    BOOT,
+    SECTIONS,
+    Average,
+    Column,
+    Figures,
+    State,
+    columns_of,
+    figures,
+    state,
+)
+from memtui.reports.output import USAGE, Failure, Form, csv_document, document, unreadable
+
+T = TypeVar("T")
+
+_HELP: Final = "memtui sar --help"
+_MOMENT_S: Final = 0.03  # more than the hundredth of a second that /proc/uptime counts
+
+
+class _Reading(NamedTuple):
+    """One state of a machine, and when: since boot, and since the epoch. None: not known."""
+
+    state: State
+    uptime_s: float | None
+    timestamp_s: float | None
+    gaps: tuple[Gap, ...]
+
+
+class _Row(NamedTuple):
+    """One line: the state now, when the one before was, and the figures of both."""
+
+    now: _Reading
+    before_s: float | None
+    elapsed_s: float | None
+    figures: Figures
+
+    @property
+    def json(self) -> dict[str, Any]:
+        timestamp, elapsed = self.now.timestamp_s, self.elapsed_s
+        return {
+            "timestamp": None if timestamp is None else round(timestamp, 3),
+            "interval_s": None if elapsed is None else round(elapsed, 3),
+            **self.figures,
+        }
+
+
+def sar(
+    roots: Sequence[KernelFiles], flags: Sequence[str], arguments: Sequence[str], form: Form
+) -> Iterator[str]:
+    """The tables of the sections `flags`, -r without any; `arguments`: INTERVAL and COUNT.
+
+    Several roots are successive states of one machine, with a row for each pair. Of one, without
+    INTERVAL, there is one row with rates since boot. JSON and CSV have a line for each row, sizes in
+    sysstat's kB, and no average. Ctrl+C ends it in good order: it is the way out of an endless one.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from _sar(roots, flags, arguments, form)
+
+
+def _sar(
+    roots: Sequence[KernelFiles], flags: Sequence[str], arguments: Sequence[str], form: Form
+) -> Iterator[str]:
+    interval_s, count = _interval_and_count(arguments)
+    sections = [section for section in SECTIONS if section.flag in (flags or ("-r",))]
+    columns = columns_of(section.flag for section in sections)
+    sources = {section.source for section in sections}
+    for files in roots:
+        if not files.has_proc():
+            raise Failure(
+                f"{files.root}: no proc directory in it; --root takes the directory above"
+            )
+    if interval_s is None:
+        readings = iter([_read(files, sources) for files in roots])
+    else:
+        if len(roots) > 1:
+            raise Failure("several --root are captured states, which take no INTERVAL", USAGE)
+        if not _goes_on(roots[0]):
+            raise Failure(
+                f"{roots[0].root} stands still: leave out INTERVAL, or compare captures of one "
+                "machine with --root A --root B",
+                USAGE,
+            )
+        readings = _live(roots[0], sources, interval_s, count)
+    first = next(readings)
+    _check(roots[0], sources, first)
+    since_boot = interval_s is None and len(roots) == 1
+    rows = _rows(first, iter([first]) if since_boot else readings, since_boot, columns)
+    if form == "text":
+        yield _title(roots[0], first)
+        if since_boot and any(column.is_growth for column in columns):
+            yield f"Rates are means since boot, {units.duration(first.uptime_s)} ago\n"
+        for gap in first.gaps:
+            yield f"not read: {units.printable(str(gap))}\n"
+        yield from _text(rows, [section.flag for section in sections], columns)
+    elif form == "json":
+        for row in rows:
+            yield document(row.json)
+    else:
+        keys = ["timestamp", "interval_s", *(column.name for column in columns)]
+        yield from csv_document(keys, (row.json for row in rows), 1)
+
+
+def _interval_and_count(arguments: Sequence[str]) -> tuple[float | None, int | None]:
+    if not arguments:
+        return None, None
+    low, high = INTERVAL_RANGE_S
+    try:
+        interval_s = float(arguments[0])
+    except ValueError:
+        interval_s = 0.0
+    if not low <= interval_s <= high:  # which NaN is not, either
+        raise Failure(
+            f"INTERVAL must be {low:g} to {high:g} seconds, not {arguments[0]!r}: {_HELP}", USAGE
+        )
+    if len(arguments) == 1:
+        return interval_s, None
+    try:
+        count = int(arguments[1])
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise Failure(f"COUNT must be a number from 1, not {arguments[1]!r}: {_HELP}", USAGE)
+    return interval_s, count
+
+
+def _goes_on(files: KernelFiles) -> bool:
+    """Whether this is a machine that runs, be it below another root, and not a capture."""
+    if files.is_live:
+        return True
+    before = files.parsed("proc/uptime", parse_uptime)
+    time.sleep(_MOMENT_S)
+    return files.parsed("proc/uptime", parse_uptime) != before
+
+
+def _live(
+    files: KernelFiles, sources: set[str], interval_s: float, count: int | None
+) -> Iterator[_Reading]:
+    """A reading now, and one after each interval: `count` of them, or without end."""
+    yield _read(files, sources)
+    due = time.monotonic()
+    while count is None or count > 0:
+        due = max(due + interval_s, time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
+        yield _read(files, sources)
+        count = None if count is None else count - 1
+
+
+def _read(files: KernelFiles, sources: set[str]) -> _Reading:
+    """What is wanted of a machine now; nothing else is read."""
+    gaps = []
+
+    def read(source: str, parse: Callable[[bytes], T]) -> T | Gap:
+        value = files.parsed(source, parse) if source in sources else Gap(source, "absent")
+        if source in sources and isinstance(value, Gap):
+            gaps.append(value)
+        return value
+
+    found = state(
+        read("proc/meminfo", parse_meminfo),
+        read("proc/vmstat", parse_vmstat),
+        read("proc/pressure/memory", parse_pressure),
+    )
+    if files.is_live:
+        # What /proc/uptime shows in hundredths, of which an interval of 0.1 s has ten.
+        uptime_s: float | None = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return _Reading(found, uptime_s, time.time(), tuple(gaps))
+    uptime = files.parsed("proc/uptime", parse_uptime)
+    booted = files.parsed("proc/stat", parse_boot_time)
+    uptime_s = None if isinstance(uptime, Gap) else uptime
+    timestamp_s = None
+    if uptime_s is not None and not isinstance(booted, Gap):
+        timestamp_s = booted + uptime_s
+    return _Reading(found, uptime_s, timestamp_s, tuple(gaps))
+
+
+def _check(files: KernelFiles, sources: set[str], reading: _Reading) -> None:
+    """Fails where there is nothing at all to show. Without PSI a kernel has no stalls to tell."""
+    if len(reading.gaps) == len(sources) and sources != {"proc/pressure/memory"}:
+        raise unreadable(files, reading.gaps[0])
+
+
+def _rows(
+    first: _Reading, readings: Iterator[_Reading], since_boot: bool, columns: Sequence[Column]
+) -> Iterator[_Row]:
+    before = first
+    for now in readings:
+        if since_boot:
+            begin, elapsed_s = BOOT, now.uptime_s
+        else:
+            begin, elapsed_s = before.state, _elapsed(before, now)
+        before_s = before.timestamp_s
+        if since_boot and before_s is not None:
+            before_s -= now.uptime_s or 0
+        yield _Row(now, before_s, elapsed_s, figures(now.state, begin, elapsed_s, columns))
+        before = now
+
+
+def _elapsed(before: _Reading, now: _Reading) -> float | None:
+    """Seconds between two readings, suspends included; None too where they are in no order."""
+    if before.uptime_s is None or now.uptime_s is None or now.uptime_s <= before.uptime_s:
+        return None
+    return now.uptime_s - before.uptime_s
+
+
+def _title(files: KernelFiles, reading: _Reading) -> str:
+    """The line that sar begins with: kernel, host, and the day."""
+    names = []
+    for name in ("osrelease", "hostname"):
+        data = files.read(f"proc/sys/kernel/{name}")
+        text = "" if isinstance(data, Gap) else data.decode("utf-8", "surrogateescape").strip()
+        names.append(units.printable(text) or units.UNKNOWN)
+    day = _clock("%Y-%m-%d", reading.timestamp_s)
+    return f"Linux {names[0]} ({names[1]})  {day}\n"
+
+
+def _clock(pattern: str, timestamp_s: float | None) -> str:
+    try:
+        return time.strftime(pattern, time.localtime(timestamp_s)) if timestamp_s else units.UNKNOWN
+    except (OverflowError, ValueError, OSError):  # a captured clock may say anything
+        return units.UNKNOWN
+
+
+def _text(rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[Column]) -> Iterator[str]:
+    """sar's layout. Of one section the heads are said once a screen, of several each time."""
+    sections = [[column for column in columns if column.section == flag] for flag in flags]
+    screen = max(shutil.get_terminal_size((80, 0)).lines - 3, 0)  # 0: not a terminal
+    average = Average(columns)
+    try:
+        for row in rows:
+            is_headed = (
+                len(sections) > 1
+                or not average.count
+                or (screen > 0 and average.count % screen == 0)
+            )
+            average.add(row.now.state, row.elapsed_s, row.figures)
+            before = _clock("%H:%M:%S", row.before_s) if is_headed else None
+            yield _block(_clock("%H:%M:%S", row.now.timestamp_s), row.figures, sections, before)
+    except KeyboardInterrupt:
+        yield "\n"  # the terminal has echoed ^C
+    if average.count > 1:
+        head = "Average:" if len(sections) > 1 else None
+        yield _block("Average:", average.figures(), sections, head)
+
+
+def _block(
+    label: str, values: Figures, sections: Sequence[Sequence[Column]], head: str | None
+) -> str:
+    """One row of each section; `head`: what stands before its heads, None for none of them."""
+    lines = []
+    for section in sections:
+        if head is not None:
+            lines.append("")
+            lines.append(f"{head:<11}" + "".join(f" {column.name:>9}" for column in section))
+        cells = (f" {_cell(column, values[column.name]):>9}" for column in section)
+        lines.append(f"{label:<11}" + "".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(column: Column, value: float | None) -> str:
+    if value is None:
+        return units.UNKNOWN
+    return f"{value:.0f}" if column.unit == "kB" else f"{value:.2f}"

@@ -1,0 +1,41 @@
+"""What every view is: told of new samples and maps, and asked what it wants read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Vertical
+from textual.widget import Widget
+
+from memtui.tui.chosen import Chosen
+
+if TYPE_CHECKING:
+    from memtui.model.sample import Sample
+    from memtui.sampling import Reader
+    from memtui.tui.seen import Seen
+
+
+class View(Vertical):
+    """One of the table of views. Draws what it is handed, while it is shown; chooses nothing itself."""
+
+    # The fields of SystemSample that it alone shows, with what reads them.
+    READERS: ClassVar[Mapping[str, Reader]] = {}
+    # Whether memtui's own control groups are shown though they have no limit.
+    CONFINEMENT: ClassVar[bool] = False
+
+    def update(self, sample: Sample, seen: Seen) -> None:
+        """A new sample of the machine, or of a group as one, and what was seen of it before."""
+
+    def show_map(self, chosen: Chosen) -> None:
+        """The chosen process's map was read, or another was chosen."""
+
+    @property
+    def main(self) -> Widget:
+        """The widget that gets the keys."""
+        raise NotImplementedError
+
+    @property
+    def topic(self) -> str:
+        """The name of the figure under the cursor, to be explained; empty: ask which."""
+        return ""
