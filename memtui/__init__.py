@@ -7,7 +7,7 @@ How a figure travels from the kernel to a pixel, and where each step lives:
     history.py   bounded series of the last hour; holes are None
     inspecting/  what is read on demand: pages, the page table's walk, ELF files, who else maps it
     model/       what it means: `metrics.METRICS` names every figure, `AddressMap` a process's memory
-    reports/     the same figures as text and JSON         } siblings,
+    reports/     the same figures as text, JSON and CSV    } siblings,
     tui/         the same figures live, drawn with Textual } strangers to each other
     cli.py       the commands and options; config.py their table, configfile.py the user's file,
                  targets.py names and pids

@@ -50,6 +50,7 @@ class _Command(NamedTuple):
     report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[_Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
+    is_phrase: bool = False  # whose argument may be several words
 
 
 def _form(options: argparse.Namespace) -> Form:
@@ -60,6 +61,12 @@ def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace
     from memtui.reports.memory import free
 
     return free(files, _form(options))
+
+
+def _explain(files: KernelFiles, name: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.explain import explain
+
+    return explain(files, name, _form(options))
 
 
 def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -123,6 +130,13 @@ _SAR_SECTIONS: Final = (
 
 COMMANDS: Final = (
     _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
+    _Command(
+        "explain",
+        "[NAME]",
+        "what a figure or a term means, with today's numbers; without NAME, the list of all",
+        _explain,
+        is_phrase=True,
+    ),
     _Command(
         "maps",
         "PID",
@@ -207,6 +221,8 @@ def _run(argv: list[str]) -> int:
     if command:
         words = words[1:]
     words += after
+    if command and command.is_phrase and words:
+        words = [" ".join(words)]
     most = len(command.argument.split()) if command else 1
     if len(words) > most:
         raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)

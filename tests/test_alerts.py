@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.app import App, ComposeResult
-from textual.widgets import Static
 
+from memtui.configfile import DEFAULTS
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.alerts import (
@@ -26,10 +25,11 @@ from memtui.model.alerts import (
     watch,
 )
 from memtui.model.metrics import METRICS
-from memtui.model.pressure import LEVELS as VERDICTS
+from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
-from memtui.tui.alerts import Alerting, event_lines
-from tests.interface import GIB, sample
+from memtui.tui import app as app_module
+from memtui.tui.app import MemtuiApp
+from tests.interface import GIB, Script, press, running, sample, screen_text, settle
 
 OFF = alert_settings(
     {
@@ -247,16 +247,18 @@ def test_events_are_bounded() -> None:
     assert len(events) == 3
 
 
-class ToastApp(App[None]):
-    """Something that can notify; counts how often the bell rings."""
+class Rung(MemtuiApp):
+    """The application, which counts how often it rings the bell."""
 
+    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
     rung = 0
-
-    def compose(self) -> ComposeResult:
-        yield Static()
 
     def bell(self) -> None:
         self.rung += 1
+
+
+def app_with(alerts: AlertSettings) -> Rung:
+    return Rung(Script({}), host="testhost", settings=DEFAULTS._replace(alerts=alerts))
 
 
 @pytest.mark.parametrize(
@@ -272,37 +274,36 @@ class ToastApp(App[None]):
 async def test_what_an_alert_does(
     actions: tuple[str, ...], own: dict[str, Any], marked: int, rung: int, told: int
 ) -> None:
-    app = ToastApp()
-    async with app.run_test(notifications=True) as pilot:
-        alerting = Alerting(app, LOW._replace(actions=actions, own_actions=own))
-        first, second = available(0, 5), available(1, 3)
-        assert alerting.take(first, None, None) == []
-        (event,) = alerting.take(second, first, None)
-        await pilot.pause()
-        assert list(alerting.events) == [event]
-        assert len(alerting.marks) == marked
+    app = app_with(LOW._replace(actions=actions, own_actions=own))
+    async with running(app) as pilot:
+        app.deliver(available(0, 5))
+        app.deliver(available(1, 3))
+        await settle(pilot)
+        seen = app.seen["host"]
+        (event,) = seen.events
+        assert event.kind == "available_below"
+        assert list(seen.marks) == [event] * marked
         assert app.rung == rung
-        assert len(app._notifications) == told
         assert [each.message for each in app._notifications] == [event.text] * told
+        assert ("!" in screen_text(app)[2]) == bool(marked)
 
 
 async def test_what_is_no_alert_only_marks() -> None:
-    app = ToastApp()
-    async with app.run_test(notifications=True):
-        alerting = Alerting(app, OFF._replace(actions=("bell", "notify")))
-        alerting.take(at(1, SwapTotal=GIB), at(0, SwapTotal=0), None)
-        assert (len(alerting.marks), app.rung, len(app._notifications)) == (1, 0, 0)
+    app = app_with(OFF._replace(actions=("bell", "notify")))
+    async with running(app) as pilot:
+        app.deliver(at(0, SwapTotal=0))
+        app.deliver(at(1, SwapTotal=GIB))
+        await settle(pilot)
+        assert [each.kind for each in app.seen["host"].marks] == ["swap"]
+        assert (app.rung, len(app._notifications)) == (0, 0)
 
 
-def test_events_as_lines() -> None:
-    events = [
-        Event(10.0, "swap", "note", "swap of 2.0 GiB appeared"),
-        Event(70.0, "oom_kill", "alarm", "the kernel killed a process for want of memory"),
-    ]
-    lines = event_lines(events, 130.0, 40, wall_s=7200.0)
-    kill, swap = (time.strftime("%H:%M:%S", time.localtime(at)) for at in (7140, 7080))
-    assert ["".join(text for text, _ in line) for line in lines] == [
-        f" {kill} ◆ the kernel killed a process…",
-        f" {swap} · swap of 2.0 GiB appeared    ",
-    ]
-    assert event_lines([], 0.0, 40) == []
+async def test_a_frozen_screen_does_not_keep_an_alert_back() -> None:
+    app = app_with(LOW._replace(actions=("bell",)))
+    async with running(app) as pilot:
+        app.deliver(available(0, 5))
+        await press(pilot, "space")
+        app.deliver(available(1, 3))
+        await settle(pilot)
+        assert app.frozen
+        assert app.rung == 1

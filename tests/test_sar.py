@@ -272,7 +272,7 @@ def test_numbers_that_are_none_of_a_kernels_are_unknown() -> None:
     found = figures(
         of(f"MemFree: {long} kB\nSwapTotal: {long} kB", f"pgfault {long}"), BOOT, 1, ALL
     )
-    assert {value for value in found.values()} == {None}
+    assert set(found.values()) == {None}
     found = average([of("MemFree: 1 kB"), of(f"MemFree: {long} kB"), of("MemFree: 3 kB")], [1, 1])
     assert found["kbmemfree"] == 3
 

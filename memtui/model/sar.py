@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from memtui import units
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
 
@@ -75,6 +76,12 @@ class Column(NamedTuple):
     of: Callable[[State], float | None]
     formula: str
     words: str
+
+    def text(self, value: float | None) -> str:
+        """A figure as sar prints it: whole kB, two places of anything else."""
+        if value is None:
+            return units.UNKNOWN
+        return f"{value:.0f}" if self.unit == "kB" else f"{value:.2f}"
 
 
 def figures(

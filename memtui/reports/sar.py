@@ -268,12 +268,6 @@ def _block(
         if head is not None:
             lines.append("")
             lines.append(f"{head:<11}" + "".join(f" {column.name:>9}" for column in section))
-        cells = (f" {_cell(column, values[column.name]):>9}" for column in section)
+        cells = (f" {column.text(values[column.name]):>9}" for column in section)
         lines.append(f"{label:<11}" + "".join(cells))
     return "\n".join(lines) + "\n"
-
-
-def _cell(column: Column, value: float | None) -> str:
-    if value is None:
-        return units.UNKNOWN
-    return f"{value:.0f}" if column.unit == "kB" else f"{value:.2f}"

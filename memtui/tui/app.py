@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -23,6 +23,7 @@ from memtui import units
 from memtui.configfile import DEFAULTS, Settings
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
+from memtui.model.alerts import Event, Level
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
@@ -38,6 +39,11 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
+SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
+    "note": "information",
+    "warning": "warning",
+    "alarm": "error",
+}
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -97,7 +103,10 @@ class MemtuiApp(App[None]):
         self._silent_s = silent_s
         self._silent = False
         self.source = source
-        self.seen: dict[Scope, Seen] = {"host": Seen(), "group": Seen()}
+        self.seen: dict[Scope, Seen] = {
+            "host": Seen(settings.alerts),
+            "group": Seen(settings.alerts),
+        }
         self.scope: Scope = "host"
         self.growth = GrowthTracker()
         self.chosen = Chosen()
@@ -212,11 +221,22 @@ class MemtuiApp(App[None]):
 
     def _record(self, sample: Sample) -> None:
         """Both scopes see every sample, so that each has its hour when it is switched to."""
-        self.seen["host"].record(sample)
+        found = {"host": self.seen["host"].record(sample)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
-            self.seen["group"].record(group)
+            found["group"] = self.seen["group"].record(group)
+        for event in found.get(self.scope, ()):
+            self._alert(event)
+
+    def _alert(self, event: Event) -> None:
+        """What the settings say is to be done about an event."""
+        actions = self.settings.alerts.actions_of(event)
+        if "notify" in actions:
+            self.clear_notifications()  # one at a time: they cover what they tell of
+            self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
+        if "bell" in actions:
+            self.bell()
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -435,6 +455,18 @@ class MemtuiApp(App[None]):
             self._choose(processes.current)
         self.call_later(self.action_view, "map" if len(found) == 1 else "overview")
         return ""
+
+    def action_explain(self) -> None:
+        """Explains the figure under the cursor; where it is not one figure, asks which."""
+        sample = self._scoped()
+        if sample is None:
+            return
+        from memtui.inspecting.context import context_of
+        from memtui.tui.screens.explain import open_explanation
+
+        before = self.seen[self.scope].before
+        context = context_of(sample, self.source.files, self._page, before)
+        open_explanation(self, self.view.topics, context)
 
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen

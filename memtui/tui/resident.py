@@ -17,15 +17,14 @@ def stay_in_memory() -> bool:
 
     Under a limit the next mapping beyond it would fail, and whatever needed it.
     """
-    import ctypes
-    import resource
-
-    if not _may_lock_all() and resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != -1:
-        return False
     try:
-        libc = ctypes.CDLL(None)
-        return bool(libc.mlockall(_CURRENT | _FUTURE | _ON_FAULT) == 0)
-    except (OSError, AttributeError):
+        import ctypes  # which not every Python has been built with
+        import resource
+
+        if not _may_lock_all() and resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != -1:
+            return False
+        return bool(ctypes.CDLL(None).mlockall(_CURRENT | _FUTURE | _ON_FAULT) == 0)
+    except (ImportError, OSError, AttributeError):
         return False
 
 

@@ -6,8 +6,31 @@ from typing import Final
 
 from memtui.kernel.files import Gap
 from memtui.model.balance import unaccounted_bytes
+from memtui.model.free import Free, free_figures
 from memtui.model.metrics.base import Metric, Value, of_free, of_meminfo
 from memtui.model.sample import Sample
+
+
+def _available_pct(now: Sample, _before: Sample | None) -> Value:
+    return free_figures(now.system.meminfo).available_pct
+
+
+def _left_bytes(now: Sample, _before: Sample | None) -> Value:
+    free = free_figures(now.system.meminfo)
+    return None if free.available is None else free.available + _swap_left(free)
+
+
+def _left_pct(now: Sample, _before: Sample | None) -> Value:
+    free = free_figures(now.system.meminfo)
+    if free.available is None or not free.total:
+        return None
+    everything = free.total + (free.swap_total or 0)
+    return 100 * (free.available + _swap_left(free)) / everything
+
+
+def _swap_left(free: Free) -> int:
+    # A container may have more swap free than there is.
+    return (free.swap_total or 0) - (free.swap_used or 0)
 
 
 def _commit_pct(now: Sample, _before: Sample | None) -> Value:
@@ -106,6 +129,37 @@ _FREE: Final = (
         "Swap that holds pages which were put out of memory.",
         "SwapTotal − SwapFree, not below 0",
         of_free("swap_used"),
+    ),
+)
+
+_LEFT: Final = (
+    Metric(
+        "available_pct",
+        "available, share",
+        "pct",
+        "/proc/meminfo MemAvailable, MemTotal",
+        "How much of all memory programs can still allocate without swapping.",
+        "available / MemTotal",
+        _available_pct,
+    ),
+    Metric(
+        "left_bytes",
+        "available and free swap",
+        "bytes",
+        "/proc/meminfo MemAvailable, SwapTotal, SwapFree",
+        "What is left before the OOM killer must act: what programs can still allocate, and the swap "
+        "that others' memory could be put into.",
+        "available + SwapFree",
+        _left_bytes,
+    ),
+    Metric(
+        "left_pct",
+        "available and free swap, share",
+        "pct",
+        "/proc/meminfo MemAvailable, MemTotal, SwapTotal, SwapFree",
+        "What is left before the OOM killer must act, as a share of memory and swap.",
+        "(available + SwapFree) / (MemTotal + SwapTotal)",
+        _left_pct,
     ),
 )
 
@@ -298,4 +352,4 @@ _KERNEL: Final = (
     ),
 )
 
-TABLE: Final = _FREE + _PROGRAMS + _LISTS + _KERNEL
+TABLE: Final = _FREE + _LEFT + _PROGRAMS + _LISTS + _KERNEL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -17,17 +18,22 @@ from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine, cells
+from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
 from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.verdictlines import VerdictLine
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
 
 WINDOWS_S = (60, 300, 900, 3600)
+TOPICS = (
+    *("available", "free", "buff/cache", "the rest", "used", "verdict", "stalled_some_pct"),
+    *("stalled_full_pct", "PSI", "swap used", "swap total", "RSS", "PSS", "oom_score", "thrashing"),
+)
 
 
 class Overview(View):
@@ -53,7 +59,7 @@ class Overview(View):
                 yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
                 yield Vertical(id="swap-graph")
-        yield PressureLine(id="verdict-line")
+        yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
             yield ProcessList(self._growth, id="processes")
             with Vertical(id="beside"):
@@ -86,14 +92,14 @@ class Overview(View):
     def _show_graphs(self) -> None:
         if self._seen is not None:
             for graph in self._graphs:
-                graph.show(self._seen.history, self._window_s)
+                graph.show(self._seen.history, self._window_s, list(self._seen.marks))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample."""
         self._seen = seen
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(seen.history, free)
-        self.query_one(PressureLine).update(sample, seen.history, free)
+        self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
         self._show_graphs()
@@ -102,6 +108,10 @@ class Overview(View):
     @property
     def main(self) -> ProcessList:
         return self.query_one(ProcessList)
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return TOPICS
 
     # What its widgets tell; what concerns the list of processes goes on to the application.
 

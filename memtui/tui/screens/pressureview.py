@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -14,14 +15,18 @@ from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
+from memtui.tui.widgets.eventtable import EventTable
 from memtui.tui.widgets.figures import FigureTable
 from memtui.tui.widgets.lines import Lines, Table
+from memtui.tui.widgets.sartable import SarTable
 from memtui.tui.widgets.tabs import Tabs
+from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
 WINDOWS_S = (60, 300, 900, 3600)
+PAGES = ("figures", "sar", "events")
 
 
 class PressureView(View):
@@ -37,19 +42,23 @@ class PressureView(View):
         self._sample: Sample | None = None
         self._graphs: list[TimeGraph] = []
         self._graphed = ""
+        self._page_name = PAGES[0]
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="verdict")
+        yield VerdictBanner(id="verdict")
         with Horizontal(id="pressure-graphs"):
             with Vertical(id="pressure-stalls"):
                 yield Lines(id="stalls-title")
             with Vertical(id="pressure-figure"):
                 yield Lines(id="figure-title")
-        yield Tabs(("figures", "sar", "watermarks", "events"), id="pressure-tabs")
+        yield Tabs(PAGES, id="pressure-tabs")
         yield FigureTable(id="figures")
+        yield SarTable(id="sar")
+        yield EventTable(id="events")
 
     def on_mount(self) -> None:
         self._mount_graphs()
+        self._turn_to(PAGES[0])
 
     def _mount_graphs(self) -> None:
         from memtui.tui.widgets.graph import stall_graph
@@ -61,16 +70,64 @@ class PressureView(View):
 
     @property
     def main(self) -> Table:
-        return self.query_one("#figures", Table)
+        return self.query_one(f"#{self._page_name}", Table)
 
     @property
-    def topic(self) -> str:
-        return self.query_one(FigureTable).metric
+    def topics(self) -> Sequence[str]:
+        table = self.main
+        if isinstance(table, FigureTable):
+            return (table.metric,)
+        if isinstance(table, SarTable):
+            return (table.rows[table.cursor].name,)
+        event = table.current if isinstance(table, EventTable) else None
+        return (event.metric,) if event and event.metric else ("verdict", "PSI", "OOM killer")
 
     def update(self, sample: Sample, seen: Seen) -> None:
+        if seen is not self._seen:
+            self.query_one(SarTable).begin()
         self._sample, self._seen = sample, seen
-        self.query_one(FigureTable).show(seen.history, self._window_s, {})
+        events = self.query_one("#pressure-tabs", Tabs)
+        events.note("events", str(len(seen.events)) if seen.events else "")
+        self.query_one(VerdictBanner).update(seen.verdict)
+        self._show_page()
         self._show_graphs()
+
+    def _show_page(self) -> None:
+        sample, seen, table = self._sample, self._seen, self.main
+        if sample is None or seen is None:
+            return
+        if isinstance(table, FigureTable):
+            table.show(seen.history, self._window_s, self._evidence(seen))
+        elif isinstance(table, SarTable):
+            table.take(sample)
+        elif isinstance(table, EventTable):
+            table.show(seen.events, sample.time_s)
+
+    @staticmethod
+    def _evidence(seen: Seen) -> dict[str, str]:
+        """The figures that made the verdict what it is, with its colour."""
+        verdict = seen.verdict
+        if verdict is None or verdict.level in (None, "comfortable"):
+            return {}
+        colour = level_colour(verdict.level)
+        return {each.metric: colour for each in verdict.evidence}
+
+    def _turn_to(self, name: str) -> None:
+        """Opens a page of tables."""
+        self._page_name = name
+        self.query_one("#pressure-tabs", Tabs).pick(name)
+        for each in PAGES:
+            self.query_one(f"#{each}").display = each == name
+        self._show_page()
+
+    def on_tabs_picked(self, event: Tabs.Picked) -> None:
+        event.stop()
+        self._turn_to(event.name)
+        self.main.focus()
+
+    def action_turn(self, by: int) -> None:
+        self._turn_to(self.query_one("#pressure-tabs", Tabs).step(by))
+        self.main.focus()
 
     def _show_graphs(self) -> None:
         """The stalls, and beside them the figure under the cursor, or the first that is no stall."""
@@ -104,7 +161,7 @@ class PressureView(View):
             ]
         )
         for graph in self._graphs:
-            graph.show(self._seen.history, self._window_s)
+            graph.show(self._seen.history, self._window_s, list(self._seen.marks))
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()

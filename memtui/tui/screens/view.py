@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
@@ -36,6 +36,6 @@ class View(Vertical):
         raise NotImplementedError
 
     @property
-    def topic(self) -> str:
-        """The name of the figure under the cursor, to be explained; empty: ask which."""
-        return ""
+    def topics(self) -> Sequence[str]:
+        """The figures that are shown, by the names that explain them; one alone: under the cursor."""
+        return ()
