@@ -84,7 +84,8 @@ def squeeze(limit_mib: int, swap_mib: int, directory: Path) -> Iterator[Squeeze]
         path.mkdir()
         stack.callback(_remove, path)
         (path / "memory.limit_in_bytes").write_text(str(limit_mib * MIB))
-        (path / "memory.swappiness").write_text("60")
+        # 0 is none at all, whatever other swap the machine has.
+        (path / "memory.swappiness").write_text("60" if swap_mib else "0")
         yield Squeeze(path)
 
 
