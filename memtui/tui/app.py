@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar, Final, Literal
 
@@ -41,6 +41,7 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
 
+_SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
     "note": "information",
     "warning": "warning",
@@ -89,7 +90,11 @@ class MemtuiApp(App[None]):
         target: Target | None = None,
         inbox: deque[Sample | MapReading] | None = None,
         settings: Settings = DEFAULTS,
+        started: Callable[[], object] | None = None,
+        silent_s: Callable[[], float] | None = None,
     ) -> None:
+        """`started` is called once, after the first frame; `silent_s` says how long ago the source
+        gave its last sample."""
         super().__init__()
         self.register_theme(theme.THEME)
         # Without its watcher, which would have all styles parsed a second time.
@@ -97,6 +102,9 @@ class MemtuiApp(App[None]):
         if theme.THEME.name != "memtui":  # whose grounds are nearly Textual's own
             self.stylesheet.set_variables(self.get_css_variables())
         self.settings = settings
+        self._started_too = started
+        self._silent_s = silent_s
+        self._silent = False
         self.source = source
         self.seen: dict[Scope, Seen] = {
             "host": Seen(settings.alerts),
@@ -162,6 +170,8 @@ class MemtuiApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+        if self._silent_s is not None:
+            self.set_interval(1.0, self._watch_source)
         self._taking = True
         begin = self.settings.view
         if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
@@ -174,6 +184,18 @@ class MemtuiApp(App[None]):
         gc.collect()
         gc.freeze()
         gc.enable()
+        if self._started_too is not None:
+            self._started_too()
+
+    def _watch_source(self) -> None:
+        """Says so where samples no longer come, for whatever reason."""
+        silent, self._silent = self._silent, self._is_silent()
+        if self._silent or silent:
+            self._show_frame()
+
+    def _is_silent(self) -> bool:
+        allowed_s = 3 * self.source.interval_s + _SILENT_S
+        return self._silent_s is not None and self._silent_s() > allowed_s
 
     @on(Arrived)
     def _take(self) -> None:
@@ -308,6 +330,8 @@ class MemtuiApp(App[None]):
 
     def _show_frame(self) -> None:
         state = "FROZEN" if self.frozen else "LIVE"
+        if self._silent and self._silent_s is not None:
+            state = f"NO SAMPLE FOR {units.duration(self._silent_s())} · every"
         sight = f"{self._sight} · read-only" if self.readonly else self._sight
         self.query_one(Header).update(
             self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
