@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, NoReturn
 from memtui import __version__, targets
 from memtui.config import SETTINGS, Setting
 from memtui.kernel.files import KernelFiles
-from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
+from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure, Form
 from memtui.units import printable
 
 _INTERRUPTED: Final = 130
@@ -45,28 +45,33 @@ class _Command(NamedTuple):
     help: str
     report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[_Option, ...] = ()
+    is_table: bool = True  # and so goes with --csv
+
+
+def _form(options: argparse.Namespace) -> Form:
+    return "json" if options.json else "csv" if options.csv else "text"
 
 
 def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.memory import free
 
-    return free(files, options.json)
+    return free(files, _form(options))
 
 
 def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     if options.diff:
         from memtui.reports.mapdiff import maps_diff
 
-        return maps_diff(files, argument, options.diff, options.json)
+        return maps_diff(files, argument, options.diff, _form(options))
     from memtui.reports.mappings import maps
 
-    return maps(files, argument or "", options.json)
+    return maps(files, argument or "", _form(options))
 
 
 def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
-    return procs(files, options.json)
+    return procs(files, _form(options))
 
 
 def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -98,6 +103,7 @@ COMMANDS: Final = (
         "[PID]",
         "one raw sample in the kernel's own keys, always as JSON (--json: on one line)",
         _sample,
+        is_table=False,
     ),
 )
 _COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
@@ -155,12 +161,17 @@ def _run(argv: list[str]) -> int:
     if command and argument is None and _needs_argument(command, options):
         raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
     files = KernelFiles(options.root)
-    if not command and options.json:
-        raise Failure(f"--json goes with a report: {_report_names()}", USAGE)
+    if options.json and options.csv:
+        raise Failure(f"--json or --csv, not both: {_help_hint(command)}", USAGE)
+    if not command and (options.json or options.csv):
+        flag = "--json" if options.json else "--csv"
+        raise Failure(f"{flag} goes with a report: {_report_names()}", USAGE)
+    if command and options.csv and not command.is_table:
+        raise Failure(f"{command.name} is no table, and so no --csv: take --json", USAGE)
     if not files.has_proc():
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:
-        return _print(command.report(files, argument, options))
+        return _print(command.report(files, argument, options), options.csv)
     return _open_dashboard(files, options.interval_s, argument)
 
 
@@ -301,17 +312,21 @@ def _is_terminal(stream: io.TextIOBase | object) -> bool:
     return isinstance(stream, io.TextIOBase) and stream.isatty()
 
 
-def _print(pieces: Iterable[str]) -> int:
+def _print(pieces: Iterable[str], as_bytes: bool = False) -> int:
+    """Writes each piece at once. `as_bytes`: other people's names as the bytes they were."""
     out = sys.stdout
     if out is None:
         raise Failure("standard output is closed")
     if isinstance(out, io.TextIOWrapper):
-        # A name in a script that the terminal's encoding lacks is no reason to stop.
-        out.reconfigure(errors="backslashreplace")
+        if as_bytes:
+            out.reconfigure(encoding="utf-8", errors="surrogateescape")
+        else:
+            # A name in a script that the terminal's encoding lacks is no reason to stop.
+            out.reconfigure(errors="backslashreplace")
     try:
         for piece in pieces:
             out.write(piece)
-        out.flush()
+            out.flush()
     except BrokenPipeError:
         _discard_output()
     except OSError as error:

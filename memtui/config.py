@@ -62,4 +62,7 @@ SETTINGS: Final = (
     Setting(
         "json", "--json", "", False, str, "one JSON document: sizes in bytes, null for unknown"
     ),
+    Setting(
+        "csv", "--csv", "", False, str, "a table as CSV, its heads JSON's keys: sizes in bytes"
+    ),
 )

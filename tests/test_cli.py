@@ -79,7 +79,7 @@ def test_help_lists_every_command_and_option(
     text = prints(capsys, *words)
     for command in COMMANDS:
         assert f"\n  {command.name} " in text
-    for flag in ("--root DIR", "--interval SECONDS", "--json", "--version"):
+    for flag in ("--root DIR", "--interval SECONDS", "--json", "--csv", "--version"):
         assert f"\n  {flag} " in text
 
 

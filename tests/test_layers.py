@@ -46,9 +46,13 @@ def lower_modules() -> list[str]:
 
 
 @pytest.mark.parametrize("root", [[], ["--root", DEBIAN]], ids=["live", "captured"])
-@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
 @pytest.mark.parametrize(
-    ("name", "takes_pid"), [(command.name, bool(command.argument)) for command in COMMANDS]
+    ("name", "takes_pid", "form"),
+    [
+        (command.name, bool(command.argument), form)
+        for command in COMMANDS
+        for form in ([], ["--json"], ["--csv"] * command.is_table)
+    ],
 )
 def test_a_report_leaves_no_package_imported(
     name: str, takes_pid: bool, form: list[str], root: list[str]

@@ -42,33 +42,33 @@ def save(tmp_path: Path) -> Save:
 
 
 def captured(pid: str = "688", host: str = "debian-6.18") -> Any:
-    return json.loads("".join(maps(open_host(host), pid, True)))
+    return json.loads("".join(maps(open_host(host), pid, "json")))
 
 
 def compared(*words: Any, files: KernelFiles = LIVE) -> Any:
     """The JSON document of a comparison: `compared(pid, path …)`."""
-    whole = "".join(maps_diff(files, words[0], list(words[1:]), True))
+    whole = "".join(maps_diff(files, words[0], list(words[1:]), "json"))
     assert whole.isascii()
     return json.loads(whole)
 
 
 def shown(*words: Any, files: KernelFiles = LIVE) -> str:
     """Its text: nothing in it that a terminal would obey."""
-    whole = "".join(maps_diff(files, words[0], list(words[1:]), False))
+    whole = "".join(maps_diff(files, words[0], list(words[1:]), "text"))
     assert whole.replace("\n", "").replace(" ", "").isprintable()
     return whole
 
 
 def fails(*words: Any, files: KernelFiles = LIVE) -> Failure:
     with pytest.raises(Failure) as failure:
-        "".join(maps_diff(files, words[0], list(words[1:]), True))
+        "".join(maps_diff(files, words[0], list(words[1:]), "json"))
     assert "\n" not in str(failure.value)
     return failure.value
 
 
 def test_a_saved_process_that_holds_still_has_not_changed(stopped_pid: int, save: Save) -> None:
     pid = str(stopped_pid)
-    path = save("a.json", "".join(maps(LIVE, pid, True)))
+    path = save("a.json", "".join(maps(LIVE, pid, "json")))
     found = compared(pid, path)
     # Its files' PSS goes up and down with who else maps them.
     assert {change["what"] for change in found["changes"]} <= {"usage"}

@@ -80,9 +80,9 @@ def pids(files: KernelFiles) -> list[str]:
 
 def test_free_agrees_with_free() -> None:
     """Between two readings of memtui's, free(1)'s figures lie between them, or beside by a bit."""
-    before = document(free(LIVE, True))
+    before = document(free(LIVE, "json"))
     done = subprocess.run(["free", "-b", "-w"], capture_output=True, text=True, check=True)
-    after = document(free(LIVE, True))
+    after = document(free(LIVE, "json"))
     mem, swap = (list(map(int, line.split()[1:])) for line in done.stdout.splitlines()[1:])
     names = ("total", "used", "free", "shared", "buffers", "cache", "available")
     for name, value in zip(names, mem, strict=True):
@@ -94,13 +94,13 @@ def test_free_agrees_with_free() -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_free_of_every_host(name: str) -> None:
-    found = document(free(open_host(name), True))
+    found = document(free(open_host(name), "json"))
     assert list(found) == ["mem", "swap"]
     assert list(found["mem"]) == MEM
     assert list(found["swap"]) == ["total", "used", "free"]
     assert 0 <= found["mem"]["available"] <= found["mem"]["total"]
     assert 0 <= found["swap"]["used"] <= found["swap"]["total"]
-    lines = text(free(open_host(name), False)).splitlines()
+    lines = text(free(open_host(name), "text")).splitlines()
     assert lines[0].split() == ["total", "used", "free", "shared", "buff/cache", "available"]
     assert len({len(line) for line in lines[:2]}) == 1
     assert units.size(found["mem"]["available"]) == lines[1][-10:].strip()
@@ -109,11 +109,11 @@ def test_free_of_every_host(name: str) -> None:
 def test_free_without_meminfo_fails(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     with pytest.raises(Failure, match="proc/meminfo: absent") as failure:
-        document(free(KernelFiles(str(tmp_path)), True))
+        document(free(KernelFiles(str(tmp_path)), "json"))
     assert failure.value.status == 1
     (tmp_path / "proc/meminfo").write_text("MemTotal: all of it\n")
     with pytest.raises(Failure, match=r"malformed .*all of it"):
-        document(free(KernelFiles(str(tmp_path)), True))
+        document(free(KernelFiles(str(tmp_path)), "json"))
 
 
 # maps ----------------------------------------------------------------------------------------
@@ -127,10 +127,10 @@ def test_maps_of_every_process_of_every_host(name: str) -> None:
     for pid in pids(files):
         if not files.may_read(f"proc/{pid}/maps"):
             with pytest.raises(Failure, match="maps: absent"):
-                document(maps(files, pid, True))
+                document(maps(files, pid, "json"))
             continue
-        found = document(maps(files, pid, True))
-        shown = text(maps(files, pid, False))
+        found = document(maps(files, pid, "json"))
+        shown = text(maps(files, pid, "text"))
         assert list(found) == ["pid", "name", "mappings", "totals", "by_kind", "gaps"]
         assert found["pid"] == int(pid)
         mapped += len(found["mappings"])
@@ -165,7 +165,7 @@ def check_sums(found: dict[str, Any]) -> None:
 def test_maps_rows_are_what_smaps_says(host: Host) -> None:
     files = host("debian-6.18")
     mappings = read_mappings(files, 688)
-    found = document(maps(files, "688", True))["mappings"]
+    found = document(maps(files, "688", "json"))["mappings"]
     assert isinstance(mappings, Mappings)
     for at, row in enumerate(found):
         vma = mappings.vma(at)
@@ -183,7 +183,7 @@ def test_maps_agrees_with_pmap(stopped_pid: int) -> None:
     done = subprocess.run(
         ["pmap", "-X", str(stopped_pid)], capture_output=True, text=True, check=True
     )
-    found = document(maps(LIVE, str(stopped_pid), True))
+    found = document(maps(LIVE, str(stopped_pid), "json"))
     lines = done.stdout.splitlines()
     heads = lines[1].split()
     rows = [line.split() for line in lines[2:-2]]  # the last two are the sums
@@ -204,14 +204,14 @@ def test_maps_survives_every_byte_in_a_name(host: Host) -> None:
     files = host("hostile")
     raw = files.read("proc/1000010/maps")
     assert isinstance(raw, bytes)
-    paths = [row["path"] for row in document(maps(files, "1000010", True))["mappings"]]
+    paths = [row["path"] for row in document(maps(files, "1000010", "json"))["mappings"]]
     assert any(not path.isascii() for path in paths)
     for path in paths:
         assert path.encode("utf-8", "surrogateescape") in raw
     for pid in ("1000001", "1000004", "1000005"):
         comm = files.read(f"proc/{pid}/comm")
         assert isinstance(comm, bytes)
-        name = document(maps(files, pid, True))["name"]
+        name = document(maps(files, pid, "json"))["name"]
         assert name.encode("utf-8", "surrogateescape") == comm.removesuffix(b"\n")
 
 
@@ -222,7 +222,7 @@ def test_maps_keeps_numbers_past_2_to_the_53(host: Host, tmp_path: Path) -> None
     (process / "maps").write_text(
         f"ffffffff00000000-ffffffffff600000 r-xp fffffffffffff000 103:01 {(1 << 64) - 1} /x\n"
     )
-    (row,) = document(maps(KernelFiles(str(tmp_path)), "7", True))["mappings"]
+    (row,) = document(maps(KernelFiles(str(tmp_path)), "7", "json"))["mappings"]
     assert row["inode"] == (1 << 64) - 1
     assert row["offset_bytes"] == 0xFFFF_FFFF_FFFF_F000
     assert row["end"] == "0xffffffffff600000"
@@ -231,11 +231,11 @@ def test_maps_keeps_numbers_past_2_to_the_53(host: Host, tmp_path: Path) -> None
 
 
 def test_maps_without_smaps_has_no_usage_and_says_so(host: Host) -> None:
-    found = document(maps(host("debian-6.18"), "529", True))
+    found = document(maps(host("debian-6.18"), "529", "json"))
     assert found["gaps"] == ["proc/529/smaps: absent"]
     assert found["totals"]["size_bytes"] > 0
     assert {found["totals"][key] for key in USAGE} == {None}
-    assert "proc/529/smaps: absent" in text(maps(host("debian-6.18"), "529", False))
+    assert "proc/529/smaps: absent" in text(maps(host("debian-6.18"), "529", "text"))
 
 
 def test_kernel_threads_and_zombies_have_no_map_for_a_reason(host: Host) -> None:
@@ -243,11 +243,11 @@ def test_kernel_threads_and_zombies_have_no_map_for_a_reason(host: Host) -> None
         ("debian-6.18", "2", "kernel thread"),
         ("hostile", "1000008", "zombie"),
     ):
-        found = document(maps(host(name), pid, True))
+        found = document(maps(host(name), pid, "json"))
         assert found["mappings"] == []
         assert found["by_kind"] == {}
         assert reason in found["gaps"][0]
-        assert reason in text(maps(host(name), pid, False))
+        assert reason in text(maps(host(name), pid, "text"))
 
 
 def test_a_live_zombie_has_no_map() -> None:
@@ -256,14 +256,14 @@ def test_a_live_zombie_has_no_map() -> None:
         while LIVE.parsed(f"proc/{child.pid}/stat", parse_stat).state != "Z":  # type: ignore[union-attr]
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert "zombie" in document(maps(LIVE, str(child.pid), True))["gaps"][0]
+        assert "zombie" in document(maps(LIVE, str(child.pid), "json"))["gaps"][0]
 
 
 def test_a_name_that_fits_several_lists_them(host: Host) -> None:
     with pytest.raises(Failure, match=r"'nginx' fits 3 processes.*423 nginx.*425 nginx") as failure:
-        document(maps(host("debian-6.18"), "nginx", True))
+        document(maps(host("debian-6.18"), "nginx", "json"))
     assert failure.value.status == 1
-    assert document(maps(host("debian-6.18"), "redis", True))["pid"] == 472
+    assert document(maps(host("debian-6.18"), "redis", "json"))["pid"] == 472
 
 
 # procs ---------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_a_name_that_fits_several_lists_them(host: Host) -> None:
 @pytest.mark.parametrize("name", HOSTS)
 def test_procs_of_every_host(name: str) -> None:
     files = open_host(name)
-    found = document(procs(files, True))
+    found = document(procs(files, "json"))
     assert sorted(row["pid"] for row in found) == sorted(files.pids())
     for row in found:
         assert list(row) == PROCESS
@@ -281,7 +281,7 @@ def test_procs_of_every_host(name: str) -> None:
             assert sum(parts) == row["rss_bytes"]
     sizes = [row["rss_bytes"] for row in found]
     assert sizes == sorted(sizes, reverse=True)
-    shown = text(procs(files, False)).splitlines()
+    shown = text(procs(files, "text")).splitlines()
     assert shown[0].split()[:3] == ["PID", "USER", "RSS"]
     end = shown.index("") if "" in shown else len(shown)
     by_pid = {line.split()[0]: line for line in shown[1:end]}
@@ -291,14 +291,14 @@ def test_procs_of_every_host(name: str) -> None:
 
 
 def test_procs_of_an_old_kernel_has_null_not_zero(host: Host) -> None:
-    for row in document(procs(host("linux-3.2"), True)):
+    for row in document(procs(host("linux-3.2"), "json")):
         assert row["rss_anon_bytes"] is None
         assert row["pss_bytes"] is None
         assert row["rss_bytes"] is not None
 
 
 def test_procs_knows_the_memory_cgroup_of_a_hybrid_host(host: Host) -> None:
-    groups = {row["pid"]: row["cgroup"] for row in document(procs(host("container"), True))}
+    groups = {row["pid"]: row["cgroup"] for row in document(procs(host("container"), "json"))}
     for pid, group in groups.items():
         lines = host("container").read(f"proc/{pid}/cgroup")
         assert isinstance(lines, bytes)
@@ -315,7 +315,7 @@ def test_procs_agrees_with_ps(stopped_pid: int) -> None:
         check=True,
     )
     user, rss, minor, major, name = done.stdout.split()
-    (row,) = [row for row in document(procs(LIVE, True)) if row["pid"] == stopped_pid]
+    (row,) = [row for row in document(procs(LIVE, "json")) if row["pid"] == stopped_pid]
     assert (row["user"], row["name"]) == (user, name)
     assert (row["minor_faults"], row["major_faults"]) == (int(minor), int(major))
     # ps reads the kernel's quick estimate of RSS, which lags by some pages a CPU.

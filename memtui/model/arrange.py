@@ -8,8 +8,6 @@ thread beside the interface's. Cost of 60,000 mappings: a term of a column 3 to 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +16,7 @@ from typing import Any, Final
 
 from memtui.model import columns
 from memtui.model.addressmap import AddressMap
+from memtui.model.csvlines import csv_lines
 from memtui.model.labels import label
 from memtui.model.mapchange import Trail
 from memtui.model.query import Term
@@ -72,29 +71,19 @@ def next_match(
 def export_csv(
     map_: AddressMap, rows: Sequence[int], names: Sequence[str], trail: Trail | None = None
 ) -> Iterator[str]:
-    """Rows and columns as they are shown, by RFC 4180, in pieces; a line of JSON's keys first.
+    """Rows and columns as they are shown, in pieces (see csv_lines); a line of JSON's keys first.
 
-    Sizes in bytes, addresses in hex, nothing where a value is not known. Names are as the kernel
-    gave them: to be written with `surrogateescape`, and no spreadsheet's formulas are defused.
+    Sizes in bytes, addresses in hex, nothing where a value is not known.
     """
     shown = _shown(map_, names)
     values = [columns.column(map_, column.name, trail) for column in shown]
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([column.json_name for column in shown])
-    for first in range(0, len(rows), _ROWS_AT_ONCE):
-        part = rows[first : first + _ROWS_AT_ONCE]
-        cells = [
-            [f"0x{own[row]:x}" for row in part]
-            if column.type == "address"
-            else [own[row] for row in part]
-            for column, own in zip(shown, values, strict=True)
-        ]
-        writer.writerows(zip(*cells, strict=True))
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
+    cells = (
+        map("0x{:x}".format, map(own.__getitem__, rows))
+        if column.type == "address"
+        else map(own.__getitem__, rows)
+        for column, own in zip(shown, values, strict=True)
+    )
+    return csv_lines([column.json_name for column in shown], zip(*cells, strict=True))
 
 
 def export_json(

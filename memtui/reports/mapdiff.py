@@ -26,7 +26,7 @@ from memtui.model.mapchange import (
     difference,
 )
 from memtui.reports.mappings import maps
-from memtui.reports.output import ROWS_AT_ONCE, USAGE, Column, Failure, table
+from memtui.reports.output import ROWS_AT_ONCE, USAGE, Column, Failure, Form, csv_document, table
 
 _BYTES_AT_MOST: Final = 512 << 20  # of a document: 60,000 mappings take 35 MiB
 _WORD: Final = 1 << 64  # addresses, offsets and inodes are below
@@ -56,7 +56,7 @@ class _Document:
 
 
 def maps_diff(
-    files: KernelFiles, text: str | None, paths: Sequence[str], as_json: bool
+    files: KernelFiles, text: str | None, paths: Sequence[str], form: Form
 ) -> Iterator[str]:
     """What changed from a saved document to the process with this pid or name, or to another.
 
@@ -64,7 +64,8 @@ def maps_diff(
     "name", "mappings", the sums "size_bytes", "rss_bytes", "pss_bytes", "swap_bytes", and "gaps");
     `same_process`; `changes`, of each "what", "reprotected_bytes", "path", and "before" and
     "after", null where nothing is mapped: "start", "end", "pieces", the sums, "perms", "kind";
-    `by_what` and `total`, of changes: "changes" and what they add to the sums.
+    `by_what` and `total`, of changes: "changes" and what they add to the sums. CSV has the changes
+    alone, a line each.
 
     With two documents nothing of the process is read. Fails where a document is none, a process
     named besides two documents is not theirs, or its maps may not be read.
@@ -79,14 +80,17 @@ def maps_diff(
             )
     elif text is not None:
         # The same document as is saved: what it says of the process, and how it fails, are one.
-        after = _parse("", "".join(maps(files, text, True)))
+        after = _parse("", "".join(maps(files, text, "json")))
     else:
         raise Failure(
             "one file is compared with a process: memtui maps PID --diff FILE; or give two", USAGE
         )
     found = difference(before.snapshot, after.snapshot)
     is_same = (before.pid, before.name) == (after.pid, after.name)
-    yield from (_json if as_json else _text)(before, after, is_same, found)
+    if form == "csv":
+        yield from csv_document(_CSV_KEYS, map(_csv_row, found.changes))
+    else:
+        yield from (_json if form == "json" else _text)(before, after, is_same, found)
 
 
 def _text(before: _Document, after: _Document, is_same: bool, found: Difference) -> Iterator[str]:
@@ -229,6 +233,27 @@ def _side(side: Side | None) -> dict[str, Any] | None:
         "perms": side.perms,
         "kind": side.kind.name,
     }
+
+
+_SIDE_KEYS: Final = (
+    "start",
+    "end",
+    "pieces",
+    *(f"{name}_bytes" for name in _SUMS),
+    "perms",
+    "kind",
+)
+_CSV_KEYS: Final = (
+    *("what", "reprotected_bytes", "path"),
+    *(f"{side}.{key}" for side in ("before", "after") for key in _SIDE_KEYS),
+)
+# No bytes of a kernel's, but a saved document may hold them; there is no writing them in UTF-8.
+_NO_TEXT: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+def _csv_row(change: Change) -> dict[str, Any]:
+    row = _change(change)
+    return row | {"path": _NO_TEXT.sub("\ufffd", row["path"])}
 
 
 # Saved documents: anybody may have written them.

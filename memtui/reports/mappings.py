@@ -12,7 +12,7 @@ from typing import Final
 
 from memtui import sampling, units
 from memtui.kernel.files import Gap, KernelFiles
-from memtui.kernel.maps import UNKNOWN
+from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
 from memtui.model.addressmap import AddressMap
 from memtui.model.columns import COLUMNS
@@ -24,6 +24,7 @@ from memtui.reports.output import (
     ROWS_AT_ONCE,
     Column,
     Failure,
+    Form,
     effective_uid,
     one_process,
     table,
@@ -31,19 +32,24 @@ from memtui.reports.output import (
     user_name,
 )
 
+_USAGE_NAMES: Final = (
+    *("rss", "pss", "shared_clean", "shared_dirty", "private_clean", "private_dirty"),
+    *("referenced", "anonymous", "swap", "swap_pss", "locked"),
+)
 # In JSON and the totals: the key, and smaps' own.
-_USAGE: Final = {
-    COLUMNS[name].json_name: COLUMNS[name].key
-    for name in (
-        *("rss", "pss", "shared_clean", "shared_dirty", "private_clean", "private_dirty"),
-        *("referenced", "anonymous", "swap", "swap_pss", "locked"),
-    )
-}
+_USAGE: Final = {COLUMNS[name].json_name: COLUMNS[name].key for name in _USAGE_NAMES}
+_CSV_COLUMNS: Final = (
+    *("start", "end", "size", "perms", "offset", "dev", "inode", "path", "kind"),
+    *_USAGE_NAMES,
+    "vm_flags",
+)
 _Sums = dict[str, int | None]
 
 
-def maps(files: KernelFiles, text: str, as_json: bool) -> Iterator[str]:
+def maps(files: KernelFiles, text: str, form: Form) -> Iterator[str]:
     """The mappings of the process with this pid or name, with totals by kind; JSON in bytes.
+
+    CSV has the mappings alone, vm_flags with blanks between them.
 
     A process without an address space has no mappings and a reason for it. Fails where there is
     no such process, several fit the name, or its maps may not be read.
@@ -65,8 +71,14 @@ def maps(files: KernelFiles, text: str, as_json: bool) -> Iterator[str]:
     gaps = [f"proc/{pid}/maps: {reason}"] if reason else []
     if map_ is not None and map_.usage_gap is not None:
         gaps.append(str(map_.usage_gap))
-    if as_json:
+    if form == "json":
         yield from _maps_json(pid, stat.comm, map_, gaps)
+        return
+    if form == "csv":
+        from memtui.model.arrange import export_csv
+
+        map_ = map_ or AddressMap(ProcessKey(pid, 0), Mappings())
+        yield from export_csv(map_, range(len(map_)), _CSV_COLUMNS)
         return
     title = f"{pid} {units.printable(stat.comm)}"
     if map_ is None or reason:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.model.free import free_figures
-from memtui.reports.output import Column, document, table, unreadable
+from memtui.reports.output import Column, Form, csv_document, document, table, unreadable
+
+_NAMES: Final = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")
 
 
-def free(files: KernelFiles, as_json: bool) -> Iterator[str]:
-    """free(1)'s table; JSON in bytes. Fails where there is no meminfo."""
+def free(files: KernelFiles, form: Form) -> Iterator[str]:
+    """free(1)'s table; JSON and CSV in bytes. Fails where there is no meminfo."""
     meminfo = files.parsed("proc/meminfo", parse_meminfo)
     if isinstance(meminfo, Gap):
         raise unreadable(files, meminfo)
     figures = free_figures(meminfo)
     swap = {"total": figures.swap_total, "used": figures.swap_used, "free": figures.swap_free}
-    if as_json:
-        names = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")
-        yield document({"mem": {name: getattr(figures, name) for name in names}, "swap": swap})
+    if form != "text":
+        of_mem = {name: getattr(figures, name) for name in _NAMES}
+        if form == "json":
+            yield document({"mem": of_mem, "swap": swap})
+        else:
+            rows = [{"name": "mem", **of_mem}, {"name": "swap", **swap}]
+            yield from csv_document(["name", *_NAMES], rows)
         return
     mem = (
         figures.total,

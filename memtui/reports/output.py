@@ -1,4 +1,4 @@
-"""What all reports use: failures, tables, JSON documents, and the process that is meant."""
+"""What all reports use: failures, tables, JSON and CSV documents, and the process that is meant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 from memtui import targets, units
 from memtui.kernel.files import Gap, KernelFiles
+from memtui.model.csvlines import csv_lines, flat
+
+Form = Literal["text", "json", "csv"]
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -64,6 +67,18 @@ def document(value: Any, indent: int | None = None) -> str:
 def list_document(values: list[dict[str, Any]]) -> str:
     """A list with an element a line, so that line tools are of use too."""
     return "[" + ",\n ".join(map(json.dumps, values)) + "]\n"
+
+
+def csv_document(
+    keys: Sequence[str], values: Iterable[Mapping[str, Any]], rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[str]:
+    """The elements of a JSON list as a table, a line each, as they come.
+
+    `keys` are the heads, of flattened elements: an object in an object is `outer.inner`, a list
+    one cell, true and false as in JSON. A key that an element lacks is an empty cell.
+    """
+    rows = map(flat, values)
+    return csv_lines(keys, (list(map(row.get, keys)) for row in rows), rows_at_once)
 
 
 def shown(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from memtui import sampling, units
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
@@ -13,6 +13,8 @@ from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.process import parse_cmdline, parse_int, parse_stat, parse_statm, parse_status
 from memtui.reports.output import (
     Column,
+    Form,
+    csv_document,
     effective_uid,
     list_document,
     shown,
@@ -22,9 +24,16 @@ from memtui.reports.output import (
 
 T = TypeVar("T")
 
+# A row's keys, in JSON's order.
+_KEYS: Final = (
+    *("pid", "name", "command", "user", "rss_bytes", "rss_anon_bytes", "rss_file_bytes"),
+    *("rss_shmem_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "peak_rss_bytes"),
+    *("page_tables_bytes", "minor_faults", "major_faults", "oom_score", "oom_score_adj", "cgroup"),
+)
 
-def procs(files: KernelFiles, as_json: bool) -> Iterator[str]:
-    """Every process, the largest RSS first; JSON in bytes, null where denied or not offered."""
+
+def procs(files: KernelFiles, form: Form) -> Iterator[str]:
+    """Every process, the largest RSS first; JSON and CSV in bytes, null where denied or absent."""
     page = sampling.page_size(files)
     user = lru_cache(maxsize=None)(user_name if files.is_live else str)
     found = [
@@ -33,8 +42,11 @@ def procs(files: KernelFiles, as_json: bool) -> Iterator[str]:
         if (process := _process(files, pid, page, user)) is not None
     ]
     found.sort(key=lambda process: process.json["rss_bytes"] or 0, reverse=True)
-    if as_json:
+    if form == "json":
         yield list_document([process.json for process in found])
+        return
+    if form == "csv":
+        yield from csv_document(_KEYS, [process.json for process in found])
         return
     listed = [process for process in found if not process.is_kernel or process.json["rss_bytes"]]
 
