@@ -27,9 +27,10 @@ class History:
 
     def __init__(self, entries: int = ENTRIES) -> None:
         self._entries = entries
-        self._times = array("d", [_NAN]) * entries
-        self._intervals = array("d", [_NAN]) * entries
-        self._series = {name: array("d", [_NAN]) * entries for name in METRICS}
+        # Rings that grow to `entries`: 60 whole ones would be 1.7 MB before the first screen.
+        self._times = array("d")
+        self._intervals = array("d")
+        self._series = {name: array("d") for name in METRICS}
         self._next = 0
         self._count = 0
         self._last: Sample | None = None
@@ -54,21 +55,24 @@ class History:
         if self._count == 0 or sample.time_s - self._entry_start > 0.999 or sample.interval_s >= 1:
             slot = self._next
             self._next = (slot + 1) % self._entries
-            self._count = min(self._count + 1, self._entries)
+            if self._count < self._entries:
+                self._count += 1
+                for ring in (self._times, self._intervals, *self._series.values()):
+                    ring.append(_NAN)
             self._entry_start = sample.time_s
         else:
             slot = (self._next - 1) % self._entries
         self._times[slot] = sample.time_s
         self._intervals[slot] = max(1.0, sample.interval_s)
-        for name, series in self._series.items():
-            value = METRICS[name].value(sample, before)
+        for metric, series in zip(METRICS.values(), self._series.values(), strict=True):
+            value = metric.value(sample, before)
             series[slot] = _NAN if value is None else value
         self._last = sample
         self.growth.record(sample)
 
     def _forget(self) -> None:
         for series in (self._times, self._intervals, *self._series.values()):
-            series[:] = array("d", [_NAN]) * self._entries
+            del series[:]
         self._count = self._next = 0
         self.growth.forget()
         self._entry_start = -math.inf
@@ -84,6 +88,18 @@ class History:
         """The largest value of the hour."""
         known = [value for value in self._series[name] if not math.isnan(value)]
         return max(known, default=None)
+
+    def mean(self, name: str, window_s: float) -> float | None:
+        """The average of a metric's values in the last `window_s`."""
+        if self._last is None:
+            return None
+        since, times, series = self._last.time_s - window_s, self._times, self._series[name]
+        known = [
+            series[slot]
+            for slot in self._slots_since(since)
+            if times[slot] > since and not math.isnan(series[slot])
+        ]
+        return sum(known) / len(known) if known else None
 
     def trend_per_minute(self, name: str) -> float | None:
         """How much a metric changed in the last minute; None before there are fifteen seconds."""

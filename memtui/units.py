@@ -60,6 +60,16 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}".replace(",", " ")
 
 
+def quantity(value: float) -> str:
+    """A number in at most four cells: `310`, `4.2k`, `12M`; powers of 1000."""
+    scaled, step = value, 0
+    while round(scaled) >= 1000 and step < 4:
+        scaled /= 1000
+        step += 1
+    places = 0 if (step == 0 and scaled == int(scaled)) or scaled >= 9.95 else 1
+    return f"{scaled:.{places}f}{('', 'k', 'M', 'G', 'T')[step]}"
+
+
 def duration(seconds: float | None) -> str:
     """The two leading units: `3 d 4 h`, `12 min 5 s`, `0.4 s`."""
     if seconds is None:

@@ -193,6 +193,15 @@ def test_the_ring_keeps_the_newest() -> None:
     assert history.buckets(FREE, 20, 20).values == [None] * 10 + [*range(15, 25)]
 
 
+def test_a_young_history_is_small() -> None:
+    """Rings grow with what is in them: a start costs no hour's memory."""
+    young, old = History(), History()
+    young.record(sample(1.0, 1))
+    for at in range(ENTRIES):
+        old.record(sample(float(at), at))
+    assert size_of(young) < size_of(old) / 50
+
+
 # Growth of processes.
 
 

@@ -40,6 +40,7 @@ VIEWS: Final = (
 
 _OVERVIEW: Final = ("overview",)
 _MAP: Final = ("map",)
+_PRESSURE: Final = ("pressure",)
 _SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "choice")
 
 KEYS: Final = (
@@ -68,9 +69,9 @@ KEYS: Final = (
         "+",
         "a shorter window: 60, 15, 5, 1 min",
         "",
-        _OVERVIEW,
+        (*_OVERVIEW, *_PRESSURE),
     ),
-    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", _OVERVIEW),
+    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", (*_OVERVIEW, *_PRESSURE)),
     # The map view.
     Key(
         "escape", "back", "Esc", "clear the filter; zoom out; go back to the overview", "back", _MAP

@@ -11,7 +11,9 @@ from rich.style import Style
 from textual.strip import Strip
 from textual_plotext import PlotextPlot
 
+from memtui import units
 from memtui.history import Buckets, History
+from memtui.model.metrics import Metric
 from memtui.tui import theme
 
 
@@ -62,6 +64,16 @@ class TimeGraph(PlotextPlot):
     def on_mount(self) -> None:
         # Its theme belongs to plotext's own colours, which are not used.
         pass
+
+    def plot(
+        self,
+        curves: Sequence[Curve],
+        top: Callable[[History], float | None],
+        ticks: Callable[[float, int], list[tuple[float, str]]],
+    ) -> None:
+        """Other curves from the next `show` on."""
+        self._curves, self._top, self._ticks = tuple(curves), top, ticks
+        self._drawn_for = None
 
     def show(self, history: History, window_s: int) -> None:
         """Draws the history, if anything that a dot shows has changed."""
@@ -349,6 +361,39 @@ def pct_ticks(top: float, height: int) -> list[tuple[float, str]]:
     return [(0.0, "0 %"), (top, f"{top:.0f} %")]
 
 
+def figure_ticks(metric: Metric) -> Callable[[float, int], list[tuple[float, str]]]:
+    """0, a half where there is room, and the top, in the metric's unit."""
+
+    def label(value: float) -> str:
+        if metric.unit in ("bytes", "bytes_per_s"):
+            return units.size(value, short=True)
+        if metric.unit == "pct":
+            return f"{value:g} %"
+        return units.quantity(value)
+
+    def ticks(top: float, height: int) -> list[tuple[float, str]]:
+        values = (0.0, top / 2, top) if height >= 6 else (0.0, top)
+        return [(value, label(value)) for value in values]
+
+    return ticks
+
+
+def figure_top(metric: Metric) -> Callable[[History], float | None]:
+    """A round upper end above the hour's largest value, so that it seldom changes."""
+
+    def top(history: History) -> float | None:
+        most = history.highest(metric.name)
+        if most is None:
+            return None
+        least = 5.0 if metric.unit == "pct" else 1.0
+        base = 1024.0 if metric.unit in ("bytes", "bytes_per_s") else 1000.0
+        unit = base ** max(0, math.floor(math.log(max(1.0, most), base)))
+        steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, base)
+        return max(least, next(unit * step for step in steps if most <= unit * step))
+
+    return top
+
+
 def memory_graph() -> TimeGraph:
     """free and buff/cache stacked, the rest up to MemTotal, and available as a line."""
     return TimeGraph(
@@ -363,7 +408,7 @@ def memory_graph() -> TimeGraph:
     )
 
 
-def stall_graph() -> TimeGraph:
+def stall_graph(*, time_axis: bool = False) -> TimeGraph:
     """The shares of time in which some and in which all tasks waited for memory."""
     return TimeGraph(
         (),
@@ -373,7 +418,7 @@ def stall_graph() -> TimeGraph:
         ),
         _stall_top,
         pct_ticks,
-        time_axis=False,
+        time_axis=time_axis,
     )
 
 

@@ -1,0 +1,174 @@
+"""Figures of the history as a table: now, the last minute, the hour, and a small picture of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from memtui.history import History
+from memtui.model.metrics import METRICS
+from memtui.tui import theme
+from memtui.tui.widgets.lines import Column, Part, Table
+
+GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (
+        "stalls",
+        (
+            "stalled_some_pct",
+            "stalled_full_pct",
+            "some_avg10_pct",
+            "some_avg60_pct",
+            "some_avg300_pct",
+            "full_avg10_pct",
+            "full_avg60_pct",
+            "full_avg300_pct",
+            "allocation_stalls_per_s",
+        ),
+    ),
+    (
+        "reclaim",
+        (
+            "kswapd_scanned_pages_per_s",
+            "kswapd_stolen_pages_per_s",
+            "direct_scanned_pages_per_s",
+            "direct_stolen_pages_per_s",
+            "group_scanned_pages_per_s",
+            "reclaim_efficiency_pct",
+        ),
+    ),
+    ("refaults", ("refaults_anon_pages_per_s", "refaults_file_pages_per_s")),
+    ("swap", ("swap_in_pages_per_s", "swap_out_pages_per_s", "swap_used_bytes")),
+    ("faults", ("minor_faults_per_s", "major_faults_per_s")),
+    ("disk", ("paged_in_bytes_per_s", "paged_out_bytes_per_s", "dirty_bytes", "writeback_bytes")),
+    (
+        "large",
+        (
+            "compaction_stalls_per_s",
+            "compaction_success_per_s",
+            "compaction_fails_per_s",
+            "thp_faults_per_s",
+            "thp_fallbacks_per_s",
+        ),
+    ),
+    ("kills", ("oom_kills",)),
+    (
+        "memory",
+        (
+            "mem_available_bytes",
+            "mem_free_bytes",
+            "buff_cache_bytes",
+            "anon_bytes",
+            "shmem_bytes",
+            "slab_unreclaimable_bytes",
+            "page_tables_bytes",
+            "committed_bytes",
+            "commit_pct",
+        ),
+    ),
+)
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_MINUTE_S: Final = 60.0
+
+
+class FigureTable(Table):
+    """One row a figure. The pictures are of the window that the graphs show."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(
+            (
+                Column("group", "", 8, "<", priority=3),
+                Column("figure", "FIGURE", 21, "<"),
+                Column("now", "NOW", 13),
+                Column("minute", "MINUTE", 13, priority=2),
+                Column("most", "HOUR'S MOST", 13, priority=1),
+                Column("picture", "", 0, "<", priority=0),
+            ),
+            id=id,
+        )
+        self.rows = [(group, name) for group, names in GROUPS for name in names]
+        self._history: History | None = None
+        self._evidence: dict[str, str] = {}
+        self._window_s = 300
+        self._pictures: dict[str, tuple[object, str]] = {}
+        self._most: dict[str, tuple[float, float | None]] = {}
+
+    def show(self, history: History, window_s: int, evidence: dict[str, str]) -> None:
+        """The figures as they are now; those that the verdict rests on in their colour."""
+        if history is not self._history:
+            self._pictures.clear()
+            self._most.clear()
+        self._history, self._window_s, self._evidence = history, window_s, evidence
+        self.repaint()
+
+    @property
+    def metric(self) -> str:
+        """The name of the figure under the cursor."""
+        return self.rows[self.cursor][1]
+
+    # Table's questions.
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+        group, name = self.rows[row]
+        metric, history = METRICS[name], self._history
+        dim = theme.style(theme.DIM)
+        first = row == 0 or self.rows[row - 1][0] != group
+        texts: dict[str, str | Part] = {
+            "group": (group if first else "", dim),
+            "figure": metric.label,
+        }
+        if history is None:
+            return texts
+        now = history.latest(name)
+        colour = self._evidence.get(name)
+        if colour:
+            texts["now"] = (metric.text(now), theme.style(colour, bold=True))
+        else:
+            texts["now"] = (metric.text(now), theme.style(theme.BRIGHT) if now else dim)
+        if "minute" in names:
+            mean = history.mean(name, _MINUTE_S)
+            texts["minute"] = (metric.text(mean), dim)
+        if "most" in names:
+            texts["most"] = (metric.text(self._highest(name)), dim)
+        if "picture" in names:
+            texts["picture"] = (self._picture(name), theme.style(colour or theme.CACHE))
+        return texts
+
+    def _highest(self, name: str) -> float | None:
+        """The hour's largest, looked for anew once in ten seconds; between these only what came."""
+        assert self._history is not None and self._history.last is not None
+        now_s, latest = self._history.last.time_s, self._history.latest(name)
+        looked_s, most = self._most.get(name, (-math.inf, None))
+        if now_s - looked_s >= 10 or now_s < looked_s:
+            most = self._history.highest(name)
+            self._most[name] = (now_s, most)
+        elif latest is not None and (most is None or latest > most):
+            most = latest
+            self._most[name] = (looked_s, most)
+        return most
+
+    def _picture(self, name: str) -> str:
+        """The window's values, drawn anew when a cell's time is over."""
+        width = next((cells for column, cells in self.columns() if column.name == "picture"), 0)
+        assert self._history is not None and self._history.last is not None
+        if width < 8:
+            return ""
+        span = self._window_s / width
+        state = (width, self._window_s, math.floor(self._history.last.time_s / span))
+        known = self._pictures.get(name)
+        if known is None or known[0] != state:
+            values = self._history.buckets(name, self._window_s, width, "max").values
+            known = self._pictures[name] = (state, blocks(values))
+        return known[1]
+
+
+def blocks(values: Sequence[float | None]) -> str:
+    """Values from 0 to their largest as blocks of eight heights; a hole is a blank."""
+    top = max((value for value in values if value is not None), default=0) or 1
+    return "".join(
+        " " if value is None else _BLOCKS[min(7, math.ceil(7 * max(0, value) / top))]
+        for value in values
+    )
