@@ -74,6 +74,18 @@ def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespac
     return procs(files, _form(options))
 
 
+def _slabs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.slabs import slabs
+
+    return slabs(files, _form(options))
+
+
+def _zones(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.zones import zones
+
+    return zones(files, _form(options))
+
+
 def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.raw import sample
 
@@ -105,6 +117,8 @@ COMMANDS: Final = (
         _sample,
         is_table=False,
     ),
+    _Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
+    _Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
 )
 _COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
 

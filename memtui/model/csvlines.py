@@ -41,14 +41,15 @@ def csv_lines(
 def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A JSON object as one row: `{"before": {"start": …}}` has the column `before.start`.
 
-    A list of plain values becomes one cell, its items between blanks; true and false are JSON's.
+    A list of plain values becomes one cell, its items between blanks; true and false are JSON's,
+    as is null in a list.
     """
     row: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
             row |= flat(item, f"{prefix}{key}.")
         elif isinstance(item, list):
-            row[prefix + key] = " ".join(map(str, item))
+            row[prefix + key] = " ".join("null" if part is None else str(part) for part in item)
         elif isinstance(item, bool):
             row[prefix + key] = str(item).lower()
         else:

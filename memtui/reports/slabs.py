@@ -1,0 +1,76 @@
+"""`memtui slabs`: the kernel's caches of objects, as slabtop has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from memtui import sampling, units
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.slabs import Slab, parse_slabinfo
+from memtui.reports.output import (
+    NOT_PERMITTED,
+    Column,
+    Failure,
+    Form,
+    csv_document,
+    list_document,
+    shown,
+    table,
+    unreadable,
+)
+
+_KEYS: Final = (*Slab._fields, "size_bytes")
+
+
+def slabs(files: KernelFiles, form: Form) -> Iterator[str]:
+    """Every cache: text by size with a total, JSON and CSV in the file's order, repeated names kept.
+
+    Fails where slabinfo may not be read, which is so for all but root.
+    """
+    found = files.parsed("proc/slabinfo", parse_slabinfo)
+    if isinstance(found, Gap):
+        if found.reason == "denied":
+            path = files.path(found.source)
+            raise Failure(
+                f"{path} is for root alone: memtui slabs needs to run as root", NOT_PERMITTED
+            )
+        raise unreadable(files, found)
+    page = sampling.page_size(files)
+    if form == "text":
+        yield from _text(found, page)
+        return
+    rows = [{**slab._asdict(), "size_bytes": slab.size_bytes(page)} for slab in found]
+    if form == "json":
+        yield list_document(rows)
+    else:
+        yield from csv_document(_KEYS, rows)
+
+
+def _text(found: Sequence[Slab], page: int) -> Iterator[str]:
+    total = sum(slab.size_bytes(page) for slab in found)
+    objects, active = (
+        sum(slab.objects for slab in found),
+        sum(slab.active_objects for slab in found),
+    )
+    yield (
+        f"{units.count(len(found))} cache{'' if len(found) == 1 else 's'}, {units.size(total)}, "
+        f"{units.count(active)} of {units.count(objects)} objects in use\n\n"
+    )
+    rows = sorted(found, key=lambda slab: slab.size_bytes(page), reverse=True)
+    yield from table(
+        [
+            Column("SIZE", ">", [units.size(slab.size_bytes(page)) for slab in rows]),
+            Column("OBJECTS", ">", [units.count(slab.objects) for slab in rows]),
+            Column("ACTIVE", ">", [units.count(slab.active_objects) for slab in rows]),
+            Column("USED", ">", [units.percent(_used_pct(slab)) for slab in rows]),
+            Column("OBJECT", ">", [units.size(slab.object_bytes) for slab in rows]),
+            Column("A SLAB", ">", [units.count(slab.objects_per_slab) for slab in rows]),
+            Column("SLABS", ">", [units.count(slab.slabs) for slab in rows]),
+            Column("NAME", "<", [shown(slab.name) for slab in rows]),
+        ]
+    )
+
+
+def _used_pct(slab: Slab) -> float | None:
+    return 100 * slab.active_objects / slab.objects if slab.objects else None
