@@ -59,8 +59,8 @@ class Page:
 class SheetTable(Table):
     """A table of ready-made rows."""
 
-    def __init__(self) -> None:
-        super().__init__((Column("", "", 0),), id="sheet-table")
+    def __init__(self, *, id: str | None = "sheet-table") -> None:
+        super().__init__((Column("", "", 0),), id=id)
         self.page = Page(())
 
     def show(self, page: Page) -> None:
