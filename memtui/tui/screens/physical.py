@@ -17,12 +17,12 @@ from memtui.sources import readers
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
-from memtui.tui.sections import SECTIONS
+from memtui.tui.sections import COMPANIONS, SECTIONS
 from memtui.tui.sections.base import Arrangement, Facts, Section
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
-from memtui.tui.widgets.section import Head, SectionList, SectionTable
+from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
 
 # Cheap, and in the list of sections at every tick.
 _ALWAYS = ("zones", "free_blocks", "zrams", "ksm")
@@ -43,8 +43,6 @@ class PhysicalView(View):
         self._seen: Seen | None = None
         self._sample: Sample | None = None
         self._before: Sample | None = None
-        self._opened = ""
-        self._cursors: dict[str, str | None] = {}
         self._arrangements: dict[str, Arrangement] = {}
         self._hour: tuple[float, float | None] | None = None
 
@@ -52,18 +50,22 @@ class PhysicalView(View):
         with Vertical(id="physical-left"):
             yield SectionList(SECTIONS, id="sections")
             yield Lines(id="section-about")
-        with Vertical(id="section-panel"):
-            yield Lines(id="section-title")
-            yield Head(id="section-head")
-            yield SectionTable(id="section-rows")
+        yield SectionPanel(id="section-panel")
+        with Vertical(id="companions"):
+            for section in COMPANIONS:
+                yield Companion(section)
 
     @property
     def main(self) -> SectionList:
         return self.query_one(SectionList)
 
     @property
+    def panel(self) -> SectionPanel:
+        return self.query_one("#section-panel", SectionPanel)
+
+    @property
     def rows(self) -> SectionTable:
-        return self.query_one(SectionTable)
+        return self.panel.rows
 
     @property
     def section(self) -> Section:
@@ -77,8 +79,12 @@ class PhysicalView(View):
 
     @property
     def readers(self) -> Mapping[str, Reader]:
-        """Those of the section that is open, and what the list needs."""
-        return readers(*dict.fromkeys((*_ALWAYS, *self.section.fields)))
+        """Those of the sections that are shown, and what the list needs."""
+        shown = [self.section]
+        if self.query_one("#companions").content_size.width:
+            shown += COMPANIONS
+        fields = [field for section in shown for field in section.fields]
+        return readers(*dict.fromkeys((*_ALWAYS, *fields)))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample, or the same of another scope."""
@@ -119,27 +125,22 @@ class PhysicalView(View):
         return self._hour[1]
 
     def _show_section(self, facts: Facts) -> None:
-        section, rows = self.section, self.rows
-        width = self.query_one("#section-panel").content_size.width
-        page = section.page(facts, width, self._arrangement(section))
-        self.query_one("#section-title", Lines).show(self._title(section, facts))
-        self.query_one(Head).update(section.name, page, width)
-        rows.display = bool(page.columns)
-        if section.name != self._opened:
-            self._cursors[self._opened] = rows.key
-            self._opened = section.name
-            rows.open(page, self._cursors.get(section.name))
-        else:
-            rows.show(page)
+        self.panel.update(self.section, facts, self._arrangement(self.section))
         self._show_about()
+        self._show_companions(facts)
 
-    def _title(self, section: Section, facts: Facts) -> Line:
-        title: list[Part] = [(f" {section.title}", theme.style(theme.ACCENT, bold=True))]
-        if facts.is_group:
-            of_group = section.name in ("balance", "cgroup")
-            words = " · of the group" if of_group else " · of the whole machine"
-            title.append((words, theme.style(theme.DIM)))
-        return title
+    def _show_companions(self, facts: Facts) -> None:
+        """The other sections as far as they fit, in the order of the list."""
+        beside = self.query_one("#companions")
+        room = beside.content_size.height
+        for companion in self.query(Companion):
+            if companion.section is self.section or not room:
+                companion.display = False
+                continue
+            height = companion.update(companion.section, facts, Arrangement())
+            companion.styles.height = height
+            companion.display = height <= room
+            room -= height + 1 if companion.display else 0  # a blank line between two
 
     def _show_about(self) -> None:
         """What the row under the cursor is."""
@@ -161,9 +162,13 @@ class PhysicalView(View):
         event.stop()
         if event.table is not self.main:
             self._show_about()
-        elif self.section.name != self._opened:
+        elif self.section.name != self.panel.shown:
             self._redraw()
             self.post_message(self.Turned())
+
+    def on_companion_picked(self, event: Companion.Picked) -> None:
+        event.stop()
+        self.main.choose(event.section)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()

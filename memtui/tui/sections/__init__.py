@@ -28,3 +28,6 @@ SECTIONS: Final[tuple[Section, ...]] = (
     KSM,
     CGROUP,
 )
+
+# What stands beside the section that is read where there is room: short, and cheap to read.
+COMPANIONS: Final = (BALANCE, ZONES, FRAGMENTATION, SWAP, HUGE_PAGES, CGROUP, NODES, KSM)

@@ -103,11 +103,11 @@ def _summary(facts: Facts) -> Summary:
     lost = made.line(UNACCOUNTED)
     if lost.bytes is None:
         return UNKNOWN
-    mark = " !" if made.contradictions else ""
+    mark = "!" if made.contradictions else ""
     style = WARN if mark else PLAIN
     return Summary(
-        (f"{units.percent(lost.share_pct, 1)} lost{mark}", style),
-        (f"{units.size(lost.bytes)} unaccounted{mark}", style),
+        (f"{mark or 'unacc.'} {units.percent(lost.share_pct, 1)}", style),
+        (f"{units.size(lost.bytes)} unaccounted {mark}".rstrip(), style),
     )
 
 

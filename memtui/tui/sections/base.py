@@ -22,7 +22,7 @@ BRIGHT: Final = theme.style(theme.BRIGHT, bold=True)
 WARN: Final = theme.style(theme.GROWS, bold=True)
 ALARM: Final = theme.style(theme.ALARM, bold=True)
 
-_NARROW: Final = 76
+_NARROW: Final = 68
 
 
 class Facts(NamedTuple):
@@ -189,9 +189,14 @@ def rate(value: float | None) -> str:
     return f"{value:.1f}" if 0 < value < 10 else units.count(round(value))
 
 
-def labelled(*pairs: tuple[str, str]) -> Line:
-    """`free 3.2 GiB  low 63 MiB`: the figures brighter than their names."""
+def labelled(*pairs: tuple[str, str], width: int = 0) -> Line:
+    """`free 3.2 GiB  low 63 MiB`: the figures brighter than their names, as many as fit."""
     parts: list[Part] = []
+    used = 0
     for label, value in pairs:
-        parts += [(f"{'  ' if parts else ' '}{label} ", DIM), (value, PLAIN)]
+        name = f"{'  ' if parts else ' '}{label} "
+        used += units.width(name) + units.width(value)
+        if width and used > width:
+            break
+        parts += [(name, DIM), (value, PLAIN)]
     return parts

@@ -44,7 +44,7 @@ from memtui.tui.widgets.lines import Column, Line, Part
 
 _HUGE_BYTES: Final = 2 << 20
 _HEAT: Final = "#c2703d"
-_ROOMY_CELLS: Final = 76
+_ROOMY_CELLS: Final = 70
 
 
 def _blocks(facts: Facts) -> Sequence[FreeBlocks]:
@@ -82,11 +82,12 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     several = len({zone.node for zone in blocks}) > 1
     rows = [*blocks, machine_blocks(blocks)] if len(blocks) > 1 else list(blocks)
     orders = max(len(zone.counts) for zone in rows)
-    cells = 6 if width >= 9 + 3 * several + 7 * orders and width >= _ROOMY_CELLS else 3
+    # Six cells hold `Normal` and `unus %`; what is left is the orders'.
+    name = (6 if width < _ROOMY_CELLS else 8) + 2 * several
+    cells = max(3, min(6, (width - 1 - name) // orders - 1))
     items: list[Item] = []
     for zone in rows:
         items += _items(zone, cells, facts.page_size, several=several)
-    name = 10 + 3 * several if cells > 3 else 8
     columns = [Column("zone", "ZONE", name, "<")]
     columns += [
         # The smallest and the largest tell most.
@@ -122,13 +123,13 @@ def _items(zone: FreeBlocks, cells: int, page_size: int, *, several: bool) -> li
     name = "all" if is_all else zone_name(zone.node, zone.zone, several=several)
     shares, unusable = order_shares_pct(zone), unusable_free_pct(zone)
     counts: dict[str, str | Part] = {"zone": (name, BRIGHT)}
-    useless: dict[str, str | Part] = {"zone": (" unusable" if cells > 3 else " unus. %", DIM)}
+    useless: dict[str, str | Part] = {"zone": ("unus %", DIM)}
     for order, (count, share, lost) in enumerate(zip(zone.counts, shares, unusable, strict=True)):
         text = abbreviated(count, cells)
         if order in zone.overflows:
             text = ("≥" + text)[:cells]
         counts[str(order)] = (text, _heat(share))
-        percent = units.UNKNOWN if lost is None else f"{lost:.0f}" + (" %" if cells > 3 else "")
+        percent = units.UNKNOWN if lost is None else f"{lost:.0f}"
         useless[str(order)] = (percent, DIM)
     key = f"{zone.node} {zone.zone}"
     return [
@@ -189,8 +190,10 @@ def _about_unusable(zone: FreeBlocks, name: str, page_size: int) -> list[str | L
 def abbreviated(count: int, cells: int) -> str:
     """A count in three cells (`907`, `1k`, `99k`, `.3M`, `12M`), or whole where there is room."""
     whole = units.count(count)
-    if len(whole) <= cells and (cells > 3 or count < 1000):
+    if len(whole) <= cells:
         return whole
+    if cells > 3 and count < 10_000:
+        return f"{count / 1000:.1f}k"
     for unit, step in (("k", 10**3), ("M", 10**6), ("G", 10**9)):
         if count < 100 * step:
             return f"{count // step}{unit}"

@@ -28,9 +28,9 @@ from memtui.tui.widgets.lines import Column, Line
 
 _THP: Final = "/sys/kernel/mm/transparent_hugepage/"
 _THP_IN_USE: Final = (
-    ("AnonHugePages", "in use, anonymous", "Programs' own memory in transparent huge pages."),
-    ("ShmemHugePages", "in use, shared", "Shared memory and tmpfs in transparent huge pages."),
-    ("FileHugePages", "in use, files", "Page cache in transparent huge pages."),
+    ("AnonHugePages", "anonymous", "Programs' own memory in transparent huge pages."),
+    ("ShmemHugePages", "shared", "Shared memory and tmpfs in transparent huge pages."),
+    ("FileHugePages", "files", "Page cache in transparent huge pages."),
 )
 _ENABLED: Final = {
     "always": "All programs get huge pages where a stretch of memory is long enough.",
@@ -71,9 +71,9 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
         items += [_pool(pool) for pool in pools]
     items += _transparent(thp, facts)
     columns = (
-        Column("name", "WHAT", 19, "<"),
-        Column("value", "", 13),
-        Column("more", "", 0, "<", 1, least=12),
+        Column("name", "WHAT", 18, "<"),
+        Column("value", "VALUE", 13),
+        Column("more", "", 0, "<", 1, least=28),
     )
     head: list[str | Line] = []
     if not pools:
@@ -100,9 +100,9 @@ def _pool(pool: HugePool) -> Item:
         [
             [(f" pool of {size} pages", BRIGHT)],
             words + ".",
-            "Set aside for programs that ask for them (hugetlbfs): nothing else may use them, and "
-            "they are in no process's RSS. Reserved ones are free still, but promised.",
-            f"Beyond the pool, {units.count(pool.overcommit)} may be taken as surplus.",
+            "Set aside for hugetlbfs: nothing else may use it, and it is in no RSS. Reserved ones "
+            "are free, but promised.",
+            f"Surplus allowed: {units.count(pool.overcommit)}.",
             [],
             "/sys/kernel/mm/hugepages/",
         ],

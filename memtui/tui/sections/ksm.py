@@ -101,8 +101,8 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     ]
     columns = (
         Column("name", "KSM", 11, "<"),
-        Column("value", "", 13),
-        Column("more", "", 0, "<", 1, least=12),
+        Column("value", "VALUE", 13),
+        Column("more", "", 0, "<", 1, least=28),
     )
     return page_of(columns, items)
 

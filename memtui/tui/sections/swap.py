@@ -75,32 +75,38 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
         return only_words(why(swaps, "swap"))
     bar = max(6, min(20, width - 70))
     cells = size_width(width)
-    columns = (
-        Column("name", "DEVICE", 0, "<", least=12),
+    columns = [
+        Column("name", "DEVICE", 0, "<", least=16),
         Column("kind", "KIND", 9, "<", 5),
         Column("size", "SIZE", cells),
         Column("used", "USED", cells),
         Column("bar", "", bar, "<", 4),
         Column("priority", "PRIO", 5, priority=1),
-        Column("ratio", "RATIO", 6, priority=3),
-        Column("memory", "IN MEM", cells, priority=2),
-    )
+    ]
+    is_packed = zswap is not None and bool(zswap.enabled or zswap.stored_bytes)
+    if _zrams(facts) or is_packed:
+        columns += [
+            Column("ratio", "RATIO", 6, priority=3),
+            Column("memory", "IN MEM", cells, priority=2),
+        ]
     devices = {f"/dev/{device.name}": device for device in _zrams(facts)}
     items = [_device(swap, devices.pop(swap.name, None), bar, width) for swap in swaps]
     items += [_unused_zram(device, bar, width) for device in devices.values()]
-    if zswap is not None and (zswap.enabled or zswap.stored_bytes):
+    if zswap is not None and is_packed:
         items.append(_zswap_item(zswap, facts, width))
-    return page_of(columns, items, _head(facts), "no swap: what is not in files stays in memory")
+    return page_of(
+        columns, items, _head(facts, width), "no swap: what is not in files stays in memory"
+    )
 
 
-def _head(facts: Facts) -> list[str | Line]:
+def _head(facts: Facts, width: int) -> list[str | Line]:
     settings = facts.system.settings or {}
     pairs = [(key, str(settings[key])) for key in ("swappiness", "page-cluster") if key in settings]
     pairs += [
         ("in", f"{rate(facts.per_s('pswpin'))}/s"),
         ("out", f"{rate(facts.per_s('pswpout'))}/s"),
     ]
-    return [labelled(*pairs)]
+    return [labelled(*pairs, width=width)]
 
 
 def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:

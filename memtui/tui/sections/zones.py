@@ -37,6 +37,8 @@ from memtui.tui.sections.base import (
 )
 from memtui.tui.widgets.lines import Column, Line, Part
 
+# Of MemTotal, which the zones together are but for rounding, unless a balloon has been counted in.
+_MISSING_SHARE: Final = 0.02
 _WHAT_IS_DONE: Final = {
     None: "Above high: nothing is reclaimed.",
     "high": "Between low and high: kswapd, once awake, reclaims up to high.",
@@ -91,10 +93,10 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
         Column("gauge", "0 TO TWICE HIGH" if gauge >= 15 else "TO 2×HIGH", 0, "<", least=9),
     )
     items = [_item(zone, width, gauge, several=several) for zone in populated]
-    return page_of(columns, items, _head(facts, distances), "no zone has memory")
+    return page_of(columns, items, _head(facts, distances, width), "no zone has memory")
 
 
-def _head(facts: Facts, distances: Sequence[ZoneDistance]) -> list[str | Line]:
+def _head(facts: Facts, distances: Sequence[ZoneDistance], width: int) -> list[str | Line]:
     machine = machine_distance(distances)
     head: list[str | Line] = []
     if machine is not None:
@@ -106,6 +108,13 @@ def _head(facts: Facts, distances: Sequence[ZoneDistance]) -> list[str | Line]:
         )
         words += f"; tightest: {units.printable(machine.tightest.zone)}"
         head.append(words + ".")
+    managed = sum(zone.size_bytes or 0 for zone in distances)
+    total = facts.meminfo.get("MemTotal", 0)
+    if not facts.is_group and total - managed > _MISSING_SHARE * total:
+        head.append(
+            f"They manage {units.size(managed)} of MemTotal's {units.size(total)}: the rest is with "
+            "the machine's host."
+        )
     settings = facts.system.settings or {}
     pairs = []
     if "min_free_kbytes" in settings:
@@ -117,7 +126,7 @@ def _head(facts: Facts, distances: Sequence[ZoneDistance]) -> list[str | Line]:
         if key in settings:
             pairs.append((label, str(settings[key])))
     if pairs:
-        head.append(labelled(*pairs))
+        head.append(labelled(*pairs, width=width))
     empty = [units.printable(zone.zone) for zone in distances if not zone.is_populated]
     if empty:
         head.append([(f" without memory: {', '.join(dict.fromkeys(empty))}", DIM)])
@@ -227,12 +236,12 @@ def _nodes_page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionP
 
 
 _FIGURES: Final = (
-    ("hit", "numa_hit", "got here as wanted"),
-    ("miss", "numa_miss", "got here though wanted elsewhere"),
-    ("foreign", "numa_foreign", "wanted here but got elsewhere"),
-    ("inter", "interleave_hit", "interleaved here as planned"),
-    ("local", "local_node", "for a task that ran here"),
-    ("other", "other_node", "for a task that ran elsewhere"),
+    ("hit", "numa_hit", "as wanted"),
+    ("miss", "numa_miss", "wanted elsewhere"),
+    ("foreign", "numa_foreign", "got elsewhere"),
+    ("inter", "interleave_hit", "as planned"),
+    ("local", "local_node", "task ran here"),
+    ("other", "other_node", "task ran elsewhere"),
 )
 
 
@@ -241,7 +250,7 @@ def _node_item(node: Node, nodes: Sequence[Node], width: int, bar: int) -> Item:
     total, free = memory.get("MemTotal"), memory.get("MemFree")
     used = (total - free) / total if total and free is not None else None
     about: list[str | Line] = [[(f" node {node.node}", BRIGHT)]]
-    about += [f"{key} {units.count(node.numastat.get(key))}: {words}" for _, key, words in _FIGURES]
+    about += [f"{key} {units.count(node.numastat.get(key))} {words}" for _, key, words in _FIGURES]
     if len(node.distances) > 1 and len(node.distances) == len(nodes):
         about.append(
             "distance "

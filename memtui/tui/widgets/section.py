@@ -1,16 +1,20 @@
-"""The list of sections, and the rows of the one that is chosen."""
+"""The list of sections, and a section as it is read: title, text, rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+
 from memtui import units
 from memtui.tui import theme
-from memtui.tui.sections.base import Facts, Section, SectionPage, Summary
+from memtui.tui.sections.base import Arrangement, Facts, Section, SectionPage, Summary
 from memtui.tui.widgets.lines import Column, Lines, Part, Table
 from memtui.tui.widgets.page import Page, SheetTable, wrapped
 
-_FIGURE_SHORT = 12
 _LONG_FROM = 36
 
 
@@ -27,6 +31,10 @@ class SectionList(Table):
     @property
     def current(self) -> Section:
         return self._sections[self.cursor]
+
+    def choose(self, section: Section) -> None:
+        """As if the user had moved there."""
+        self._go(self._sections.index(section))
 
     def update(self, facts: Facts) -> None:
         """The figures of a new sample."""
@@ -50,8 +58,8 @@ class SectionList(Table):
 class SectionTable(SheetTable):
     """A section's rows: the cursor stays with its row when others come before it."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__(id=None)
         self._key: str | None = None
         self.follow = self._remember
 
@@ -78,7 +86,7 @@ class SectionTable(SheetTable):
 
     def _remember(self) -> None:
         page = self.page
-        if isinstance(page, SectionPage) and self.cursor < len(page.keys):
+        if isinstance(page, SectionPage) and 0 <= self.cursor < len(page.keys):
             self._key = page.keys[self.cursor]
 
     def sorted_by(self) -> tuple[str, bool] | None:
@@ -91,18 +99,89 @@ class SectionTable(SheetTable):
         return page.topic(self.cursor) if isinstance(page, SectionPage) and page.keys else ""
 
 
-class Head(Lines):
-    """Text above a table, as high as it ever was at this width: the table below does not jump."""
+class StillTable(SectionTable, can_focus=False):
+    """Rows to look at, without a cursor."""
 
-    _height = 0
-    _for: tuple[str, int] = ("", 0)
+    def set_cursor(self, row: int) -> None:
+        self.cursor, self.top = -1, 0
+        self.repaint()
 
-    def update(self, name: str, page: Page, width: int) -> None:
-        """The head of a page; `name` says whose."""
+
+class SectionPanel(Vertical):
+    """One section in full. The head is as high as it ever was at its width: nothing jumps."""
+
+    def __init__(
+        self,
+        rows: SectionTable | None = None,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._head = Lines(classes="section-head")
+        self._title = Lines(classes="section-title")
+        self.rows = rows or SectionTable()
+        self._shown: tuple[str, int] = ("", 0)
+        self._head_height = 0
+        self._cursors: dict[str, str | None] = {}
+
+    def compose(self) -> ComposeResult:
+        yield self._title
+        yield self._head
+        yield self.rows
+
+    @property
+    def shown(self) -> str:
+        """The name of the section that it shows."""
+        return self._shown[0]
+
+    def update(self, section: Section, facts: Facts, arrangement: Arrangement) -> int:
+        """A section of a sample; how many lines all of it takes."""
+        width = self.content_size.width
+        page = section.page(facts, width, arrangement)
+        self._title.show(_title(section, facts))
         lines = wrapped(page.head, width)
-        if (name, width) != self._for:
-            self._for, self._height = (name, width), 0
-        self._height = max(self._height, len(lines))
-        self.show(*lines)
-        self.styles.height = self._height if page.columns else "1fr"
-        self.display = bool(lines)
+        if self._shown != (section.name, width):
+            self._head_height = 0
+        if page.columns:
+            self._head_height = max(self._head_height, len(lines))
+        self._head.show(*lines)
+        self._head.styles.height = self._head_height if page.columns else len(lines)
+        self._head.display = bool(lines)
+        self.rows.display = bool(page.columns)
+        if self._shown[0] == section.name:
+            self.rows.show(page)
+        else:
+            self._cursors[self._shown[0]] = self.rows.key
+            self.rows.open(page, self._cursors.get(section.name))
+        self._shown = section.name, width
+        rows = 1 + max(len(page.rows), 2 if page.empty else 0) if page.columns else 0
+        return 1 + max(self._head_height, len(lines)) + rows
+
+
+def _title(section: Section, facts: Facts) -> list[Part]:
+    title: list[Part] = [(f" {section.title}", theme.style(theme.ACCENT, bold=True))]
+    if facts.is_group:
+        of_group = section.name in ("balance", "cgroup")
+        words = " · of the group" if of_group else " · of the whole machine"
+        title.append((words, theme.style(theme.DIM)))
+    return title
+
+
+class Companion(SectionPanel):
+    """A section beside the one that is read: a click makes it that one."""
+
+    class Picked(Message):
+        """The user clicked it."""
+
+        def __init__(self, section: Section) -> None:
+            super().__init__()
+            self.section = section
+
+    def __init__(self, section: Section) -> None:
+        super().__init__(StillTable(), classes="companion")
+        self.section = section
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.post_message(self.Picked(self.section))
