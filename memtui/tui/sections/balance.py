@@ -31,6 +31,7 @@ from memtui.tui.sections.base import (
     why,
 )
 from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.widgets.page import wrapped
 
 # Below this a trend is noise.
 _STILL_BYTES: Final = 1 << 20
@@ -103,11 +104,12 @@ def _summary(facts: Facts) -> Summary:
     lost = made.line(UNACCOUNTED)
     if lost.bytes is None:
         return UNKNOWN
+    style = WARN if made.contradictions else PLAIN
     mark = "!" if made.contradictions else ""
-    style = WARN if mark else PLAIN
+    digits = 0 if mark else 1
     return Summary(
-        (f"{mark or 'unacc.'} {units.percent(lost.share_pct, 1)}", style),
-        (f"{units.size(lost.bytes)} unaccounted {mark}".rstrip(), style),
+        (f"{mark}unacc. {units.percent(lost.share_pct, digits)}", style),
+        (f"{mark}{units.size(lost.bytes)} unaccounted", style),
     )
 
 
@@ -130,7 +132,7 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     items = [_item(line, bar, width, facts) for line in made.lines]
     head: list[str | Line] = [bar_of(made, width), _lost(made, facts, width)]
     shown = made.contradictions[:_CONTRADICTIONS_SHOWN]
-    head += [[(f" ! {units.printable(each)}", ALARM)] for each in shown]
+    head += wrapped([f"! {each}" for each in shown], width, ALARM)
     if more := len(made.contradictions) - len(shown):
         head.append([(f" ! and {more} more contradictions", ALARM)])
     return page_of(columns, items, head)

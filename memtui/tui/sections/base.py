@@ -160,7 +160,8 @@ def why(gap: Gap | None, subject: str) -> str:
     if gap.reason == "denied":
         return f"root only: {source} may not be read by this user. Run memtui as root to see it."
     if gap.reason in ("absent", "unsupported"):
-        return f"This kernel has none: there is no {source}."
+        detail = f" ({units.printable(gap.detail)})" if gap.detail else ""
+        return f"This kernel has none: there is no {source}{detail}."
     return f"{subject}: {source} cannot be read: {gap.reason} {units.printable(gap.detail)}".strip()
 
 
@@ -183,10 +184,10 @@ def count_cell(value: int | None) -> Part:
 
 
 def rate(value: float | None) -> str:
-    """So many a second: `0`, `0.4`, `1 234`; `n/a`."""
+    """So many a second: `0/s`, `0.4/s`, `1 234/s`; `n/a`."""
     if value is None:
         return units.UNKNOWN
-    return f"{value:.1f}" if 0 < value < 10 else units.count(round(value))
+    return (f"{value:.1f}" if 0 < value < 10 else units.count(round(value))) + "/s"
 
 
 def labelled(*pairs: tuple[str, str], width: int = 0) -> Line:

@@ -112,7 +112,7 @@ def _head(facts: Facts, width: int) -> list[str | Line]:
     ]
     parts: list[Part] = [(" compaction/s", DIM)]
     for label, counter in figures[: 5 if width >= _ROOMY_CELLS else 3]:
-        parts += [(f"  {label} ", DIM), (rate(facts.per_s(counter)), BRIGHT)]
+        parts += [(f"  {label} ", DIM), (rate(facts.per_s(counter)).removesuffix("/s"), BRIGHT)]
     head.append(parts)
     return head
 

@@ -55,6 +55,8 @@ def _summary(facts: Facts) -> Summary:
         pool = pages * page_bytes
     if pool is None and thp is None:
         return UNKNOWN
+    if not pool and thp is None:
+        return plain("none", quiet=True)
     short = f"pool {units.size(pool, short=True)}" if pool else f"THP {units.size(thp, short=True)}"
     long = f"pool {units.size(pool)}, THP {units.size(thp)}"
     return plain(short, long, quiet=not pool and not thp)
@@ -113,7 +115,14 @@ def _pool(pool: HugePool) -> Item:
 def _transparent(thp: ThpSettings, facts: Facts) -> list[Item]:
     if thp.enabled is None:
         words = "This kernel has no transparent huge pages."
-        return [Item("thp", {"name": ("THP", DIM), "more": (f" {words}", DIM)}, [words], "THP")]
+        return [
+            Item(
+                "thp",
+                {"name": ("THP", DIM), "value": ("none", DIM), "more": (f" {words}", DIM)},
+                [words],
+                "THP",
+            )
+        ]
     items = [
         _setting("THP", thp.enabled, _ENABLED.get(thp.enabled, ""), "enabled"),
         _setting("THP defrag", thp.defrag, _DEFRAG.get(thp.defrag or "", ""), "defrag"),
@@ -133,7 +142,7 @@ def _transparent(thp: ThpSettings, facts: Facts) -> list[Item]:
         ("thp_fault_fallback", "THP fallbacks", "Page faults that had to take small pages."),
     ):
         value = rate(facts.per_s(counter))
-        items.append(_figure(name, f"{value}/s", words, f"/proc/vmstat {counter}"))
+        items.append(_figure(name, value, words, f"/proc/vmstat {counter}"))
     scan = (
         f"looks at {units.count(thp.pages_to_scan)} pages, then sleeps "
         f"{units.duration(None if thp.scan_sleep_ms is None else thp.scan_sleep_ms / 1000)}; "

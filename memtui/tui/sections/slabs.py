@@ -162,17 +162,11 @@ def _about(slab: Slab, page_size: int) -> list[str | Line]:
 
 def _sums(facts: Facts) -> list[str | Line]:
     """What anyone may know of them."""
-    meminfo = facts.meminfo
-    pairs = [
-        (label, units.size(meminfo[key]))
-        for label, key in (
-            ("all slabs", "Slab"),
-            ("give way", "SReclaimable"),
-            ("do not", "SUnreclaim"),
-        )
-        if key in meminfo
-    ]
-    return [[], labelled(*pairs)] if pairs else []
+    total, gives_way = facts.meminfo.get("Slab"), facts.meminfo.get("SReclaimable")
+    if total is None:
+        return []
+    words = f"All of them take {units.size(total)}"
+    return [[], words + (f", of which {units.size(gives_way)} give way." if gives_way else ".")]
 
 
 SLABS: Final = Section("slabs", "Slabs", "slab", ("slabs",), _summary, _page, _SORTS)

@@ -61,7 +61,7 @@ def _summary(facts: Facts) -> Summary:
     if not total:
         return plain("none", "none" + zram, quiet=True)
     used = max(0, total - free)
-    short = f"{units.size(used, short=True)} of {units.size(total, short=True)}"
+    short = f"{units.size(used, short=True)}/{units.size(total, short=True)}"
     long = f"{units.size(used)} of {units.size(total)}"
     if len(long + zram) > 26:
         long = short
@@ -103,8 +103,8 @@ def _head(facts: Facts, width: int) -> list[str | Line]:
     settings = facts.system.settings or {}
     pairs = [(key, str(settings[key])) for key in ("swappiness", "page-cluster") if key in settings]
     pairs += [
-        ("in", f"{rate(facts.per_s('pswpin'))}/s"),
-        ("out", f"{rate(facts.per_s('pswpout'))}/s"),
+        ("in", rate(facts.per_s("pswpin"))),
+        ("out", rate(facts.per_s("pswpout"))),
     ]
     return [labelled(*pairs, width=width)]
 
@@ -116,10 +116,10 @@ def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
         [(f" {units.printable(swap.name)}", BRIGHT)],
         f"{swap.kind}, {units.size(swap.used_bytes)} of {units.size(swap.size_bytes)} used"
         f"{'' if share is None else f' ({units.percent(100 * share)})'}.",
-        "The device of the highest priority is filled first; those of equal priority by turns.",
     ]
     if zram is not None:
         about += _about_zram(zram)
+    about.append("The highest priority is filled first, equal ones by turns.")
     about += [[], "/proc/swaps"]
     return Item(
         swap.name,
@@ -143,9 +143,9 @@ def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
 
 def _about_zram(zram: Zram) -> list[str | Line]:
     about: list[str | Line] = [
-        f"Compressed memory ({units.printable(zram.algorithm or 'unknown algorithm')}): "
-        f"{units.size(zram.orig_data_bytes)} of data became {units.size(zram.compr_data_bytes)} "
-        f"and take {units.size(zram.mem_used_bytes)} of memory with what is lost between them.",
+        f"{units.size(zram.orig_data_bytes)} of data, compressed "
+        f"({units.printable(zram.algorithm or 'unknown algorithm')}) to "
+        f"{units.size(zram.compr_data_bytes)}, take {units.size(zram.mem_used_bytes)} of memory.",
     ]
     if zram.mem_limit_bytes:
         about.append(f"It may take {units.size(zram.mem_limit_bytes)} of memory.")

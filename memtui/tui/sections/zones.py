@@ -112,8 +112,8 @@ def _head(facts: Facts, distances: Sequence[ZoneDistance], width: int) -> list[s
     total = facts.meminfo.get("MemTotal", 0)
     if not facts.is_group and total - managed > _MISSING_SHARE * total:
         head.append(
-            f"They manage {units.size(managed)} of MemTotal's {units.size(total)}: the rest is with "
-            "the machine's host."
+            f"They manage {units.size(managed)}, MemTotal says {units.size(total)}: as where a "
+            "hypervisor holds memory back."
         )
     settings = facts.system.settings or {}
     pairs = []
@@ -127,9 +127,15 @@ def _head(facts: Facts, distances: Sequence[ZoneDistance], width: int) -> list[s
             pairs.append((label, str(settings[key])))
     if pairs:
         head.append(labelled(*pairs, width=width))
-    empty = [units.printable(zone.zone) for zone in distances if not zone.is_populated]
+    several = len({zone.node for zone in distances}) > 1
+    empty = [
+        zone_name(zone.node, zone.zone, several=several)
+        for zone in distances
+        if not zone.is_populated
+    ]
     if empty:
-        head.append([(f" without memory: {', '.join(dict.fromkeys(empty))}", DIM)])
+        words = ", ".join(empty) if len(empty) < 4 else f"{len(empty)} zones"
+        head.append([(f" without memory: {words}", DIM)])
     return head
 
 
