@@ -293,7 +293,7 @@ class MemtuiApp(App[None]):
                 else frozenset((self.chosen.key,) if self.chosen.key else ()),
                 self.chosen.key,
                 processes.needs_every_detail and in_list,
-                {} if self.is_tiny else view.READERS,
+                {} if self.is_tiny else view.readers,
                 view.CONFINEMENT,
             )
         )
@@ -382,6 +382,10 @@ class MemtuiApp(App[None]):
             if event.table.current is not None:
                 self._choose(event.table.current)
             self._plan()
+
+    @on(View.Turned)
+    def _turned(self) -> None:
+        self._plan()
 
     @on(Footer.Pressed)
     async def _footer_pressed(self, event: Footer.Pressed) -> None:

@@ -19,9 +19,9 @@ from memtui.model import explain as explaining
 from memtui.model.explain import Context, Explanation, ToolFigure
 from memtui.tui import theme
 from memtui.tui.keys import bindings, keys_of
-from memtui.tui.screens.sheet import text_of, wrapped
 from memtui.tui.widgets.bars import Footer, spread
 from memtui.tui.widgets.lines import Column, Line, Lines, Part, Table
+from memtui.tui.widgets.page import text_of, wrapped
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widget import Widget
 
 from memtui.tui.chosen import Chosen
@@ -23,6 +24,14 @@ class View(Vertical):
     READERS: ClassVar[Mapping[str, Reader]] = {}
     # Whether memtui's own control groups are shown though they have no limit.
     CONFINEMENT: ClassVar[bool] = False
+
+    class Turned(Message):
+        """Another part of the view is shown now: it may want something else read."""
+
+    @property
+    def readers(self) -> Mapping[str, Reader]:
+        """What is read for it now."""
+        return self.READERS
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample of the machine, or of a group as one, and what was seen of it before."""
