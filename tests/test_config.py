@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.config import SETTINGS, THEMES, VIEWS, WINDOWS_S
+from memtui.config import SETTINGS, THEMES, VIEWS
 from memtui.configfile import (
     DEFAULTS,
     BadConfig,
@@ -25,7 +25,6 @@ from memtui.configfile import (
 from memtui.model.alerts import ALERTS, Limit
 from memtui.tui import keys
 from memtui.tui.palettes import PALETTES
-from memtui.tui.screens.overview import WINDOWS_S as WINDOWS_SHOWN
 from tests.conftest import HOSTS_DIR
 from tests.test_cli import fails, prints, run
 
@@ -267,4 +266,3 @@ def test_a_home_is_said_as_one(tmp_path: Path) -> None:
 def test_what_the_table_names_is_there() -> None:
     assert {view.name for view in keys.VIEWS} <= set(VIEWS)
     assert set(PALETTES) == set(THEMES)
-    assert WINDOWS_S == WINDOWS_SHOWN

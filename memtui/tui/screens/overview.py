@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
+from memtui.config import WINDOWS_S
 from memtui.history import GrowthTracker
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
 
-WINDOWS_S = (60, 300, 900, 3600)
 BALANCE_LINES = 9
 TOPICS = (
     *("available", "free", "buff/cache", "the rest", "used", "verdict", "stalled_some_pct"),
