@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.config import SETTINGS, Setting
+from memtui.defects import defect
 from memtui.kernel.files import KernelFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure, Form
 from memtui.units import printable
@@ -190,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         if sys.flags.dev_mode:
             raise
         _discard_output()
-        return _complain(f"a defect in memtui: {_where(error)}: {type(error).__name__}: {error}", 1)
+        return _complain(defect(error), 1)
 
 
 def _run(argv: list[str]) -> int:
@@ -493,12 +494,3 @@ def _complain(message: str, status: int) -> int:
             sys.stderr.write(f"memtui: {printable(message)}\n")
             sys.stderr.flush()
     return status
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "unknown place"
-    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"

@@ -88,6 +88,16 @@ def test_what_came_to_rest_or_rises_is_no_trend() -> None:
     assert time_to_zero_s(SECONDS, [0.0] * 301) is None
 
 
+def test_what_was_given_back_just_now_ends_it() -> None:
+    """The program that took it was killed."""
+    values = falling(8 * GIB, 8 * GIB / 1200)
+    assert time_to_zero_s(SECONDS, [*values[:-1], 8.0 * GIB]) is None
+
+
+def test_what_has_arrived_is_not_told_to_come() -> None:
+    assert time_to_zero_s(SECONDS, falling(8 * GIB, 8 * GIB / 301)) is None
+
+
 def test_what_is_far_away_is_not_said() -> None:
     assert time_to_zero_s(SECONDS, falling(8 * GIB, 8 * GIB / 7000)) is not None
     assert time_to_zero_s(SECONDS, falling(8 * GIB, 8 * GIB / 8000)) is None

@@ -19,13 +19,16 @@ _PARTS: Final = 5
 _LEAST_STEP: Final = 0.35  # of the average: each part must be lower than the one before it
 _LEAST_FALLING: Final = 0.7  # of all pairs
 _NOISE: Final = 4.0  # the fall must exceed the scatter around it by this
+_OFF: Final = 0.25  # of the fall: the last value may be so far above the line
+_THERE: Final = 0.02  # of the fall: what has so little left has arrived
 
 
 def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | None:
     """Seconds from the last of `times` until `values` reach zero, at the rate of the last minutes.
 
-    None unless they fall all the time, beyond their scatter, and reach zero within two hours. A
-    step, a heap that is collected now and then, or noise is no trend. Times ascend, in seconds; what
+    None unless they fall all the time, beyond their scatter, and reach zero within two hours; also
+    where they are there already, or have just come back. A step, a heap that is collected now and
+    then, or noise is no trend. Times ascend, in seconds; what
     is unknown is left out. The rate is the median of the slopes between all pairs (Theil and Sen).
     """
     first = next((at for at, time in enumerate(times) if times[-1] - time <= WINDOW_S), 0)
@@ -49,6 +52,9 @@ def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | N
     level = _median(value + slope * (now - time) for time, value in points)
     scatter = _median(abs(value + slope * (now - time) - level) for time, value in points)
     if -slope * span < _NOISE * 1.48 * scatter:
+        return None
+    fall, last = -slope * span, values[-1]
+    if not _THERE * fall < last < level + _OFF * fall:
         return None
     left_s = max(0.0, level) / -slope
     ahead = _AHEAD_OF_LONG if span >= _LONG_S else _AHEAD

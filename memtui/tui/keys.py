@@ -41,7 +41,8 @@ VIEWS: Final = (
 _OVERVIEW: Final = ("overview",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
-_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "choice")
+_PHYSICAL: Final = ("physical",)
+_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "pagetypes", "choice")
 _EXPLAINING: Final = ("explain", "terms")
 
 KEYS: Final = (
@@ -63,7 +64,7 @@ KEYS: Final = (
         "sort",
         _OVERVIEW,
     ),
-    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP)),
+    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP, *_PHYSICAL)),
     Key(
         "plus,equals_sign",
         "zoom(1)",
@@ -138,8 +139,21 @@ KEYS: Final = (
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
     Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
     Key("right", "turn(1)", "→", "the next page: figures, sar, watermarks, events", "", _PRESSURE),
+    # The physical view.
+    Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),
+    Key("escape", "back", "Esc", "clear the filter; back to the list of sections", "", _PHYSICAL),
+    Key("s", "sort", "s", "sort slab caches by the next column (or click its head)", "", _PHYSICAL),
+    Key("slash", "filter", "/", "show only slab caches whose name has this", "filter", _PHYSICAL),
+    Key(
+        "p",
+        "page_types",
+        "p",
+        "free blocks and page blocks by what may be in them (root)",
+        "types",
+        _PHYSICAL,
+    ),
     # Sheets: what opens over the map view.
-    Key("escape", "close", "Esc", "back to the map", "back", _SHEETS),
+    Key("escape", "close", "Esc", "back to where it was opened", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),
     Key("right", "step(1)", "→", "the page after", "page after", ("pagetable",)),
     Key(

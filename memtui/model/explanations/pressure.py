@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from memtui.model.explanations.context import Context
 from memtui.model.explanations.entry import Entry, Fact, size
+from memtui.model.pressure import LEVELS, RULES, Level, rule_words
 
 _RECLAIM: Final = ("kswapd", "direct reclaim", "reclaim efficiency", "watermark")
 
@@ -38,7 +40,27 @@ def _zones_here(context: Context) -> str:
     return f"In pages: {'; '.join(lines)}." if lines else ""
 
 
+def _level_here(level: Level, _context: Context) -> str:
+    words = LEVELS[level]
+    rules = "; or ".join(rule_words(rule) for rule in RULES if rule.level == level)
+    label = words.label[0].upper() + words.label[1:]
+    return f"{label}: {words.meaning}" + (f" When {rules}." if rules else "")
+
+
 PRESSURE: Final = (
+    Entry(
+        "verdict",
+        "The verdict",
+        "How short memory is, in one of six levels, with the figures that decided it. The worst level "
+        "of which a rule holds counts; it is reached when two looks agree and left when its rules have "
+        "failed, even with limits made easier by 1.4, for ten seconds.",
+        "It is no forecast: a machine can be comfortable and full in a second. It says nothing of "
+        "whose fault it is: the processes and the groups tell that.",
+        "/proc/meminfo, /proc/vmstat, /proc/pressure/memory, over the last ten seconds",
+        here=tuple(partial(_level_here, level) for level in LEVELS),
+        see=("PSI", "thrashing", "refault", "direct reclaim", "OOM killer"),
+        aliases=("level", "levels", "rules"),
+    ),
     Entry(
         "PSI",
         "Pressure stall information",

@@ -19,9 +19,9 @@ from memtui.model import explain as explaining
 from memtui.model.explain import Context, Explanation, ToolFigure
 from memtui.tui import theme
 from memtui.tui.keys import bindings, keys_of
-from memtui.tui.screens.sheet import text_of, wrapped
 from memtui.tui.widgets.bars import Footer, spread
 from memtui.tui.widgets.lines import Column, Line, Lines, Part, Table
+from memtui.tui.widgets.page import text_of, wrapped
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -35,12 +35,12 @@ _VALUE: Final = 10
 _SEE_ROWS: Final = 5
 
 
-def open_explanation(app: App[Any], name: str, context: Context) -> None:
-    """Opens the sheet of a name; the list of all where nothing is called that, or it is empty."""
-    if name and explaining.canonical(name):
-        app.push_screen(ExplainSheet(name, context))
+def open_explanation(app: App[Any], names: Sequence[str], context: Context) -> None:
+    """Opens the sheet of the one name; of several, or none, the list of all terms, these first."""
+    if len(names) == 1 and explaining.canonical(names[0]):
+        app.push_screen(ExplainSheet(names[0], context))
     else:
-        app.push_screen(TermsSheet(context, name))
+        app.push_screen(TermsSheet(context, names))
 
 
 class Terms(Table):
@@ -197,23 +197,21 @@ class TermsSheet(Screen[None]):
         Binding("pagedown", "table('page(1)')", "page down", show=False),
     ]
 
-    def __init__(self, context: Context, text: str = "") -> None:
+    def __init__(self, context: Context, first: Sequence[str] = ()) -> None:
         super().__init__()
         self._moment = context
-        self._text = text
+        self._first = [name for each in first if (name := explaining.canonical(each))]
 
     def compose(self) -> ComposeResult:
         yield Lines(id="terms-title")
-        yield Input(
-            self._text, placeholder="type what to explain", compact=True, select_on_focus=False
-        )
+        yield Input(placeholder="type what to explain", compact=True, select_on_focus=False)
         yield Terms("TERM", id="terms")
         yield Footer()
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
         self.query_one(Footer).update(self.VIEW)
-        self._filter(self._text)
+        self._filter("")
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -227,7 +225,11 @@ class TermsSheet(Screen[None]):
 
     def _filter(self, text: str) -> None:
         found = explaining.search(text)
-        self.query_one(Terms).show([(name, title) for name, title, _ in found])
+        terms = [(name, title) for name, title, _ in found]
+        if not text.strip():
+            here = {name: place for place, name in enumerate(self._first)}
+            terms.sort(key=lambda term: here.get(term[0], len(here)))
+        self.query_one(Terms).show(terms)
         total = len(explaining.names())
         count = f"{len(found)} of {total}" if text.strip() else f"all {total}"
         keys: Part = ("   type to find, ↑ ↓ choose, Enter explains, Esc leaves", _DIM)
