@@ -18,6 +18,7 @@ from memtui.tui.app import INTERVALS_S, MemtuiApp
 from memtui.tui.keys import KEYS, VIEWS
 from memtui.tui.screens.choice import ChoiceSheet
 from memtui.tui.screens.difference import DifferenceSheet
+from memtui.tui.screens.explain import ExplainSheet, TermsSheet
 from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
 from memtui.tui.screens.overview import Overview
@@ -289,6 +290,8 @@ PLACES: dict[str, type[DOMNode]] = {
     "sharers": SharersSheet,
     "difference": DifferenceSheet,
     "choice": ChoiceSheet,
+    "explain": ExplainSheet,
+    "terms": TermsSheet,
 }
 
 

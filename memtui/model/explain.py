@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
+from memtui import units
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model import sar
@@ -98,8 +99,8 @@ def explain(name: str, context: Context) -> Explanation:
         formula = f"{metric.formula} = {text_of(value, unit)}"
     if entry.formula is not None:
         computed = entry.formula.value(context.get)
-        # A table's own value stands where the kernel lacks a term that it can do without.
-        if computed is not None or value is None:
+        # The table has the word where it and the sum differ: a kernel lacks what both could use.
+        if not (metric or column) or _same(computed, value):
             formula, unit = entry.formula.worked(context.get), entry.formula.unit
             value = computed
     since = _since_boot(metric, column, context) if value is None else ""
@@ -189,6 +190,13 @@ def _joined(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
+def _same(one: float | None, other: float | None) -> bool:
+    """Equal but for the rounding of sar's KiB."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= max(1e-6 * abs(one), 1023 if abs(one) > 1 << 20 else 1e-6)
+
+
 def _tool(tool: Tool, context: Context) -> ToolFigure:
     formula: Formula = tool.formula
     return ToolFigure(
@@ -203,7 +211,7 @@ def _tool(tool: Tool, context: Context) -> ToolFigure:
 def _here(here: Here, context: Context) -> str:
     if isinstance(here, Fact):
         return f"{here.words} {here.formula.worked(context.get)}."
-    return here(context)
+    return units.printable(here(context))  # settings and zones are the file's own text
 
 
 def _of_column(

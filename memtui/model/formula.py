@@ -55,10 +55,12 @@ class Formula(NamedTuple):
         return [match["name"] for match in _tokens(self.text) if match["name"]]
 
     def value(self, get: Get) -> float | None:
-        """Its value; None where a name is unknown, for a size below 0 and for a division by 0."""
+        """Its value; None where a name is unknown, for a division by 0, and below 0, where no figure is:
+        a container may see its own total and its host's other figures.
+        """
         parser = _Parser(self.text, get)
         value = parser.whole()
-        if value is not None and value < 0 and self.unit == "bytes":
+        if value is not None and value < 0:
             return None
         return value
 

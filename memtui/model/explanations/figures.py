@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from memtui.model.explanations.entry import Entry, Fact, Tool, size
+from memtui.model.explanations.entry import Entry, Fact, Tool, share, size
 
 _USED_WITH_CACHE = size("MemTotal − MemFree")
 _USED_3 = size("MemTotal − MemFree − Buffers − Cached − SReclaimable?")
@@ -71,6 +71,33 @@ FIGURES: Final = (
         see=("free", "used", "buff/cache", "watermark", "memory cgroup"),
         aliases=("MemAvailable", "avail"),
         metric="mem_available_bytes",
+    ),
+    Entry(
+        "available share",
+        "Available memory as a share",
+        "It is the figure to set an alert on, where machines of several sizes are watched.",
+        "It is not 100 less sar's %memused before sysstat 12.7.8, which took all cache for free.",
+        formula=share("100 × available / MemTotal"),
+        see=("available", "left", "%memused"),
+        metric="available_pct",
+    ),
+    Entry(
+        "left",
+        "What is left",
+        "The two are not the same: memory can be had at once, swap only by writing others' pages there.",
+        "It is no promise of speed: long before it is used up a machine may thrash.",
+        formula=size("available + min(SwapFree, SwapTotal)"),
+        see=("available", "swap free", "OOM killer", "thrashing"),
+        metric="left_bytes",
+    ),
+    Entry(
+        "left share",
+        "What is left as a share",
+        "It falls to 0 where nothing can be reclaimed and all swap is full.",
+        "It is no time: how long it lasts depends on how fast it falls.",
+        formula=share("100 × (available + min(SwapFree, SwapTotal)) / (MemTotal + SwapTotal)"),
+        see=("left", "available share", "OOM killer"),
+        metric="left_pct",
     ),
     Entry(
         "used",

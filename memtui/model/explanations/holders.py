@@ -166,6 +166,15 @@ CONTENTS: Final = (
         see=("OOM", "oom_score", "group scans", "available"),
         aliases=("cgroup", "memcg", "memory.max", "memory limit", "container limit"),
     ),
+    Entry(
+        "limit hits",
+        "A cgroup at its limit",
+        "",
+        "It is no kill and no error: most often clean cache of the group goes, and work goes on.",
+        see=("memory cgroup", "group scans", "OOM"),
+        metric="limit_hits_per_s",
+        aliases=("failcnt",),
+    ),
 )
 
 KERNEL: Final = (

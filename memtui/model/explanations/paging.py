@@ -193,7 +193,7 @@ PAGING: Final = (
             Fact("Of them major:", number("pgmajfault")),
         ),
         see=("minor faults", "major faults", "copy-on-write", "SIGSEGV", "PTE"),
-        aliases=("fault", "faults", "pgfault", "page faults"),
+        aliases=("fault", "pgfault", "page faults"),
     ),
     Entry(
         "minor faults",

@@ -138,20 +138,22 @@ LISTS: Final = (
     Entry(
         "refault",
         "Refault",
-        "The coming back of a page that reclaim had put out, while the kernel still remembers "
-        "that. It means that the page was taken although it was in use.",
+        "The kernel remembers for a while what it has put out, and so knows that it took it too soon.",
         "It is no error, and a few are the price of finding out what is in use. A page read for "
         "the first time is no refault.",
-        "/proc/vmstat workingset_refault_anon, workingset_refault_file",
-        number("workingset_refault_anon + workingset_refault_file"),
         here=(
+            Fact(
+                "Pages since boot:",
+                number("workingset_refault_anon + workingset_refault_file"),
+            ),
             Fact(
                 "Of them taken as active at once:",
                 number("workingset_activate_anon + workingset_activate_file"),
             ),
         ),
         see=("anon refaults", "file refaults", "thrashing", "working set", "major faults"),
-        aliases=("workingset_refault", "refaults"),
+        aliases=("workingset_refault",),
+        metric="refaults_pages_per_s",
     ),
     Entry(
         "anon refaults",

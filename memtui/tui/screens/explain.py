@@ -50,7 +50,7 @@ class Terms(Table):
 
     def __init__(self, title: str, *, id: str) -> None:
         super().__init__(
-            (Column("name", title, 20, "<"), Column("title", "", 0, "<", 0, 20)), id=id
+            (Column("name", title, 24, "<"), Column("title", "", 0, "<", 0, 20)), id=id
         )
         self.terms: Sequence[tuple[str, str]] = ()
 
