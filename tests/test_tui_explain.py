@@ -16,7 +16,7 @@ from memtui.model.explain import Context, explain
 from memtui.model.sample import Sample, SystemSample
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.explain import ExplainSheet, TermsSheet, open_explanation, text_lines
-from memtui.tui.screens.sheet import text_of
+from memtui.tui.widgets.page import text_of
 from tests.interface import (
     GIB,
     MIB,
