@@ -86,6 +86,14 @@ def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespac
     return procs(files, _form(options))
 
 
+def _pressure(
+    files: KernelFiles, _argument: str | None, options: argparse.Namespace
+) -> Iterable[str]:
+    from memtui.reports.pressure import pressure
+
+    return pressure(files, _form(options))
+
+
 def _slabs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.slabs import slabs
 
@@ -161,6 +169,7 @@ COMMANDS: Final = (
         _sar,
         _SAR_SECTIONS,
     ),
+    _Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
     _Command("procs", "", "processes by memory, the largest first", _procs),
     _Command(
         "sample",

@@ -6,7 +6,7 @@ from typing import Final
 
 from memtui.kernel.files import Gap
 from memtui.model.balance import unaccounted_bytes
-from memtui.model.free import Free, free_figures
+from memtui.model.free import free_figures
 from memtui.model.metrics.base import Metric, Value, of_free, of_meminfo
 from memtui.model.sample import Sample
 
@@ -15,22 +15,31 @@ def _available_pct(now: Sample, _before: Sample | None) -> Value:
     return free_figures(now.system.meminfo).available_pct
 
 
+def _left(now: Sample) -> int | None:
+    """What programs can still allocate, swap included."""
+    meminfo = now.system.meminfo
+    if isinstance(meminfo, Gap):
+        return None
+    free = free_figures(meminfo)
+    available = free.available
+    # Where free(1) takes MemFree for lack of better, little of it is normal: the cache is left too.
+    if available is not None and available != meminfo.get("MemAvailable"):
+        cache = (free.buff_cache or 0) - (free.shared or 0)
+        available = min(free.total or 0, available + max(0, cache))
+    # A container may have more swap free than there is.
+    swap = (free.swap_total or 0) - (free.swap_used or 0)
+    return None if available is None else available + swap
+
+
 def _left_bytes(now: Sample, _before: Sample | None) -> Value:
-    free = free_figures(now.system.meminfo)
-    return None if free.available is None else free.available + _swap_left(free)
+    return _left(now)
 
 
 def _left_pct(now: Sample, _before: Sample | None) -> Value:
-    free = free_figures(now.system.meminfo)
-    if free.available is None or not free.total:
+    left, free = _left(now), free_figures(now.system.meminfo)
+    if left is None or not free.total:
         return None
-    everything = free.total + (free.swap_total or 0)
-    return 100 * (free.available + _swap_left(free)) / everything
-
-
-def _swap_left(free: Free) -> int:
-    # A container may have more swap free than there is.
-    return (free.swap_total or 0) - (free.swap_used or 0)
+    return 100 * left / (free.total + (free.swap_total or 0))
 
 
 def _commit_pct(now: Sample, _before: Sample | None) -> Value:
@@ -146,10 +155,10 @@ _LEFT: Final = (
         "left_bytes",
         "available and free swap",
         "bytes",
-        "/proc/meminfo MemAvailable, SwapTotal, SwapFree",
+        "/proc/meminfo MemAvailable, SwapFree",
         "What is left before the OOM killer must act: what programs can still allocate, and the swap "
         "that others' memory could be put into.",
-        "available + SwapFree",
+        "available + SwapFree; without MemAvailable (before 3.14) also buff/cache − shared",
         _left_bytes,
     ),
     Metric(
