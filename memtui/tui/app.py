@@ -306,7 +306,10 @@ class MemtuiApp(App[None]):
             return
         if self.is_tiny:
             seen = self.seen[self.scope]
-            self.query_one("#tiny", Lines).draw(lambda width: tiny_lines(sample, seen, width))
+            height = self.size.height - 2  # without header and footer
+            self.query_one("#tiny", Lines).draw(
+                lambda width: tiny_lines(sample, seen, width, height)
+            )
         else:
             self.view.update(sample, self.seen[self.scope])
         if not self.is_tiny and self.default_screen.focused is None:

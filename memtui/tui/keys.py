@@ -61,7 +61,7 @@ KEYS: Final = (
         "sort",
         "s",
         "sort by the next column (a click on a column's head does it too)",
-        "sort",
+        "",
         _OVERVIEW,
     ),
     Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP, *_PHYSICAL)),
@@ -84,7 +84,7 @@ KEYS: Final = (
         "page_table",
         "t",
         "down to the page table entry of the cursor's address",
-        "page table",
+        "table",
         _MAP,
     ),
     Key(
@@ -177,7 +177,7 @@ KEYS: Final = (
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
     Key("c", "scope", "c", "switch between the host and the control group around memtui"),
-    Key("space", "freeze", "Space", "freeze the screen; sampling goes on", "freeze"),
+    Key("space", "freeze", "Space", "freeze the screen; sampling goes on"),
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),
     Key("tab", "focus_next", "Tab", "go to the next panel"),

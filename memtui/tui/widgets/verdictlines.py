@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import zip_longest
 from typing import Final
 
 from memtui import units
@@ -134,31 +135,45 @@ class VerdictBanner(Lines):
         return [*lines, line][:3]
 
 
-def tiny_lines(sample: Sample, seen: Seen, width: int) -> list[Line]:
-    """All there is room for in a small terminal: what free says, the stalls and the verdict."""
+def tiny_lines(sample: Sample, seen: Seen, width: int, height: int) -> list[Line]:
+    """All there is room for in a small terminal, the most important first: how much is left, who
+    waits, what else free says; the reason of the verdict where lines are left for it."""
     free = free_figures(sample.system.meminfo)
     dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
     bright = theme.style(theme.BRIGHT, bold=True)
+    stalled = seen.history.latest("stalled_some_pct")
     lines: list[Line] = [
-        [(" ", dim), *level_parts(seen.verdict)],
         [
             (" available ", dim),
             (units.size(free.available), bright),
             (f" {units.percent(free.available_pct)}", bright),
         ],
+        [
+            (" ", dim),
+            *level_parts(seen.verdict),
+            (" · stalled ", dim),
+            *stall_parts(stalled, "now"),
+        ],
+        [(" ", dim), *swap_parts(free, 6)],
     ]
-    for label, value in (
+    figures = (
         ("total", free.total),
         ("used", free.used),
         ("free", free.free),
         ("shared", free.shared),
         ("buff/cache", free.buff_cache),
-    ):
-        lines.append([(f" {label:<11}", dim), (f"{units.size(value):>9}", plain)])
-    lines.append([(" ", dim), *swap_parts(free, 6)])
-    stalled = seen.history.latest("stalled_some_pct")
-    lines.append([(" stalled ", dim), *stall_parts(stalled, "now")])
+    )
+    pairs = [(f" {label:<11}", f"{units.size(value):>9}") for label, value in figures]
+    if width >= 44:
+        for left, right in zip_longest(pairs[::2], pairs[1::2], fillvalue=("", "")):
+            lines.append(
+                [(left[0], dim), (left[1], plain), (f"  {right[0]}", dim), (right[1], plain)]
+            )
+    else:
+        lines += [[(label, dim), (value, plain)] for label, value in pairs]
+    room = height - len(lines) - 1
     rows = textwrap.wrap(reason(seen.verdict), max(20, width - 2))
-    lines += [[(f" {row}", plain)] for row in rows]
+    if len(rows) <= room:
+        lines[2:2] = [[(f" {row}", plain)] for row in rows]
     lines.append([(" 60x15 shows the graph and the map", dim)])
     return lines
