@@ -186,6 +186,7 @@ KEYS: Final = (
         "explain",
         "i",
         "explain what is under the cursor: definition, today's numbers, source",
+        "explain",
     ),
     Key("question_mark", "help", "?", "what everything on the screen is, and all keys", "help"),
     Key("ctrl+p", "command_palette", "^P", "find a command by its name"),
