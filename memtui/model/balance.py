@@ -7,11 +7,14 @@ in a container that sees its own total and its host's kernel, the least trusted 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtui import units
 from memtui.kernel.files import Gap
-from memtui.kernel.zones import Zone
+
+if TYPE_CHECKING:
+    # Read only while it is shown, and its module imported then.
+    from memtui.kernel.zones import Zone
 
 Meminfo = Mapping[str, int]
 
