@@ -50,7 +50,7 @@ PICTURES = (
     Picture("zoomed-120x40", (120, 40), (*_TO_POSTGRES, *["down"] * 5, "plus", "plus")),
     Picture("changes-120x40", (120, 40), ("enter", "m", "later", "d"), LEAKING),
     Picture(
-        "pressure-120x40", (120, 40), ("4", "minus", "plus", "plus"), HOST, "squeezed-to-death", 36
+        "pressure-120x40", (120, 40), ("4", "minus", "plus", "plus"), HOST, "squeezed-to-death", 33
     ),
     Picture("physical-120x40", (120, 40), ("5",), NODES),
     Picture("physical-200x60", (200, 60), ("5", "down", "down"), NODES),
