@@ -103,6 +103,8 @@ _CHOSEN: Final = _pattern(
 )
 _CONTEXT: Final = _pattern(rb"oom-kill:constraint=([A-Z_]{1,40}),nodemask=.*")
 _MEMBER: Final = _pattern(rb"Task in (/.*) killed as a result of limit of (/.*)")
+_WHOLE: Final = _pattern(rb"Tasks in /.* are going to be killed due to memory\.oom\.group set")
+_TOGETHER_US: Final = 1_000_000
 _GROUP_WORDS: Final = b"Memory cgroup out of memory"
 
 _X86: Final = _pattern(
@@ -153,14 +155,25 @@ _POWER: Final = _pattern(
 _FAULTS: Final = (_X86, _X86_TRAP, _ARM64, _ARM64_OLD, _RISCV, _POWER)
 
 
+class _Report(NamedTuple):
+    """What the lines before a kill have said of it. `chosen`: one that was named, of old kernels.
+    `whole_us` is when a group was said to die as a whole, which the kill of the chosen one precedes."""
+
+    invoked_by: str | None = None
+    context: bytes | None = None
+    member: tuple[str, str] | None = None
+    is_group: bool | None = None
+    whole_us: int | None = None
+
+
 class DeathReader:
     """Reads records in their order: a report of the OOM killer is several of them."""
 
     def __init__(self) -> None:
-        self._invoked_by: str | None = None
-        self._is_group: bool | None = None
-        self._context: bytes | None = None
-        self._member: tuple[str, str] | None = None
+        self._report = _Report()
+        self._last = _Report()  # of the kill before this one, with what its line about groups said
+        self._constraint: str | None = None
+        self._oom_group: str | None = None
 
     def feed(self, record: LogRecord) -> OomKill | Segfault | None:
         """The death that is complete with this record, if any."""
@@ -177,30 +190,44 @@ class DeathReader:
 
     def _oom(self, record: LogRecord, text: bytes) -> OomKill | None:
         if match := _INVOKED.fullmatch(text):
-            self.__init__()  # type: ignore[misc]
-            self._invoked_by = _text(match[1])
+            self._report = _Report(_text(match[1]))
         elif _CONTEXT.fullmatch(text):
-            self._context = text
+            self._report = self._report._replace(context=text)
         elif match := _MEMBER.fullmatch(text):
-            self._member = (_text(match[1]), _text(match[2]))
+            self._report = self._report._replace(member=(_text(match[1]), _text(match[2])))
         elif match := _CHOSEN.fullmatch(text):
-            self._is_group = match["why"] == _GROUP_WORDS
+            self._report = self._report._replace(is_group=match["why"] == _GROUP_WORDS)
+        elif _WHOLE.fullmatch(text):
+            self._last = self._last._replace(whole_us=record.time_us)
         elif match := _KILLED.fullmatch(text):
             return self._killed(record.time_us, match)
         return None
 
     def _killed(self, time_us: int, match: re.Match[bytes]) -> OomKill:
         pid, name = int(match["pid"]), match["name"]
+        # With many kills the kernel leaves out the lines before: those of another are not this one's.
+        report, self._report = self._report, _Report()
         constraint = oom_group = task_group = None
-        if self._context is not None:
-            constraint, oom_group, task_group = _context(self._context, pid, name)
-        if self._member is not None:
-            task_group, oom_group = self._member
+        if report.context is not None:
+            known = _context(report.context, pid, name)
+            if known is None:
+                report = _Report()
+            else:
+                constraint, oom_group, task_group = known
+        if report.member is not None:
+            task_group, oom_group = report.member
+        whole_us = self._last.whole_us
+        if report == _Report() and whole_us is not None and time_us - whole_us <= _TOGETHER_US:
+            # Those that die with the chosen one have no report of their own.
+            report = self._last
+            constraint, oom_group = self._constraint, self._oom_group
+        else:
+            self._last, self._constraint, self._oom_group = report, constraint, oom_group
         is_group = oom_group is not None
         if match["why"] is not None:
             is_group = match["why"] == _GROUP_WORDS
-        elif self._is_group is not None:
-            is_group = self._is_group
+        elif report.is_group is not None:
+            is_group = report.is_group
         total_vm, tables = _kilo(match["vm"]), _kilo(match["tables"])
         if tables is not None and total_vm is not None and tables > total_vm // 8:
             # 5.4 to 5.6 wrote bytes and said kB; tables are a 512th of what they map, and little more.
@@ -220,7 +247,7 @@ class DeathReader:
             constraint,
             oom_group,
             task_group,
-            self._invoked_by,
+            report.invoked_by,
         )
 
 
@@ -231,30 +258,29 @@ def deaths(records: Iterable[LogRecord]) -> list[OomKill | Segfault]:
     return [each for each in found if each is not None]
 
 
-def _context(text: bytes, pid: int, name: bytes) -> tuple[str | None, str | None, str | None]:
-    """Constraint, the group that was full and the victim's, of the line about a victim.
+def _context(
+    text: bytes, pid: int, name: bytes
+) -> tuple[str | None, str | None, str | None] | None:
+    """Constraint, the group that was full and the victim's; None where it is another victim's line.
 
-    The groups' names may hold anything, so the line is cut at what is known of its victim. Others
-    that die with it, by memory.oom.group, have no line of their own.
+    The groups' names may hold anything, so the line is cut at what is known of its victim.
     """
     match = _CONTEXT.fullmatch(text)
-    constraint = _text(match[1]) if match else None
-    start = text.find(b",oom_memcg=")
     end = text.rfind(b",task=%b,pid=%d,uid=" % (name, pid))
-    is_victim = end >= 0
-    if not is_victim:
-        end = text.rfind(b",task=")
+    if match is None or end < 0:
+        return None
+    constraint = _text(match[1])
+    start = text.find(b",oom_memcg=")
     if start < 0:
         at = text.find(b",task_memcg=")
-        known = is_victim and 0 <= at < end
-        return constraint, None, _text(text[at + 12 : end]) if known else None
+        return constraint, None, _text(text[at + 12 : end]) if 0 <= at < end else None
     groups = text[start + 11 : end]
     at = groups.find(b",task_memcg=")
     while at >= 0:
         full, own = groups[:at], groups[at + 12 :]
         # The victim's group is the full one or below it, whatever commas the names have.
         if own == full or own.startswith(full.rstrip(b"/") + b"/"):
-            return constraint, _text(full), _text(own) if is_victim else None
+            return constraint, _text(full), _text(own)
         at = groups.find(b",task_memcg=", at + 1)
     return constraint, None, None
 

@@ -254,19 +254,21 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
     if kill.is_group:
         full = f" {units.printable(kill.oom_group)}" if kill.oom_group is not None else ""
         why = f"the memory cgroup{full} was full"
-    sentence = f"the kernel killed {who}, {units.size(kill.rss_bytes)} in memory: {why}"
+    rss, swap = kill.rss_bytes, None
+    if seen is not None and seen.name == kill.name:
+        swap = None if seen.swap_pages is None else seen.swap_pages * now.page_bytes
+        # The line is written after the signal: a quick victim has given some back by then.
+        rss = max(rss or 0, (seen.rss_pages or 0) * now.page_bytes) or rss
+    sentence = f"the kernel killed {who}, {units.size(rss)} in memory: {why}"
     if kill.invoked_by is not None and kill.invoked_by != kill.name:
         sentence += f" as {units.printable(kill.invoked_by)} asked for more"
-    swap = None
-    if seen is not None and seen.swap_pages is not None and seen.name == kill.name:
-        swap = seen.swap_pages * now.page_bytes
     return Obituary(
         _log_time(kill.time_us, now),
         kill.pid,
         kill.name,
         known.command if known else None,
         group,
-        kill.rss_bytes,
+        rss,
         swap,
         kill.page_tables_bytes,
         "oom in cgroup" if kill.is_group else "oom",

@@ -37,6 +37,10 @@ static char *map(size_t bytes, int flags, int file)
     return at;
 }
 
+/* What the kernel can take back at once from a process that dies; the shared and the page tables go
+ * with its last breath, and until then it might take a second one. */
+#define OWN (12 * MIB)
+
 /* Memory in small pages: a huge one more or less would decide who dies. */
 static char *take(size_t bytes, int share)
 {
@@ -73,6 +77,7 @@ int main(int argc, char **argv)
         take(bytes, MAP_PRIVATE);
     } else if (strcmp(kind, "shmem") == 0) {
         take(bytes, MAP_SHARED);
+        take(OWN, MAP_PRIVATE);
     } else if (strcmp(kind, "file") == 0) {
         int file = open(argv[6], O_RDWR | O_CREAT, 0600);
         if (file < 0 || ftruncate(file, bytes) != 0)
@@ -82,6 +87,7 @@ int main(int argc, char **argv)
         /* Reclaim would take the pages of a file first. */
         if (mlock(at, bytes) != 0)
             return 1;
+        take(OWN, MAP_PRIVATE);
     } else if (strcmp(kind, "threads") == 0) {
         pthread_barrier_init(&all_have, NULL, count + 1);
         for (int each = 0; each < count; each++) {
@@ -98,8 +104,7 @@ int main(int argc, char **argv)
         volatile char sum = 0;
         for (size_t leaf = 0; leaf < leaves; leaf++)
             sum += at[leaf * LEAF];
-        /* Tables go last of all: without anything else to free, the kernel would take a second one. */
-        take(count * MIB, MAP_PRIVATE);
+        take(OWN, MAP_PRIVATE);
     } else if (strcmp(kind, "fork") == 0) {
         take(bytes, MAP_PRIVATE);
         int ready[2];

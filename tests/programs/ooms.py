@@ -33,8 +33,7 @@ _PATIENCE_S: Final = 10.0
 class Member(NamedTuple):
     """A process: its name, what `oomer` takes of which kind, and its oom_score_adj, not below 0.
 
-    `group` is a cgroup inside the one with the limit; `number` how many threads or children, or
-    what it takes besides.
+    `group` is a cgroup inside the one with the limit; `number` how many threads or children.
     """
 
     name: str
@@ -84,7 +83,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         "family-3",
     ),
     "page tables": Scenario(
-        (Member("dense", "anon", 20), Member("sparse", "tables", 40, number=12)), "sparse"
+        (Member("dense", "anon", 20), Member("sparse", "tables", 40)), "sparse"
     ),
     "shared memory": Scenario(
         (Member("private", "anon", 20), Member("sharing", "shmem", 40)), "sharing"
