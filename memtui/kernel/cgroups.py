@@ -65,8 +65,10 @@ def _memory_membership(memberships: list[Membership]) -> Membership | None:
 class MemoryGroup(NamedTuple):
     """What the memory controller says of one group, in bytes; None: no limit, or not offered.
 
-    `stat` and `events` verbatim: memory.stat, and memory.events (v2) or memory.oom_control with
-    memory.failcnt as `failcnt` (v1). `pressure` is PSI of the group's tasks alone.
+    `high_bytes` is v1's soft limit; `min_bytes` and `low_bytes`, which v1 has not, are what reclaim
+    leaves it, always and if it can. `stat` and `events` verbatim: memory.stat, and memory.events (v2)
+    or memory.oom_control with memory.failcnt as `failcnt` (v1). `pressure` is PSI of the group's
+    tasks alone.
     """
 
     path: str
@@ -80,6 +82,8 @@ class MemoryGroup(NamedTuple):
     stat: Mapping[str, int] | Gap
     events: Mapping[str, int] | Gap
     pressure: Pressure | Gap
+    min_bytes: int | None = None
+    low_bytes: int | None = None
 
 
 class Level(NamedTuple):
@@ -207,6 +211,8 @@ def read_memory_group(
             stat,
             counters("memory.events"),
             files.parsed(pressure or f"{level.directory}/memory.pressure", parse_pressure),
+            limit("memory.min"),
+            limit("memory.low"),
         )
     events = counters("memory.oom_control")
     failures = limit("memory.failcnt")

@@ -39,17 +39,23 @@ class GroupRow(NamedTuple):
 def group_rows(tree: Tree) -> list[GroupRow]:
     """The tree in its own order: a group, then those in it."""
     room: dict[str, tuple[int, str] | None] = {}
+    depths: dict[str, int] = {}
     rows = []
     for group in tree.groups:
         own = _room(group)
-        above = _above(group.path, room)
+        parent = _parent(group.path, depths)
+        above = None if parent is None else room[parent]
         tightest = min((each for each in (own, above) if each is not None), default=None)
         room[group.path] = tightest
+        depth = 0 if parent is None else depths[parent] + 1
+        depths[group.path] = depth
+        # A captured tree may lack the files of a group in between.
+        between = group.path.removeprefix(parent or "").lstrip("/").rpartition("/")[0]
         rows.append(
             GroupRow(
                 group,
-                0 if group.path == "/" else group.path.count("/"),
-                readable_group(group.path),
+                depth,
+                (between + "/" if between else "") + readable_group(group.path),
                 None if tightest is None else tightest[0],
                 None if tightest is None else tightest[1],
             )
@@ -63,12 +69,12 @@ def _room(group: MemoryGroup) -> tuple[int, str] | None:
     return max(0, group.max_bytes - group.current_bytes), group.path
 
 
-def _above(path: str, room: Mapping[str, tuple[int, str] | None]) -> tuple[int, str] | None:
-    """What the nearest group above it leaves, some of which may lack the controller."""
+def _parent(path: str, seen: Mapping[str, int]) -> str | None:
+    """The nearest group above it that has the controller's files; None for the first."""
     while path != "/":
         path = path.rpartition("/")[0] or "/"
-        if path in room:
-            return room[path]
+        if path in seen:
+            return path
     return None
 
 
@@ -78,14 +84,8 @@ def parts(group: MemoryGroup) -> dict[str, int | None]:
         return dict.fromkeys(("anon", "file", "kernel", "slab", "sock"))
     stat = group.stat
     if group.version == 1:
-        file = stat.get("total_cache")
-        return {
-            "anon": stat.get("total_rss"),
-            "file": file,
-            "kernel": None,
-            "slab": None,
-            "sock": None,
-        }
+        counted = {"anon": stat.get("total_rss"), "file": stat.get("total_cache")}
+        return {**counted, "kernel": None, "slab": None, "sock": None}
     kernel = stat.get("kernel")
     if kernel is None:  # before 5.18: the parts it is the sum of
         known = [

@@ -93,6 +93,7 @@ def _text(rows: list[GroupRow]) -> Iterator[str]:
             Column("NOW", ">", [units.size(row.group.current_bytes) for row in rows]),
             Column("PEAK", ">", [units.size(row.group.peak_bytes) for row in rows]),
             Column("LIMIT", ">", [limit(row.group.max_bytes, row) for row in rows]),
+            *_optional(rows),
             Column("HEADROOM", ">", [_headroom(row) for row in rows]),
             Column("SWAP", ">", [units.size(row.group.swap_bytes) for row in rows]),
             Column("ANON", ">", [units.size(each["anon"]) for each in made]),
@@ -105,6 +106,17 @@ def _text(rows: list[GroupRow]) -> Iterator[str]:
     bound = [row for row in rows if row.limited_by not in (None, row.group.path)]
     if bound:
         yield "\n* a group above it is tighter than its own limit\n"
+
+
+def _optional(rows: list[GroupRow]) -> Iterator[Column]:
+    """What few groups have: what reclaim leaves them, and the limit it is to keep them below."""
+    for head, values in (
+        ("MIN", [row.group.min_bytes for row in rows]),
+        ("LOW", [row.group.low_bytes for row in rows]),
+        ("SOFT" if rows[0].group.version == 1 else "HIGH", [row.group.high_bytes for row in rows]),
+    ):
+        if any(values):
+            yield Column(head, ">", [units.size(value) if value else "" for value in values])
 
 
 def _name(row: GroupRow) -> str:
