@@ -3,7 +3,7 @@
 Source: /proc/PID/{stat,status,oom_score,oom_score_adj,cgroup}; memory.oom.group (v2), memory.swappiness
 and memory.oom_control (v1) of a group. Document: mm/oom_kill.c, Documentation/filesystems/proc.rst.
 Since: oom_score_adj 2.6.36, memory.oom.group 4.19. Permission: anyone (hidepid apart).
-Cost of 1,000 processes: 45 ms, and 10 ms more for their groups.
+Cost of 1,000 processes: 55 ms, and 10 ms more for their groups.
 """
 
 from __future__ import annotations
