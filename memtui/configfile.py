@@ -67,6 +67,8 @@ def _read(path: str, must_exist: bool) -> dict[str, Any]:
             raise BadConfig(f"{name}: no such file") from None
         return {}
     except OSError as error:
+        if not must_exist and not os.access(os.path.dirname(path), os.X_OK):
+            return {}  # another user's home, as with setpriv or sudo: nobody asked for this file
         raise BadConfig(f"{name}: {error.strerror}") from None
     if len(data) > _AT_MOST_BYTES:
         raise BadConfig(f"{name}: no file of settings is longer than {_AT_MOST_BYTES} bytes")
@@ -141,7 +143,7 @@ def _converted(
 def _nearest(key: str, names: list[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(key, names, n=1, cutoff=0.4)
+    near = get_close_matches(key, names, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
 
 

@@ -102,6 +102,12 @@ class LiveSource:
         self._map_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self.sampler = Sampler(files)
+        self._processes: Mapping[ProcessKey, ProcessSample] = {}
+        self._handed_on_s = time.monotonic()
+
+    def silent_s(self) -> float:
+        """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
+        return time.monotonic() - self._handed_on_s
 
     @property
     def interval_s(self) -> float:
@@ -149,7 +155,8 @@ class LiveSource:
         due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
         self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
-            on_sample(self.sampler.sample(interval, self._plan, skipped))
+            on_sample(self._sample(interval, skipped))
+            self._handed_on_s = time.monotonic()
             late = int((time.monotonic() - due) // interval)
             skipped += late
             due += (late + 1) * interval
@@ -158,6 +165,18 @@ class LiveSource:
                 self._interval_changed.clear()
                 interval = self._interval_s
                 due = time.monotonic()
+
+    def _sample(self, interval_s: float, skipped: int) -> Sample:
+        """A sample. A defect in the making is a Gap in it: the thread must live, and be believed."""
+        try:
+            sample = self.sampler.sample(interval_s, self._plan, skipped)
+        except Exception as error:
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            gap = defect("sampling", error)
+            system = SystemSample(gap, gap, gap)
+            return Sample(now, interval_s, system, self._processes, skipped)
+        self._processes = sample.processes
+        return sample
 
     def _read_maps(self, on_map: Callable[[MapReading], None]) -> None:
         """The map of the process that is looked at: its layout at once, its usage after."""
@@ -173,24 +192,39 @@ class LiveSource:
                 wait = None
                 continue
             started = time.monotonic()
-            if last is None or last.key != key:
-                last = None
-                reading = read_map(self.files, key, "maps")
-                if self._plan.map_of != key:
-                    wait = 0.0  # somebody has gone on to the next already
-                    continue
-                on_map(reading)
-                if isinstance(reading.map, Gap):
-                    wait = MAP_INTERVAL_S
-                    continue
-            reading = read_map(self.files, key, "smaps", last)
-            if isinstance(reading.map, Gap) and reading.map.reason == "absent":
-                reading = read_map(self.files, key, "maps", last, reading.map)
-            if isinstance(reading.map, AddressMap):
-                last = reading.map
-            if self._plan.map_of == key:
-                on_map(reading)
-            wait = max(MAP_INTERVAL_S, _MAP_COST_FACTOR * (time.monotonic() - started))
+            try:
+                wait, last = self._read_map(on_map, key, last)
+            except Exception as error:
+                gap = defect(f"proc/{key.pid}/smaps", error)
+                on_map(MapReading(key, gap, None, started, time.monotonic() - started))
+                wait, last = MAP_INTERVAL_S, None
+
+    def _read_map(
+        self, on_map: Callable[[MapReading], None], key: ProcessKey, last: AddressMap | None
+    ) -> tuple[float, AddressMap | None]:
+        """Reads one map and hands it on; how long to wait before the next, and what it was."""
+        started = time.monotonic()
+        if last is None or last.key != key:
+            last = None
+            reading = read_map(self.files, key, "maps")
+            if self._plan.map_of != key:
+                return 0.0, last  # somebody has gone on to the next already
+            on_map(reading)
+            if isinstance(reading.map, Gap):
+                return MAP_INTERVAL_S, last
+        reading = read_map(self.files, key, "smaps", last)
+        if isinstance(reading.map, Gap) and reading.map.reason == "absent":
+            reading = read_map(self.files, key, "maps", last, reading.map)
+        if isinstance(reading.map, AddressMap):
+            last = reading.map
+        if self._plan.map_of == key:
+            on_map(reading)
+        return max(MAP_INTERVAL_S, _MAP_COST_FACTOR * (time.monotonic() - started)), last
+
+
+def defect(source: str, error: Exception) -> Gap:
+    """A defect of memtui's own in a reading, as what a reading may give: it is told, not fatal."""
+    return Gap(source, "failed", f"a defect in memtui: {type(error).__name__}: {error}")
 
 
 def read_map(

@@ -10,6 +10,7 @@ from textual.dom import DOMNode
 from wcwidth import wcswidth
 
 from memtui import units
+from memtui.config import WINDOWS_S
 from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
 from memtui.tui import theme
@@ -17,10 +18,12 @@ from memtui.tui.app import INTERVALS_S, MemtuiApp
 from memtui.tui.keys import KEYS, VIEWS
 from memtui.tui.screens.choice import ChoiceSheet
 from memtui.tui.screens.difference import DifferenceSheet
+from memtui.tui.screens.explain import ExplainSheet, TermsSheet
 from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
-from memtui.tui.screens.overview import WINDOWS_S, Overview
+from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.physical import PhysicalView
 from memtui.tui.screens.pressureview import PressureView
 from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
@@ -75,10 +78,10 @@ async def test_header_figures_and_footer_of_the_overview() -> None:
 async def test_a_click_on_the_footer_is_its_key() -> None:
     app = dashboard()
     async with running(app) as pilot:
-        at = screen_text(app)[-1].index("Space freeze")
+        at = screen_text(app)[-1].index("i explain")
         await pilot.click("#footer", offset=(at + 2, 0))
-        await pilot.pause()
-        assert app.frozen
+        await settle(pilot)
+        assert isinstance(app.screen, TermsSheet)
 
 
 async def test_frozen_the_screen_stands_still_and_history_goes_on() -> None:
@@ -284,16 +287,19 @@ PLACES: dict[str, type[DOMNode]] = {
     "overview": Overview,
     "map": MapView,
     "pressure": PressureView,
+    "physical": PhysicalView,
     "pagetable": PageTableSheet,
     "sharers": SharersSheet,
     "difference": DifferenceSheet,
     "choice": ChoiceSheet,
+    "explain": ExplainSheet,
+    "terms": TermsSheet,
 }
 
 
 def test_every_key_does_one_thing_wherever_it_works() -> None:
     views = {view for key in KEYS for view in key.views}
-    assert views - {"inside"} == PLACES.keys()
+    assert views - {"inside", "pagetypes"} == PLACES.keys()
     numbers = [view.key for view in VIEWS]
     for view in views:
         # A view's own keys come before those that work everywhere.

@@ -15,7 +15,7 @@ from memtui.kernel.buddy import FreeBlocks, PageTypes
 from memtui.kernel.zones import Zone
 from memtui.model.zones import reserve_pages
 
-# Not for requests of the kernel's own choosing: kept for old devices, and not handed out at all.
+# Kept for old devices, and memory of devices themselves: neither is there for huge pages.
 _SMALL_ZONE = "DMA"
 _DEVICE_ZONE = "Device"
 
@@ -154,14 +154,14 @@ def _zone_fit(
     zone: FreeBlocks, known: Mapping[tuple[int, str], Zone], order: int, has_other: bool
 ) -> ZoneFit:
     info = known.get((zone.node, zone.zone))
-    free, low_mark = (
+    free, min_mark = (
         (None, None) if info is None else (info.fields.get("free"), info.fields.get("min"))
     )
     is_above = None
-    if info is not None and free is not None and low_mark is not None:
+    if info is not None and free is not None and min_mark is not None:
         # Emergency blocks of the kernel's own (since 6.12) are for nobody else.
         left = free - info.fields.get("free_highatomic", 0) - (1 << order) + 1
-        is_above = left > low_mark + reserve_pages(info)
+        is_above = left > min_mark + reserve_pages(info)
     counts = zone.zone != _DEVICE_ZONE and (zone.zone != _SMALL_ZONE or not has_other)
     blocks = sum(zone.counts[order:])
     pieces = suitable_pages(zone.counts, order) >> order
