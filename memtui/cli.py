@@ -86,6 +86,20 @@ def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespac
     return procs(files, _form(options))
 
 
+def _oom(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.oom import oom
+
+    return oom(files, _form(options), options.cgroup)
+
+
+def _cgroups(
+    files: KernelFiles, _argument: str | None, options: argparse.Namespace
+) -> Iterable[str]:
+    from memtui.reports.cgroups import cgroups
+
+    return cgroups(files, _form(options))
+
+
 def _pressure(
     files: KernelFiles, _argument: str | None, options: argparse.Namespace
 ) -> Iterable[str]:
@@ -171,6 +185,21 @@ COMMANDS: Final = (
     ),
     _Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
     _Command("procs", "", "processes by memory, the largest first", _procs),
+    _Command(
+        "oom",
+        "",
+        "whom the kernel would kill if memory ran out now, and why; the policy; kills in its log",
+        _oom,
+        (
+            _Option(
+                "--cgroup",
+                "PATH|PID",
+                1,
+                "inside a memory cgroup, or the one that is nearest to its limit around a process",
+            ),
+        ),
+    ),
+    _Command("cgroups", "", "the tree of memory cgroups, with limits and what is left", _cgroups),
     _Command(
         "sample",
         "[PID]",
