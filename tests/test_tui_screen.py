@@ -21,6 +21,8 @@ from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
 from memtui.tui.screens.overview import WINDOWS_S, Overview
 from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.pagetypes import PageTypesSheet
+from memtui.tui.screens.physical import PhysicalView
 from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
 from tests.interface import (
@@ -286,6 +288,8 @@ PLACES: dict[str, type[DOMNode]] = {
     "sharers": SharersSheet,
     "difference": DifferenceSheet,
     "choice": ChoiceSheet,
+    "physical": PhysicalView,
+    "pagetypes": PageTypesSheet,
 }
 
 
