@@ -234,7 +234,7 @@ def _lacks(now: Sample) -> tuple[str, ...]:
         ("pressure stall information", now.system.pressure),
     )
     return tuple(
-        f"no {words} ({source.detail or f'{source.source}: {source.reason}'})"
+        f"no {words} ({source.detail if source.reason == 'absent' and source.detail else source})"
         for words, source in named
         if isinstance(source, Gap)
     )
