@@ -192,14 +192,14 @@ async def test_a_click_opens_a_section_and_a_row(pilot: Pilot[None]) -> None:
     await settle(pilot)
     assert view(pilot).rows.cursor == 3
     assert "DMA32, unusable" in screen(pilot.app)
-    assert view(pilot).topic == "fragmentation"
+    assert view(pilot).topics == ("fragmentation",)
 
 
 @on()
 async def test_the_line_under_the_cursor_explains_itself(pilot: Pilot[None]) -> None:
-    assert view(pilot).topic == "balance"
+    assert view(pilot).topics == ("balance",)
     await press(pilot, "enter", "down", "down", "down")
-    assert view(pilot).topic == "page cache"
+    assert view(pilot).topics == ("page cache",)
     left = " ".join(line[:27].strip() for line in screen_text(pilot.app)[11:])
     assert "cache, clean Contents of files and block devices" in left
 
