@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -27,7 +27,7 @@ from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.alerts import Event, Level
 from memtui.model.sample import ProcessSample, Sample
-from memtui.model.scope import Scope, in_group
+from memtui.model.scope import Scope, in_group, of_group
 from memtui.sampling import Plan, Source
 from memtui.targets import Target, fits, meant
 from memtui.tui import theme
@@ -40,6 +40,10 @@ from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
+
+if TYPE_CHECKING:
+    from memtui.model.deathwatch import DeathWatch
+    from memtui.model.obituary import Obituary
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
@@ -123,6 +127,7 @@ class MemtuiApp(App[None]):
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
         self._shown: Sample | None = None
+        self._deaths: DeathWatch | None = None
 
     @property
     def history(self) -> History:
@@ -224,13 +229,27 @@ class MemtuiApp(App[None]):
 
     def _record(self, sample: Sample) -> None:
         """Both scopes see every sample, so that each has its hour when it is switched to."""
-        found = {"host": self.seen["host"].record(sample)}
+        deaths = self._deaths_in(sample)
+        found = {"host": self.seen["host"].record(sample, deaths)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
-            found["group"] = self.seen["group"].record(group)
+            found["group"] = self.seen["group"].record(group, of_group(group, deaths))
         for event in found.get(self.scope, ()):
             self._alert(event)
+
+    def _deaths_in(self, sample: Sample) -> list[tuple[Event, Obituary]]:
+        """Who has died since the sample before."""
+        if sample.signs is None:
+            return []
+        if self._deaths is None:
+            from memtui.model.deathwatch import DeathWatch
+
+            self._deaths = DeathWatch(self._page)
+        chosen = self.chosen
+        if chosen.process is not None and chosen.map is not None:
+            self._deaths.note_map(chosen.process.key, chosen.process.name, chosen.map)
+        return self._deaths.see(sample)
 
     def _alert(self, event: Event) -> None:
         """What the settings say is to be done about an event."""
@@ -371,7 +390,7 @@ class MemtuiApp(App[None]):
         if name == "pressure":
             from memtui.tui.screens.pressureview import PressureView
 
-            return PressureView(self._page)
+            return PressureView(self._page, self.source.files)
         from memtui.tui.screens.physical import PhysicalView
 
         return PhysicalView(self._page, self.source.files)
