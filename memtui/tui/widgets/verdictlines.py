@@ -15,7 +15,7 @@ from memtui.model.sample import Sample
 from memtui.model.verdict import Verdict
 from memtui.tui import theme
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
+from memtui.tui.widgets.bars import cells, spread, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
 _SKIPPED_SHOWN_S: Final = 60
@@ -70,11 +70,24 @@ class VerdictLine(Lines):
     _skipped = 0
     _skipped_at = 0.0
 
-    def update(self, sample: Sample, history: History, free: Free, verdict: Verdict | None) -> None:
+    def update(
+        self,
+        sample: Sample,
+        history: History,
+        free: Free,
+        verdict: Verdict | None,
+        late: Line = (),
+    ) -> None:
+        """`late` stands at the right end whatever else there is: who was killed lately."""
         if sample.skipped != self._skipped:
             self._skipped, self._skipped_at = sample.skipped, sample.time_s
         now = history.latest("stalled_some_pct")
-        self.draw(lambda width: [self._line(sample, now, free, verdict, width)])
+        room = cells(late)
+        self.draw(
+            lambda width: [
+                spread(self._line(sample, now, free, verdict, width - room), list(late), width)
+            ]
+        )
 
     def _line(
         self,
