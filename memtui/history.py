@@ -59,8 +59,8 @@ class History:
             self._hidden += 1
 
     @property
-    def _end_s(self) -> float:
-        """The time of the newest sample that is to be seen."""
+    def end_s(self) -> float:
+        """The time of the newest sample that is to be seen; 0 before there is one."""
         last_s = self._last.time_s if self._last else 0.0
         return last_s if self._until_s is None else min(last_s, self._until_s)
 
@@ -123,7 +123,7 @@ class History:
         return sum(known) if known else None
 
     def _known(self, name: str, window_s: float) -> list[float]:
-        since, times, series = self._end_s - window_s, self._times, self._series[name]
+        since, times, series = self.end_s - window_s, self._times, self._series[name]
         return [
             series[slot]
             for slot in self._slots_since(since)
@@ -135,11 +135,11 @@ class History:
         if self._last is None:
             return None
         now = self.latest(name)
-        slots = self._slots_since(self._end_s - 60)
+        slots = self._slots_since(self.end_s - 60)
         then = next((slot for slot in slots if not math.isnan(self._series[name][slot])), None)
         if now is None or then is None:
             return None
-        elapsed = self._end_s - self._times[then]
+        elapsed = self.end_s - self._times[then]
         return (now - self._series[name][then]) * 60 / elapsed if elapsed >= 15 else None
 
     def series(self, name: str, window_s: float) -> tuple[list[float], list[float]]:
@@ -147,7 +147,7 @@ class History:
         times: list[float] = []
         values: list[float] = []
         if self._last is not None:
-            ring, since = self._series[name], self._end_s - window_s
+            ring, since = self._series[name], self.end_s - window_s
             for slot in self._slots_since(since):
                 if self._times[slot] >= since and not math.isnan(ring[slot]):
                     times.append(self._times[slot])
@@ -166,7 +166,7 @@ class History:
         together, dots of one cell, and may lie in the future.
         """
         span = window_s / count
-        until_s = self._end_s
+        until_s = self.end_s
         now = math.floor(until_s / span)
         end = now - now % align + align - 1
         first = end - count + 1

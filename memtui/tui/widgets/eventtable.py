@@ -25,10 +25,18 @@ class EventTable(Table):
         self._rows: list[Event] = []
         self._booted_s = 0.0
 
-    def show(self, events: Events, now_s: float) -> None:
-        self._booted_s = time.time() - now_s
-        self._rows = list(events)[::-1]
-        self.set_cursor(self.cursor)
+    def show(self, events: Events) -> None:
+        """The cursor stays with its event, or with the newest."""
+        at, self._rows = self.current, list(events)[::-1]
+        # Apart by a hair at each look, or by more where the clock was set.
+        booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        if abs(booted_s - self._booted_s) > 0.5:
+            self._booted_s = booted_s
+        cursor = self.cursor
+        if cursor and at is not None:
+            cursor = next((row for row, each in enumerate(self._rows) if each is at), cursor)
+            self.top += cursor - self.cursor if self.top else 0
+        self.set_cursor(cursor)
 
     @property
     def current(self) -> Event | None:
