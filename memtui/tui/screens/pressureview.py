@@ -139,8 +139,7 @@ class PressureView(View):
         self.query_one("#pressure-tabs", Tabs).pick(name)
         for each in PAGES:
             self.query_one(f"#{each}").display = each == name
-        # A page hears of its width when it is laid out.
-        self.call_after_refresh(self._show_page)
+        self._show_page()
         self.post_message(self.Turned())
 
     def on_tabs_picked(self, event: Tabs.Picked) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from textual import events
@@ -223,7 +224,13 @@ class StallTable(Lines):
         pressure = sample.system.pressure
         head: Line = [(" MEMORY STALLS   10 s   60 s  300 s", _DIM)]
         if not isinstance(pressure, Pressure):
-            self.show(head, [(" n/a: " + why_no_pressure(pressure), _DIM)])
+            words = "n/a: " + why_no_pressure(pressure)
+            self.draw(
+                lambda width: [
+                    head,
+                    *([(f" {row}", _DIM)] for row in textwrap.wrap(words, max(20, width - 2))),
+                ]
+            )
             return
         lines: list[Line] = [head]
         for words, stall in (("some task", pressure.some), ("every task", pressure.full)):

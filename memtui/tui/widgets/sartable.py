@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from memtui.model.sample import Sample
 from memtui.model.sar import COLUMNS, Average, Figures, State, figures, state
 from memtui.tui import theme
+from memtui.tui.clock import time_of_day
 from memtui.tui.widgets.lines import Column, Part, Table
 
 _BEFORE: Final = 8  # samples before the last
@@ -55,7 +55,7 @@ class SarTable(Table):
         if before is not None:
             self._average.add(now, elapsed_s, found)
             self._averages = self._average.figures()
-        self._figures.append((time.strftime("%H:%M:%S"), found))
+        self._figures.append((time_of_day(sample.time_s), found))
         clocks = [clock for clock, _ in self._figures]
         self.set_columns(
             [

@@ -101,9 +101,9 @@ class VerdictLine(Lines):
         words = reason(verdict)
         calm = verdict is None or verdict.level in (None, "comfortable")
         bare = swap_parts(free, 0, short=narrow)
-        brief = [*stalls[:1], *stalls[-1:]] if now is not None else [("stalls n/a", dim)]
+        brief = stalls if isinstance(pressure, Pressure) else [("stalls n/a", dim)]
         # Richest first; where all is well the figures say what the sentence does.
-        forms = ((stalls, swap), (stalls, bare), (brief, bare[:2]))
+        forms = ((stalls, swap), (stalls, bare), (brief, bare[:3]))
         for figures in forms[:1] if calm else forms:
             parts = [*level, *figures[0], dot, *figures[1]]
             room = width - cells(parts) - cells([dot]) - 1
