@@ -9,7 +9,7 @@ from __future__ import annotations
 from memtui.kernel.files import Gap
 from memtui.kernel.oom import OomTask
 from memtui.model.addressmap import AddressMap
-from memtui.model.alerts import Event
+from memtui.model.events import Event
 from memtui.model.obituary import (
     MACHINE,
     Known,

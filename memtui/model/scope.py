@@ -14,7 +14,7 @@ from memtui.kernel.files import Gap
 from memtui.model.sample import Sample
 
 if TYPE_CHECKING:
-    from memtui.model.alerts import Event
+    from memtui.model.events import Event
     from memtui.model.obituary import Obituary
 
 Scope = Literal["host", "group"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from memtui.history import History
-from memtui.model.alerts import AlertSettings, Event, Events, State, watch
-from memtui.model.judge import Judge
+from memtui.model.events import Event, Events
 from memtui.model.sample import Sample
-from memtui.model.verdict import Verdict
+from memtui.settings import Settings
 
 if TYPE_CHECKING:
+    from memtui.model.alerts import AlertSettings, State
+    from memtui.model.judge import Judge
     from memtui.model.obituary import Obituary
+    from memtui.model.verdict import Verdict
 
 _OBITUARIES_KEPT = 100
 
@@ -25,24 +28,28 @@ class Seen:
     the newest last.
     """
 
-    def __init__(self, alerts: AlertSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.history = History()
         self.events = Events()
         self.marks = Events()
         self.obituaries: OrderedDict[Event, Obituary] = OrderedDict()
         self.before: Sample | None = None  # the sample before the last
         self.verdict: Verdict | None = None
-        self._judge = Judge()
-        self._alerts = alerts
-        self._state = State()
+        self._settings = settings
+        self._watching: tuple[AlertSettings, Judge, State] | None = None
 
     def record(self, sample: Sample, deaths: Sequence[tuple[Event, Obituary]] = ()) -> list[Event]:
         """Takes a sample in, and the deaths it told of; the events that it makes."""
+        # Not before the first frame, which has no room for any of it yet.
+        from memtui.model.alerts import State, watch
+        from memtui.model.judge import Judge
+
+        alerts, judge, state = self._watching or (self._settings.alerts, Judge(), State())
         before = self.before = self.history.last
         self.history.record(sample)
-        self.verdict = self._judge.see(sample)
-        level = self.verdict.level
-        self._state, found = watch(self._state, self._alerts, sample, before, level)
+        self.verdict = judge.see(sample)
+        state, found = watch(state, alerts, sample, before, self.verdict.level)
+        self._watching = alerts, judge, state
         if sample.signs is not None:
             # One death is one event: whoever was counted has an obituary, or will have.
             found = [event for event in found if event.kind != "oom_kill"]
@@ -54,6 +61,13 @@ class Seen:
         found.sort(key=lambda event: event.time_s)
         for event in found:
             self.events.add(event)
-            if "mark" in self._alerts.actions_of(event):
+            if "mark" in alerts.actions_of(event):
                 self.marks.add(event)
         return found
+
+    def still(self) -> Seen:
+        """As it is now, whatever is recorded after; only the history goes on, and knows where to end."""
+        seen = copy.copy(self)
+        seen.events, seen.marks = copy.copy(self.events), copy.copy(self.marks)
+        seen.obituaries = self.obituaries.copy()
+        return seen
