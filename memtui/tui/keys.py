@@ -176,8 +176,22 @@ KEYS: Final = (
     # The physical view.
     Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),
     Key("escape", "back", "Esc", "clear the filter; back to the list of sections", "", _PHYSICAL),
-    Key("s", "sort", "s", "sort slab caches by the next column (or click its head)", "", _PHYSICAL),
-    Key("slash", "filter", "/", "show only slab caches whose name has this", "filter", _PHYSICAL),
+    Key(
+        "s",
+        "sort",
+        "s",
+        "sort slab caches or control groups by the next column (or click its head)",
+        "",
+        _PHYSICAL,
+    ),
+    Key(
+        "slash",
+        "filter",
+        "/",
+        "show only slab caches or control groups whose name has this",
+        "filter",
+        _PHYSICAL,
+    ),
     Key(
         "p",
         "page_types",

@@ -73,7 +73,7 @@ def bar_parts(candidate: CandidateOom, most: int, cells: int) -> list[Part] | No
         return None
     size = sum(each or 0 for each in sizes)
     glyphs = (_RSS, _SWAP, _TABLES)
-    colours = (theme.CACHE, theme.GROWS, theme.REST)
+    colours = (theme.CACHE, theme.GROWS, theme.FOREGROUND)
     ends: list[tuple[int, str, Style]] = []
     end = 0
     for pages, glyph, colour in zip(sizes, glyphs, colours, strict=True):
@@ -112,7 +112,7 @@ def legend() -> Line:
         (" RSS  ", DIM),
         (_SWAP, theme.style(theme.GROWS)),
         (" swap  ", DIM),
-        (_TABLES, theme.style(theme.REST)),
+        (_TABLES, PLAIN),
         (" page tables  ", DIM),
         (_ADJ, theme.style(theme.ACCENT)),
         (" added by adj  ", DIM),
@@ -203,7 +203,7 @@ def _columns(width: int) -> tuple[list[Column], int]:
     if width >= 160:
         after.append(Column("group", " GROUP", 28, "<"))
     fixed = sum(column.width + 1 for column in (*before, *after))
-    bar = max(_LEAST_BAR, width - fixed - 1)
+    bar = max(_LEAST_BAR, width - fixed - 2)
     return [*before, Column("bar", "", bar, "<"), *after], bar
 
 
