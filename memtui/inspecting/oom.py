@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
-from memtui.kernel.oom import dies_with, kernel_release, read_oom_domain, read_oom_tasks
+from memtui.kernel.oom import (
+    dies_with,
+    kernel_release,
+    read_oom_domain,
+    read_oom_tasks,
+    tightest_group,
+)
 from memtui.kernel.tunables import read_vm_settings
 from memtui.model.oom import Ranking, group_scope, machine_scope, rank_tasks
 from memtui.model.oompolicy import (
@@ -33,6 +40,18 @@ class Outlook(NamedTuple):
     prediction: Prediction
     dies_whole: str | None
     page_bytes: int
+
+
+def group_of(files: KernelFiles, pid: int) -> str | Gap | None:
+    """Where an OOM of a process's groups would be: in the one nearest to its limit.
+
+    None where it is in no memory cgroup that can be seen.
+    """
+    memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
+    if isinstance(memberships, Gap):
+        return memberships
+    own = memory_cgroup(memberships)
+    return None if own is None else tightest_group(files, own)
 
 
 def read_outlook(files: KernelFiles, page_bytes: int, group: str | None = None) -> Outlook | Gap:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from memtui import sampling, units
-from memtui.inspecting.oom import MEMINFO, Outlook, read_outlook
-from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
+from memtui.inspecting.oom import MEMINFO, Outlook, group_of, read_outlook
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.kmsg import read_log
-from memtui.kernel.oom import tightest_group
 from memtui.model.oom import CandidateOom, Ranking, signed
 from memtui.model.oompolicy import PolicyLine
 from memtui.reports.output import (
@@ -108,12 +106,9 @@ def _group(files: KernelFiles, text: str) -> str:
 
 
 def _group_of(files: KernelFiles, pid: int) -> str:
-    """Where an OOM of that process's groups would be: in the one nearest to its limit."""
-    memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
-    if isinstance(memberships, Gap):
-        raise unreadable(files, memberships)
-    own = memory_cgroup(memberships)
-    path = None if own is None else tightest_group(files, own)
+    path = group_of(files, pid)
+    if isinstance(path, Gap):
+        raise unreadable(files, path)
     if path is None:
         raise Failure(f"process {pid} is in no memory cgroup that can be seen here")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Final
 
 from memtui import units
@@ -11,21 +12,22 @@ from memtui.model.obituary import Obituary
 from memtui.model.oom import signed
 from memtui.tui import theme
 from memtui.tui.clock import time_of_day
-from memtui.tui.sections.base import ALARM, BRIGHT, DIM, PLAIN, WARN
+from memtui.tui.sections.base import ALARM, BRIGHT, DIM, PLAIN
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row
 
 SHOWN_S: Final = 900.0
 _NAME_CELLS: Final = 15
+_LABEL: Final = 9
 _CAUSES: Final = {
-    "oom": "The machine had run out of memory, and the kernel chose it.",
-    "oom in cgroup": "Its memory cgroup was full, and the kernel chose it.",
-    "segfault": "It touched memory that was not its own.",
+    "oom": "the machine was out of memory",
+    "oom in cgroup": "its memory cgroup was full",
+    "segfault": "it touched memory that was not its own",
 }
 _SOURCES: Final = {
-    "kernel log": "The kernel's log says so.",
-    "inferred": "Inferred: the kernel counted a kill, and this one vanished. Its log is not read.",
+    "kernel log": "from the kernel's log",
+    "inferred": "inferred: the kernel counted a kill, and this one vanished; its log is not read",
 }
 
 
@@ -57,7 +59,7 @@ def log_words(log: Gap | None) -> str:
     return f"{words} Kills are inferred from their count and from who vanished; segfaults are not seen."
 
 
-def obituary_page(obituary: Obituary) -> Page:
+def obituary_page(obituary: Obituary, width: int) -> Page:
     """All that is known of one death."""
     died = "crashed" if obituary.cause == "segfault" else "was killed"
     who = units.printable(obituary.name) or "a process"
@@ -66,21 +68,20 @@ def obituary_page(obituary: Obituary) -> Page:
         (" † " if obituary.cause != "segfault" else " ! ", ALARM),
         (f"{who}{pid}", BRIGHT),
         (f" {died} at {time_of_day(obituary.time_s)}", PLAIN),
+        (f" · {_CAUSES[obituary.cause]}", DIM),
     ]
-    head: list[str | Line] = [f"{obituary.sentence}.", [], *map(_fact, _facts(obituary))]
-    if obituary.others:
-        head.append(f"It may have been: {', '.join(obituary.others)}.")
-    head += [[], _CAUSES[obituary.cause], _SOURCES[obituary.source], []]
+    head: list[str | Line] = [f"{obituary.sentence}."]
+    for name, value in _facts(obituary):
+        rows = textwrap.wrap(units.printable(value), max(20, width - _LABEL - 2), max_lines=3)
+        for at, row in enumerate(rows):
+            head.append([(f" {'' if at else name:<{_LABEL}}", DIM), (row, PLAIN)])
+    head.append([])
     if obituary.map is None:
-        head.append("Its map had not been looked at: that is read of the chosen process alone.")
+        head.append("Its map was not looked at before: that is read of the chosen process alone.")
         return Page(title, head)
     totals = obituary.map.totals
-    head.append(
-        [
-            (" ITS MAP AT THE LAST LOOK", DIM),
-            (f"  {units.count(len(obituary.map))} mappings", DIM),
-        ]
-    )
+    rest = f" at the last look: {units.count(len(obituary.map))} mappings"
+    head.append([(" ITS MAP", DIM), (rest, DIM)])
     columns = (
         Column("kind", "KIND", 32, "<"),
         Column("count", "MAPPINGS", 9),
@@ -88,50 +89,56 @@ def obituary_page(obituary: Obituary) -> Page:
         Column("rss", "RSS", 10),
         Column("bar", "", 20, "<", 1),
     )
-    rows: list[Row] = []
+    rows_: list[Row] = []
     for kind, sums in obituary.map.by_kind.items():
         share = None
         if sums.rss is not None and totals.rss:
             share = sums.rss / totals.rss
-        rows.append(
+        rows_.append(
             {
                 "kind": (f"{kind.letter} {kind.words}", theme.style(kind.colour)),
                 "count": (units.count(sums.mappings), DIM),
                 "size": (units.size(sums.size), PLAIN),
                 "rss": (units.size(sums.rss), PLAIN if sums.rss else DIM),
-                "bar": (units.permille_bar(share, 20), theme.style(theme.CACHE)),
+                "bar": (units.permille_bar(share, 20), theme.style(kind.colour)),
             }
         )
-    return Page(title, head, columns, rows)
+    return Page(title, head, columns, rows_)
 
 
 def _facts(obituary: Obituary) -> list[tuple[str, str]]:
     """Names and values, those that are known."""
     death = obituary.death
-    facts: list[tuple[str, str | None]] = [("command", obituary.command)]
-    facts.append(("cgroup", obituary.group))
+    facts: list[tuple[str, str | None]] = [
+        ("command", obituary.command),
+        ("cgroup", obituary.group),
+    ]
     if obituary.cause != "segfault":
-        facts.append(("in memory", units.size(obituary.rss_bytes)))
+        memory = [units.size(obituary.rss_bytes)]
         if isinstance(death, OomKill):
-            parts = (
-                ("anon", death.anon_rss_bytes),
-                ("file", death.file_rss_bytes),
-                ("shmem", death.shmem_rss_bytes),
-            )
-            known = [f"{name} {units.size(size)}" for name, size in parts if size is not None]
-            facts.append(("when it died", ", ".join(known)))
-        facts.append(("in swap", units.size(obituary.swap_bytes)))
-        facts.append(("page tables", units.size(obituary.page_tables_bytes)))
+            parts = {
+                "anon": death.anon_rss_bytes,
+                "file": death.file_rss_bytes,
+                "shmem": death.shmem_rss_bytes,
+            }
+            known = [
+                f"{name} {units.size(size)}" for name, size in parts.items() if size is not None
+            ]
+            if known:
+                memory.append(f"{', '.join(known)} when it died")
+        memory.append(f"swap {units.size(obituary.swap_bytes)}")
+        memory.append(f"page tables {units.size(obituary.page_tables_bytes)}")
+        if isinstance(death, OomKill):
+            memory.append(f"{units.size(death.total_vm_bytes)} mapped")
+        facts.append(("memory", " · ".join(memory)))
     if isinstance(death, OomKill):
-        facts.append(("mapped", units.size(death.total_vm_bytes)))
         if death.oom_score_adj is not None:
-            facts.append(("oom_score_adj", signed(death.oom_score_adj)))
-        facts.append(("asked for by", death.invoked_by))
-        facts.append(("full cgroup", death.oom_group))
-        facts.append(("constraint", death.constraint))
-    return [(name, units.printable(value)) for name, value in facts if value]
-
-
-def _fact(fact: tuple[str, str]) -> Line:
-    name, value = fact
-    return [(f" {name:<14}", DIM), (value, WARN if value == "inferred" else PLAIN)]
+            facts.append(("adj", signed(death.oom_score_adj)))
+        asked = [] if death.invoked_by is None else [f"{death.invoked_by} asked for more"]
+        asked += [] if death.oom_group is None else [f"{death.oom_group} was full"]
+        asked += [] if death.constraint is None else [death.constraint]
+        facts.append(("why", " · ".join(asked)))
+    if obituary.others:
+        facts.append(("or", ", ".join(obituary.others)))
+    facts.append(("known", _SOURCES[obituary.source]))
+    return [(name, value) for name, value in facts if value]

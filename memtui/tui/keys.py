@@ -159,11 +159,11 @@ KEYS: Final = (
         "enter",
         "enter",
         "Enter",
-        "of a death among the events: all that is known of it",
+        "all that is known of a death; the OOM ranking in a process's group",
         "",
         _PRESSURE,
     ),
-    Key("escape", "back", "Esc", "take back the adj that is tried", "", _PRESSURE),
+    Key("escape", "back", "Esc", "take back the adj that is tried; leave the group", "", _PRESSURE),
     Key(
         "w",
         "what_if",
@@ -172,6 +172,7 @@ KEYS: Final = (
         "what if",
         _PRESSURE,
     ),
+    Key("slash", "find", "/", "find a process in the OOM ranking", "", _PRESSURE),
     Key("p", "policy", "p", "the policy in force when memory runs out", "policy", _PRESSURE),
     # The physical view.
     Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),

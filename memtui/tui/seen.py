@@ -58,8 +58,7 @@ class Seen:
             found.append(event)
         while len(self.obituaries) > _OBITUARIES_KEPT:
             self.obituaries.popitem(last=False)
-        found.sort(key=lambda event: event.time_s)
-        for event in found:
+        for event in sorted(found, key=lambda event: event.time_s):
             self.events.add(event)
             if "mark" in alerts.actions_of(event):
                 self.marks.add(event)

@@ -24,4 +24,9 @@ class ObituarySheet(Sheet):
         self._obituary = obituary
 
     def begin(self) -> None:
-        self.show(obituary_page(self._obituary))
+        self.show(obituary_page(self._obituary, self.size.width))
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self.is_attached and self.query("#sheet-head"):
+            self.begin()

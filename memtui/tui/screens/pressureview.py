@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from memtui import units
 from memtui.config import WINDOWS_S
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap, KernelFiles
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _STALLS = ("stalled_some_pct", "stalled_full_pct")
 _INSTEAD = "mem_available_bytes"
+_EVENT_HEAD = 13  # cells of an event's time and mark
 PAGES = ("figures", "sar", "watermarks", "OOM", "events")
 
 OOM_TOPICS = (
@@ -164,10 +166,12 @@ class PressureView(View):
         if self._sample is None:
             return
         event, signs = self.query_one(EventTable).current, self._sample.signs
-        said: list[str | Line] = [] if event is None else [event.text]
-        dim = theme.style(theme.DIM)
-        if self._obituary is not None:
-            said.append([(" Enter: all that is known of it", dim)])
+        said: list[str | Line] = []
+        if event is not None and self._obituary is not None:
+            dim = theme.style(theme.DIM)
+            said += [event.text, [(" Enter: all that is known of it", dim)]]
+        elif event is not None and units.width(event.text) > self.size.width - _EVENT_HEAD:
+            said.append(event.text)
         if signs is not None and (words := log_words(signs.log)):
             said += [[], words] if said else [words]
         words_ = self.query_one("#event-words", Lines)
@@ -271,12 +275,27 @@ class PressureView(View):
     async def action_enter(self) -> None:
         from memtui.tui.screens.obituary import ObituarySheet
 
+        if self._page_name == "OOM":
+            if complaint := self.query_one(OomPage).enter():
+                self.notify(complaint, timeout=3, markup=False)
+            return
         obituary = self._obituary if self._page_name == "events" else None
         if obituary is not None:
             await self.app.push_screen(ObituarySheet(obituary))
 
     def action_back(self) -> None:
-        self.query_one(OomPage).forget()
+        if self._page_name == "OOM" and self.query_one(OomPage).back():
+            self._show_page()
+
+    async def action_find(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        page = self.query_one(OomPage)
+        if self._page_name != "OOM":
+            self._turn_to("OOM")
+            self.main.focus()
+        else:
+            await ask(self, "process: ", lambda text, final: page.find(text))
 
     async def action_what_if(self) -> None:
         from memtui.tui.widgets.prompt import ask

@@ -11,6 +11,7 @@ from memtui import units
 from memtui.kernel.cgroups import Tree
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
+from memtui.model.groupnames import readable_group
 from memtui.model.grouptree import GroupRow, event_words, group_rows, parts
 from memtui.tui import theme
 from memtui.tui.sections.base import (
@@ -137,7 +138,7 @@ def _columns(tree: Tree, rows: list[GroupRow], width: int) -> list[Column]:
     """The priorities say what goes first where there is no room; what nobody has is not there."""
     cells = size_width(width)
     columns = [
-        Column("name", "GROUP", 0, "<", least=18),
+        Column("name", "GROUP", 0, "<", least=18 if is_narrow(width) else 24),
         Column("current", "CURRENT", max(7, cells)),
         Column("limit", "LIMIT", cells),
     ]
@@ -185,9 +186,9 @@ def _row(each: GroupRow, width: int, *, is_tree: bool) -> Row:
     tight = share is not None and share > 1 - _TIGHT_SHARE
     room_style = WARN if tight else DIM if bound else PLAIN
     killed, stalled = kills(each), stalled_pct(each)
-    indent = "  " * min(each.depth, _DEEPEST) if is_tree else ""
+    name = "  " * min(each.depth, _DEEPEST) + each.name if is_tree else readable_group(group.path)
     cells: Row = {
-        "name": (indent + units.printable(each.name), BRIGHT if group.max_bytes else PLAIN),
+        "name": (units.printable(name), BRIGHT if group.max_bytes else PLAIN),
         "limit": ("–", DIM) if group.max_bytes is None else size_cell(group.max_bytes, width),
         "bar": (
             "" if share is None else units.permille_bar(share, _BAR),
@@ -230,7 +231,8 @@ def _stalled(value: float | None) -> Part:
 def _about(each: GroupRow) -> list[str | Line]:
     """One group in words: where it is, what binds it, what is in it, what happened."""
     group, made = each.group, parts(each.group)
-    lines: list[str | Line] = [[(f" {units.printable(group.path)}", BRIGHT)]]
+    lines: list[str | Line] = [[(f" {units.printable(readable_group(group.path))}", BRIGHT)]]
+    lines.append(units.printable(group.path))
     share = _share(each)
     if group.max_bytes is None:
         lines.append("It has no limit of its own.")
@@ -263,9 +265,15 @@ def _about(each: GroupRow) -> list[str | Line]:
     if isinstance(pressure, Pressure):
         for words, stall in (("some", pressure.some), ("all", pressure.full)):
             if stall is not None:
-                shares = (stall.avg10_pct, stall.avg60_pct, stall.avg300_pct)
-                text = ", ".join(units.percent(value, 1) for value in shares)
-                lines.append(f"{words} waited {text} of 10 s, 1 and 5 min")
+                spans = {
+                    "10 s": stall.avg10_pct,
+                    "1 min": stall.avg60_pct,
+                    "5 min": stall.avg300_pct,
+                }
+                text = ", ".join(
+                    f"{units.percent(value, 1)} of {span}" for span, value in spans.items()
+                )
+                lines.append(f"{words} waited {text}")
     return lines
 
 

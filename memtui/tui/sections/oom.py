@@ -51,6 +51,10 @@ class RankingPage(SectionPage):
 class RankTable(SectionTable):
     """The rows, with their bars."""
 
+    def go(self, row: int) -> None:
+        """As if the user had moved there."""
+        self._go(row)
+
     def row_texts(self, row: int, names: Sequence[str]) -> Mapping[str, Cell]:
         texts = super().row_texts(row, names)
         bar = self.page.bar(row) if isinstance(self.page, RankingPage) else None
@@ -125,7 +129,10 @@ def head(outlook: Outlook) -> list[str | Line]:
     """Who would be taken, and what the rows are."""
     prediction = outlook.prediction
     mark = "†" if prediction.victim is not None else "·"
-    return [f"{mark} {prediction.sentence}.", legend()]
+    words = f"{mark} {prediction.sentence}."
+    if outlook.ranking.scope.path is not None:
+        words += " Esc: the whole machine."
+    return [words, legend()]
 
 
 def ranking_page(outlook: Outlook, width: int, trial: Trial | None) -> SectionPage:
@@ -269,7 +276,7 @@ def _agreement(each: CandidateOom) -> str:
 
 def _tried(ranking: Ranking, each: CandidateOom, trial: Trial | None) -> str:
     if trial is None or trial.pid != each.pid:
-        return "+ and - try another adj, w asks for one: nothing is changed, only computed."
+        return "+ - or w: what another adj would do, nothing is changed. Enter: the ranking in its group."
     found = what_if(ranking, each.pid, trial.adj)
     if found is None:
         return ""

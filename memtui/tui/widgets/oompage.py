@@ -8,9 +8,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from memtui.inspecting.oom import Outlook, read_outlook
+from memtui import units
+from memtui.inspecting.oom import Outlook, group_of, read_outlook
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.model.oom import ADJ_MAX, ADJ_MIN
+from memtui.targets import meant
 from memtui.tui.background import in_background
 from memtui.tui.sections.base import only_words, why
 from memtui.tui.sections.oom import RankTable, Trial, policy_lines, ranking_page, stepped
@@ -31,9 +33,10 @@ class OomPage(Vertical):
         self._files = files
         self._page = page_bytes
         self._group: str | None = None
+        self._inside: str | None = None  # the group that was gone into
         self._outlook: Outlook | Gap | None = None
         self._trial: Trial | None = None
-        self._reading = False
+        self._reading = self._frozen = False
         self._due_s = 0.0
         self._about_width = self._about_height = 0
         self.rows = RankTable()
@@ -50,7 +53,10 @@ class OomPage(Vertical):
         return self._outlook if isinstance(self._outlook, Outlook) else None
 
     def look(self, group: str | None, *, frozen: bool) -> None:
-        """Shows the ranking of the machine, or of a group by its path; reads it again when due."""
+        """Shows the ranking of the machine, or of a group by its path, or of the one that was gone
+        into; reads it again when due."""
+        group = self._inside or group
+        self._frozen = frozen
         if group != self._group:
             self._group, self._outlook, self._trial, self._due_s = group, None, None, 0.0
         due = time.monotonic() >= self._due_s
@@ -72,7 +78,7 @@ class OomPage(Vertical):
         if group != self._group:
             return
         self._due_s = time.monotonic() + max(_INTERVAL_S, _COST_FACTOR * cost_s)
-        if not getattr(self.app, "frozen", False) or self._outlook is None:
+        if not self._frozen:
             self._outlook = found
             self._show()
 
@@ -89,7 +95,7 @@ class OomPage(Vertical):
         elif self._files is None:
             page = only_words("The ranking is read from a kernel, and there is none behind this.")
         else:
-            page = only_words("reading …")
+            page = only_words("frozen: nothing is read" if self._frozen else "reading …")
         lines = wrapped(page.head, width)
         head.show(*lines)
         head.styles.height = len(lines)
@@ -157,8 +163,33 @@ class OomPage(Vertical):
             self._show()
         return ""
 
-    def forget(self) -> bool:
-        """No other adj any more; whether there was one."""
-        tried, self._trial = self._trial, None
-        self._show()
-        return tried is not None
+    def find(self, text: str) -> str:
+        """The cursor to the first of the ranking that is or is named so; what is wrong with it."""
+        outlook = self.outlook
+        found = meant(text, outlook.ranking.candidates) if outlook is not None and text else []
+        if outlook is None or not found:
+            return f"no process is or is named {units.printable(text)!r}" if text else ""
+        self.rows.go(outlook.ranking.candidates.index(found[0]))
+        return ""
+
+    def enter(self) -> str:
+        """Into the group around the process under the cursor that is nearest to its limit; what is
+        wrong with that."""
+        pid, files = self._pid(), self._files
+        if pid is None or files is None or self._frozen:
+            return "" if pid is None else "frozen: nothing is read"
+        path = group_of(files, pid)
+        if path is None or isinstance(path, Gap):
+            return "it is in no memory cgroup that can be seen here"
+        self._inside = path
+        self.look(path, frozen=self._frozen)
+        return ""
+
+    def back(self) -> bool:
+        """Takes back the adj that is tried, or leaves the group; whether there was either."""
+        if self._trial is not None:
+            self._trial = None
+            self._show()
+            return True
+        inside, self._inside = self._inside, None
+        return inside is not None
