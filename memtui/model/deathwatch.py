@@ -20,7 +20,7 @@ from memtui.model.obituary import (
     event_of,
     observe,
 )
-from memtui.model.oom import OomScope, Ranking, machine_scope, rank_tasks
+from memtui.model.oom import INIT, OomScope, Ranking, machine_scope, rank_tasks
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
 from memtui.model.signs import Remembered
 
@@ -90,11 +90,15 @@ class DeathWatch:
 
 
 def _task(process: ProcessSample, known: Remembered | None) -> OomTask:
-    """A process for the ranking. Of the unlikely only sizes are known, and count as their least."""
+    """A process for the ranking. Of the unlikely only sizes are known, and count as their least.
+
+    The kernel's scores are of another moment than the sizes: only whether init has one counts.
+    """
+    score = process.oom_score if process.pid == INIT else None
     lives = not process.is_kernel_thread and (process.rss_bytes > 0 or not process.is_zombie)
     rss = process.rss_bytes if lives else None
     if known is not None:
-        return known.task._replace(rss_bytes=rss, state=process.state)
+        return known.task._replace(rss_bytes=rss, state=process.state, oom_score=score)
     return OomTask(
         process.pid,
         process.key.start_time_ticks,
@@ -105,7 +109,7 @@ def _task(process: ProcessSample, known: Remembered | None) -> OomTask:
         rss,
         process.swap_bytes or 0,
         0,
-        process.oom_score,
+        score,
         0,
     )
 

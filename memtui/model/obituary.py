@@ -281,7 +281,8 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
         swap = None if seen.swap_pages is None else seen.swap_pages * now.page_bytes
         # The line is written after the signal: a quick victim has given some back by then.
         rss = max(rss or 0, (seen.rss_pages or 0) * now.page_bytes) or rss
-    sentence = f"the kernel killed {who}, {units.size(rss)} in memory: {why}"
+    swapped = f" and {units.size(swap)} in swap" if swap else ""
+    sentence = f"the kernel killed {who}, {units.size(rss)} in memory{swapped}: {why}"
     if kill.invoked_by is not None and kill.invoked_by != kill.name:
         sentence += f" as {units.printable(kill.invoked_by)} asked for more"
     return Obituary(
