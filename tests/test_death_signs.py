@@ -128,6 +128,9 @@ def test_a_group_whose_count_grew_tells_where() -> None:
 
 def test_nobody_is_told_of_quiet_ends_or_by_samples_without_signs() -> None:
     assert told(seen(1.0, BIG, SMALL), seen(2.0, BIG), sample(3.0, BIG), seen(4.0)) == []
+    # The first sample may tell of one already.
+    kill = killed(10, "big", 2_500_000)
+    assert [each.pid for each in told(seen(3.0, SMALL, deaths=(kill,)))] == [10]
     # Another boot: what was counted before is not of this one.
     assert told(seen(9.0, BIG, kills=5), seen(1.0, SMALL, kills=9)) == []
 

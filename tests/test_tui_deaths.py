@@ -209,8 +209,6 @@ def test_a_terminal_shows_who_was_killed_while_it_ran(program: Path, tmp_path: P
         memtui("--interval", "0.2", columns=80, rows=24) as terminal,
     ):
         terminal.wait_for("1 Overview", "LIVE")
-        terminal.type("/", "t", "i", "n", "y", "Enter")
-        terminal.wait_for("tiny")
         terminal.wait_until(lambda: reads_log(terminal.pid), "watching for deaths")
         full.go()
         terminal.wait_for("† tiny ", "being killed")

@@ -6,6 +6,8 @@ a thousand processes takes 10 ms, and mostly nobody dies.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from memtui.kernel.files import Gap
 from memtui.kernel.oom import OomTask
 from memtui.model.addressmap import AddressMap
@@ -35,7 +37,7 @@ class DeathWatch:
         self._memories = Memories()
         self._state = State()
         self._before: Sample | None = None
-        self._noted: dict[ProcessKey, Remembered] = {}
+        self._noted: Mapping[ProcessKey, Remembered] = {}
 
     def note_map(self, key: ProcessKey, name: str, map_: AddressMap) -> None:
         """The map of a process at the last look."""
@@ -47,17 +49,18 @@ class DeathWatch:
         signs = sample.signs
         if signs is None:
             return []
-        for key, each in signs.known.items():
-            if self._noted.get(key) is not each:
-                self._memories.note(Known(key, each.task.name, each.command, each.task.group))
-        self._noted = dict(signs.known)
+        if signs.known is not self._noted:
+            for key, each in signs.known.items():
+                if self._noted.get(key) is not each:
+                    self._memories.note(Known(key, each.task.name, each.command, each.task.group))
+            self._noted = signs.known
         if before is None or before.time_s >= sample.time_s:
-            self._state = State()
-            return []
-        if not (signs.deaths or self._state.owed or _grew(before, sample)):
+            before, self._state = None, State()
+        grew = before is not None and _grew(before, sample)
+        if not (signs.deaths or self._state.owed or grew):
             return []
         state = self._state
-        if state.look is None:
+        if state.look is None and before is not None:
             state, _ = observe(state, self._look(before, told=False), self._memories)
         state, found = observe(state, self._look(sample, told=True), self._memories)
         # The next look is made when there is news again.
