@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +23,8 @@ from memtui.model.events import LEVELS, Event, Events
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
-from memtui.settings import DEFAULTS
-from memtui.tui import app as app_module
-from memtui.tui.app import MemtuiApp
-from tests.interface import GIB, Script, press, running, sample, screen_text, settle
+from tests.interface import GIB, press, running, sample, screen_text, settle
+from tests.moments import ringing
 
 OFF = alert_settings(
     {
@@ -245,25 +242,6 @@ def test_events_are_bounded() -> None:
     assert len(events) == 3
 
 
-class Rung(MemtuiApp):
-    """The application, which counts how often it rings the bell."""
-
-    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
-    rung = 0
-
-    def bell(self) -> None:
-        self.rung += 1
-
-
-def app_with(alerts: AlertSettings) -> Rung:
-    said = alerts._asdict()
-    own = said.pop("own_actions")
-    said |= {f"{name}_actions": actions for name, actions in own.items()}
-    settings = DEFAULTS._replace(said_of_alerts=said)
-    assert settings.alerts == alerts
-    return Rung(Script({}), host="testhost", settings=settings)
-
-
 @pytest.mark.parametrize(
     ("actions", "own", "marked", "rung", "told"),
     [
@@ -277,7 +255,7 @@ def app_with(alerts: AlertSettings) -> Rung:
 async def test_what_an_alert_does(
     actions: tuple[str, ...], own: dict[str, Any], marked: int, rung: int, told: int
 ) -> None:
-    app = app_with(LOW._replace(actions=actions, own_actions=own))
+    app = ringing(LOW._replace(actions=actions, own_actions=own))
     async with running(app) as pilot:
         app.deliver(available(0, 5))
         app.deliver(available(1, 3))
@@ -292,7 +270,7 @@ async def test_what_an_alert_does(
 
 
 async def test_what_is_no_alert_only_marks() -> None:
-    app = app_with(OFF._replace(actions=("bell", "notify")))
+    app = ringing(OFF._replace(actions=("bell", "notify")))
     async with running(app) as pilot:
         app.deliver(at(0, SwapTotal=0))
         app.deliver(at(1, SwapTotal=GIB))
@@ -302,7 +280,7 @@ async def test_what_is_no_alert_only_marks() -> None:
 
 
 async def test_a_frozen_screen_does_not_keep_an_alert_back() -> None:
-    app = app_with(LOW._replace(actions=("bell",)))
+    app = ringing(LOW._replace(actions=("bell",)))
     async with running(app) as pilot:
         app.deliver(available(0, 5))
         await press(pilot, "space")
