@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from memtui import units
 from memtui.kernel.files import Gap
+from memtui.model.free import free_figures
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import (
     HITS_PER_S,
@@ -70,7 +71,8 @@ def worded(
     level: Level, figures: Figures, now: Sample, start: Sample | None, kills_in_group: bool
 ) -> Verdict:
     lacks = _lacks(now)
-    if all(value is None for value in figures.values()):
+    # No kills that were counted are nothing to go by where nothing counts them.
+    if all(value is None for name, value in figures.items() if name != "kills" or value):
         return Verdict(None, "Nothing to judge by: " + "; ".join(lacks) + ".", (), lacks)
     in_group = kills_in_group if level == "being_killed" else _group_at_limit(figures)
     in_group = in_group and level not in ("comfortable", "about_to_run_out")
@@ -111,6 +113,10 @@ def _evidence(name: str, figures: Figures, now: Sample, start: Sample | None) ->
     if name in ("some", "full") and METRICS[metric].value(now, start) is None:
         metric, label = f"{name}_avg10_pct", f"{label}, average of 10 s"
     source = METRICS[metric].source
+    meminfo = now.system.meminfo
+    told = None if isinstance(meminfo, Gap) else meminfo.get("MemAvailable")
+    if name in ("mem_available_bytes", "available_pct") and free_figures(meminfo).available != told:
+        source = source.replace("MemAvailable", "MemFree for lack of MemAvailable")
     return Evidence(metric, label, value, shown.unit, figure_text(value, shown.unit), source)
 
 
