@@ -23,6 +23,8 @@ def parse_vmstat(data: bytes) -> dict[str, int]:
                 strict=True,
             )
         )
+    except UnicodeDecodeError:
+        raise Malformed("not ASCII") from None
     except ValueError as error:
         raise Malformed(str(error)[:80]) from None
     if not values:
