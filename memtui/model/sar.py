@@ -1,7 +1,8 @@
-"""The figures of sar -r ALL -B -S -W -H -q MEM, by sysstat's names and formulas (12.7.8 and later).
+"""The figures of sar -r ALL -B -S -W -H -q MEM, by sysstat's names and formulas (12.7.9 and later).
 
-One table of columns: reports, views and explanations read it. Older versions differ in kbmemused
-(all that is not free, buffers, cache or slab), pgsteal/s (every page counted twice), and have %vmeff.
+One table of columns: reports, views and explanations read it. Versions before 12.7.8 differ in
+kbmemused (all that is not free, buffers, cache or slab) and have no kbshmem, those before 12.7.9 in
+pgsteal/s (every page counted twice).
 """
 
 from __future__ import annotations
@@ -245,7 +246,7 @@ _by_reclaimer: Final = _events("pgsteal_", but=_BY_TYPE)
 
 
 def _stolen(state: State) -> float | None:
-    """Every page is counted once by who took it and, since 5.9, once by its type: one of both."""
+    """Every page is counted once by who took it and, since 5.8, once by its type: one of both."""
     by_type = [(state.vmstat or {}).get(key) for key in _BY_TYPE]
     known = [pages for pages in by_type if pages is not None]
     return sum(known) if len(known) == len(_BY_TYPE) else _by_reclaimer(state)
