@@ -365,6 +365,11 @@ class Events:
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events)
 
+    def __copy__(self) -> Events:
+        events = Events()
+        events._events = self._events.copy()
+        return events
+
     def add(self, event: Event) -> None:
         self._events.append(event)
 

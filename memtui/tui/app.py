@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar, Final, Literal
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -25,12 +25,13 @@ from memtui.configfile import DEFAULTS, Settings
 from memtui.defects import defect
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
-from memtui.model.alerts import Event, Level
+from memtui.model.alerts import Event
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
 from memtui.targets import Target, fits, meant
 from memtui.tui import theme
+from memtui.tui.alerting import tell
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.screens.overview import Overview
@@ -42,11 +43,6 @@ from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
-SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
-    "note": "information",
-    "warning": "warning",
-    "alarm": "error",
-}
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -123,11 +119,17 @@ class MemtuiApp(App[None]):
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
         self._shown: Sample | None = None
+        self._still: dict[Scope, Seen] = {}  # while frozen: what was seen by then
 
     @property
     def history(self) -> History:
         """The last hour of what is looked at: the host, or the group."""
         return self.seen[self.scope].history
+
+    @property
+    def _seen_now(self) -> Seen:
+        """What the screen shows of it: all, or what was seen when it was frozen."""
+        return (self._still or self.seen)[self.scope]
 
     @property
     def view(self) -> View:
@@ -202,13 +204,15 @@ class MemtuiApp(App[None]):
         """Everything that has arrived: history keeps each sample, the screen shows the last."""
         newest: Sample | None = None
         map_read = False
+        events: list[Event] = []
         while self._inbox:
             reading = self._inbox.popleft()
             if isinstance(reading, Sample):
-                self._record(reading)
+                events += self._record(reading)
                 newest = reading
             elif not self.frozen or self.chosen.map is None:
                 map_read = self.chosen.read(reading) or map_read
+        tell(self, self.settings.alerts, events)
         if self.frozen:
             if map_read:
                 self._show_map()  # of a process chosen since: there is no older one to keep
@@ -222,24 +226,17 @@ class MemtuiApp(App[None]):
         elif map_read:
             self._show_map()
 
-    def _record(self, sample: Sample) -> None:
-        """Both scopes see every sample, so that each has its hour when it is switched to."""
+    def _record(self, sample: Sample) -> list[Event]:
+        """Both scopes see every sample, so that each has its hour when it is switched to.
+
+        What happened in the one that is looked at.
+        """
         found = {"host": self.seen["host"].record(sample)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
             found["group"] = self.seen["group"].record(group)
-        for event in found.get(self.scope, ()):
-            self._alert(event)
-
-    def _alert(self, event: Event) -> None:
-        """What the settings say is to be done about an event."""
-        actions = self.settings.alerts.actions_of(event)
-        if "notify" in actions:
-            self.clear_notifications()  # one at a time: they cover what they tell of
-            self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
-        if "bell" in actions:
-            self.bell()
+        return found.get(self.scope, [])
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -305,13 +302,13 @@ class MemtuiApp(App[None]):
         if sample is None:
             return
         if self.is_tiny:
-            seen = self.seen[self.scope]
+            seen = self._seen_now
             height = self.size.height - 2  # without header and footer
             self.query_one("#tiny", Lines).draw(
                 lambda width: tiny_lines(sample, seen, width, height)
             )
         else:
-            self.view.update(sample, self.seen[self.scope])
+            self.view.update(sample, self._seen_now)
         if not self.is_tiny and self.default_screen.focused is None:
             self._focus()  # what had it was hidden while there was only room for text
         self._show_map()
@@ -420,8 +417,11 @@ class MemtuiApp(App[None]):
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen
-        for seen in self.seen.values():
+        self._still = {}
+        for scope, seen in self.seen.items():
             seen.history.until_s = self._shown.time_s if self.frozen and self._shown else None
+            if self.frozen:
+                self._still[scope] = seen.still()
         if self.frozen:
             self._show_frame()
         else:
@@ -475,7 +475,7 @@ class MemtuiApp(App[None]):
         from memtui.inspecting.context import context_of
         from memtui.tui.screens.explain import open_explanation
 
-        before = self.seen[self.scope].before
+        before = self._seen_now.before
         context = context_of(sample, self.source.files, self._page, before)
         open_explanation(self, self.view.topics, context)
 

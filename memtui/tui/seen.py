@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from memtui.history import History
 from memtui.model.alerts import AlertSettings, Event, Events, State, watch
 from memtui.model.judge import Judge
@@ -37,3 +39,9 @@ class Seen:
             if "mark" in self._alerts.actions_of(event):
                 self.marks.add(event)
         return found
+
+    def still(self) -> Seen:
+        """As it is now, whatever is recorded after; only the history goes on, and knows where to end."""
+        seen = copy.copy(self)
+        seen.events, seen.marks = copy.copy(self.events), copy.copy(self.marks)
+        return seen
