@@ -48,7 +48,7 @@ def allocatable_bytes(meminfo: Mapping[str, int] | Gap) -> int | None:
     found = free_figures(meminfo)
     if found.available is None or isinstance(meminfo, Gap):
         return None
-    if found.available == meminfo.get("MemAvailable"):
+    if found.available == meminfo.get("MemAvailable"):  # which a container's may not be
         return found.available
     cache = (found.buff_cache or 0) - (found.shared or 0)
     return min(found.total or 0, found.available + max(0, cache))

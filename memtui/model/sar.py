@@ -108,6 +108,10 @@ def _figure(
             value = None if start is None or value < start else (value - start) / elapsed_s
     except OverflowError:
         return None
+    return _bounded(value)
+
+
+def _bounded(value: float | None) -> float | None:
     return value if value is not None and abs(value) < _BEYOND else None
 
 
@@ -144,7 +148,7 @@ class Average:
             {key: total / count for key, (total, count) in self._sizes.items()}, None, None
         )
         return {
-            column.name: column.of(mean)
+            column.name: _bounded(column.of(mean))
             if _SOURCES[column.section] == "proc/meminfo"
             else self._mean(column.name)
             for column in self._columns
