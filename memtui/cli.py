@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.commands import COMMANDS, Command, Option
@@ -17,10 +17,8 @@ from memtui.config import SETTINGS, Setting
 from memtui.defects import defect
 from memtui.kernel.files import KernelFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
+from memtui.settings import Settings, default_path, settings_of
 from memtui.units import printable
-
-if TYPE_CHECKING:
-    from memtui.configfile import Settings
 
 _INTERRUPTED: Final = 130
 
@@ -103,17 +101,24 @@ def _take_settings(options: argparse.Namespace, is_dashboard: bool) -> Settings 
     """Reads the file of settings for the dashboard, or where it is named; fills in the options."""
     settings = None
     if is_dashboard or options.config is not None:
-        from memtui.configfile import BadConfig, read_settings
-
-        try:
-            settings = read_settings(options.config, vars(options))
-        except BadConfig as error:
-            raise Failure(str(error)) from None
+        if options.config is None and not os.path.lexists(default_path()):
+            settings = settings_of(vars(options))
+        else:
+            settings = _settings_with_file(options)
         vars(options).update(settings._asdict())
     for setting in SETTINGS:
         if getattr(options, setting.key) is None:
             setattr(options, setting.key, setting.default)
     return settings
+
+
+def _settings_with_file(options: argparse.Namespace) -> Settings:
+    from memtui.configfile import BadConfig, read_settings
+
+    try:
+        return read_settings(options.config, vars(options))
+    except BadConfig as error:
+        raise Failure(str(error)) from None
 
 
 def _no_option(word: str, command: Command | None) -> str:

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 from memtui import units
 from memtui.kernel.deaths import OomKill, Segfault
 from memtui.model.addressmap import AddressMap
-from memtui.model.alerts import Event
+from memtui.model.events import Event
 from memtui.model.oom import ENDED, CandidateOom, Ranking, is_inside, points_of
 from memtui.model.sample import ProcessKey
 from memtui.model.segfaults import explain_segfault

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import textwrap
 from itertools import zip_longest
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from memtui import units
 from memtui.history import History
 from memtui.kernel.pressure import Pressure
 from memtui.model.free import Free, free_figures
-from memtui.model.pressure import LEVELS, Level
 from memtui.model.sample import Sample
-from memtui.model.verdict import Verdict
 from memtui.tui import theme
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
+
+if TYPE_CHECKING:
+    from memtui.model.pressure import Level
+    from memtui.model.verdict import Verdict
 
 _SKIPPED_SHOWN_S: Final = 60
 _LEAST_REASON: Final = 24  # cells, below which a cut sentence tells nothing
@@ -48,11 +50,13 @@ def level_glyph(level: Level) -> str:
 
 def level_parts(verdict: Verdict | None) -> list[Part]:
     """`▲ reclaiming`."""
-    if verdict is None or verdict.level is None:
-        return [("  no verdict", theme.style(theme.DIM))]
+    if verdict is None:
+        return [("…", theme.style(theme.DIM))]
+    if verdict.level is None:
+        return [("no verdict", theme.style(theme.DIM))]
     glyph = level_glyph(verdict.level)
     style = theme.style(level_colour(verdict.level), bold=verdict.level != "comfortable")
-    return [(f"{glyph} {LEVELS[verdict.level].label}", style)]
+    return [(f"{glyph} {verdict.level.replace('_', ' ')}", style)]
 
 
 def reason(verdict: Verdict | None) -> str:
