@@ -18,6 +18,7 @@ from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.kernel.swaps import Swap
+from memtui.model.explain import canonical
 from memtui.model.zones import zone_distance
 from memtui.sampling import Plan, Sampler
 from memtui.sources import READERS
@@ -66,6 +67,15 @@ def test_what_is_not_read_yet_and_what_is_denied_is_said() -> None:
     assert (
         head(page("slabs", refused))[-1] == "All of them take 209 MiB, of which 151 MiB give way."
     )
+
+
+@pytest.mark.parametrize("host", ["debian-6.18", "numa", "arm64-64k"])
+def test_every_row_is_explained_somewhere(host: str) -> None:
+    of = facts(host)
+    for section in SECTIONS:
+        shown = page(section.name, of)
+        for topic in {section.topic, *map(shown.topic, range(len(shown.keys)))}:
+            assert canonical(topic), topic
 
 
 # The balance.

@@ -71,7 +71,7 @@ def worded(
     level: Level, figures: Figures, now: Sample, start: Sample | None, kills_in_group: bool
 ) -> Verdict:
     lacks = _lacks(now)
-    # No kills that were counted are nothing to go by where nothing counts them.
+    # No kills were seen, which where nothing could be seen tells nothing.
     if all(value is None for name, value in figures.items() if name != "kills" or value):
         return Verdict(None, "Nothing to judge by: " + "; ".join(lacks) + ".", (), lacks)
     in_group = kills_in_group if level == "being_killed" else _group_at_limit(figures)

@@ -67,7 +67,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
 )
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_BLOCKS: Final = theme.HEIGHTS
 _MINUTE_S: Final = 60.0
 # Of figures whose numbers have none of their own: once a row, not with each of them.
 _UNITS: Final = {"pages_per_s": "pages/s", "per_s": "/s"}
@@ -169,7 +169,7 @@ class FigureTable(Table):
         known = self._pictures.get(name)
         if known is None or known[0] != state:
             values = self._history.buckets(name, self._window_s, width, "max").values
-            known = self._pictures[name] = (state, blocks(values))
+            known = self._pictures[name] = (state, blocks(values, theme.glyphs().heights))
         return known[1]
 
 
@@ -177,10 +177,11 @@ def _text(metric: Metric, value: float | None) -> str:
     return metric.text(value).removesuffix(_UNITS.get(metric.unit, "")).rstrip()
 
 
-def blocks(values: Sequence[float | None]) -> str:
-    """Values from 0 to their largest as blocks of eight heights; a hole is a blank."""
+def blocks(values: Sequence[float | None], heights: str = _BLOCKS) -> str:
+    """Values from 0 to their largest as blocks of eight heights, or those; a hole is a blank."""
     top = max((value for value in values if value is not None), default=0) or 1
+    steps = len(heights) - 1
     return "".join(
-        " " if value is None else _BLOCKS[min(7, math.ceil(7 * max(0, value) / top))]
+        " " if value is None else heights[min(steps, math.ceil(steps * max(0, value) / top))]
         for value in values
     )
