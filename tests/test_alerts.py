@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.files import Gap
+from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.alerts import (
     CLEAR_S,
@@ -22,7 +23,8 @@ from memtui.model.alerts import (
 from memtui.model.events import LEVELS, Event, Events
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import ORDER as VERDICTS
-from memtui.model.sample import Sample
+from memtui.model.sample import Sample, SystemSample
+from tests.conftest import open_host
 from tests.interface import GIB, press, running, sample, screen_text, settle
 from tests.moments import ringing
 
@@ -79,6 +81,7 @@ def available(time_s: float, gib: float) -> Sample:
     return at(time_s, MemAvailable=int(gib * GIB))
 
 
+NONE = Gap("proc/vmstat", "absent")
 LOW = OFF._replace(available_below=Limit(25.0, None))  # of 16 GiB
 
 
@@ -112,6 +115,16 @@ def test_what_is_not_known_neither_fires_nor_clears() -> None:
     gap = [unknown._replace(time_s=float(t)) for t in range(2, 80)]
     assert events_of([available(1, 3), *gap, available(80, 3)], LOW)[0].time_s == 1
     assert len(events_of([available(1, 3), *gap, available(80, 3)], LOW)) == 1
+
+
+@pytest.mark.parametrize("host", ["linux-2.6.18-vendor", "linux-3.2"])
+def test_before_mem_available_the_cache_counts(host: str) -> None:
+    """free(1) shows MemFree as available there: a few per cent on any healthy machine."""
+    system = SystemSample(open_host(host).parsed("proc/meminfo", parse_meminfo), NONE, NONE)
+    now = Sample(1.0, 1.0, system, {})
+    assert not events_of([now], OFF._replace(available_below=Limit(5.0, None)))
+    (event,) = events_of([now], OFF._replace(available_below=Limit(99.0, None)))
+    assert event.kind == "available_below"
 
 
 def test_a_limit_in_bytes() -> None:

@@ -35,9 +35,9 @@ def parse_meminfo(data: bytes) -> dict[str, int]:
             raise Malformed(_quote(line))
         # Else a 2.4-style table in bytes that some vendors print first, its head, or an addition.
     if not values:
-        raise Malformed(_quote(data))
+        raise Malformed(_quote(data) if data.strip() else "empty")
     return values
 
 
 def _quote(line: bytes) -> str:
-    return repr(line[:60].decode("ascii", "backslashreplace"))
+    return repr(line[:60])[1:]

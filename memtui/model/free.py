@@ -40,6 +40,20 @@ class Free(NamedTuple):
         return 100 * self.available / self.total
 
 
+def allocatable_bytes(meminfo: Mapping[str, int] | Gap) -> int | None:
+    """What programs can still allocate without swap: available, or a guess where it is not told.
+
+    Where free(1) takes MemFree for lack of better, little of it is normal: the cache is left too.
+    """
+    found = free_figures(meminfo)
+    if found.available is None or isinstance(meminfo, Gap):
+        return None
+    if found.available == meminfo.get("MemAvailable"):  # which a container's may not be
+        return found.available
+    cache = (found.buff_cache or 0) - (found.shared or 0)
+    return min(found.total or 0, found.available + max(0, cache))
+
+
 def free_figures(meminfo: Mapping[str, int] | Gap) -> Free:
     """`free`'s figures from /proc/meminfo, in bytes."""
     get = (lambda key: None) if isinstance(meminfo, Gap) else meminfo.get
