@@ -56,7 +56,13 @@ def allocatable_bytes(meminfo: Mapping[str, int] | Gap) -> int | None:
 
 def free_figures(meminfo: Mapping[str, int] | Gap) -> Free:
     """`free`'s figures from /proc/meminfo, in bytes."""
-    get = (lambda key: None) if isinstance(meminfo, Gap) else meminfo.get
+    known = {} if isinstance(meminfo, Gap) else meminfo
+
+    def get(key: str) -> int | None:
+        # A counter that went below zero says nothing; -1 has been seen of MemAvailable.
+        value = known.get(key)
+        return None if value is not None and value < 0 else value
+
     total, free, available = get("MemTotal"), get("MemFree"), get("MemAvailable")
     # Missing before 3.14; in some containers greater than the total, and -1 has been seen: free
     # takes MemFree in all of these.
