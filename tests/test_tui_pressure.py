@@ -346,6 +346,7 @@ async def test_sars_average_is_over_what_was_shown() -> None:
 
 async def test_watermarks_are_read_only_while_they_are_shown() -> None:
     now, maps = captured("debian-6.18")
+    now = now._replace(system=now.system._replace(zones=None))
     app = app_of(minutes_of(now, 3), maps)
     zones = readers("zones")
     async with running(app) as pilot:
