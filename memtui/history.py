@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
-from memtui.model.metrics import METRICS
 from memtui.model.sample import ProcessKey, Sample
 
 ENTRIES = 3600  # an hour at one second
@@ -30,7 +29,7 @@ class History:
         # Rings that grow to `entries`: 60 whole ones would be 1.7 MB before the first screen.
         self._times = array("d")
         self._intervals = array("d")
-        self._series = {name: array("d") for name in METRICS}
+        self._series: dict[str, array[float]] = {}
         self._next = 0
         self._count = 0
         self._last: Sample | None = None
@@ -66,6 +65,11 @@ class History:
 
     def record(self, sample: Sample) -> None:
         """Adds a sample; one that is not later than the last begins a new history."""
+        # Sixty figures with their formulas: not before the first screen.
+        from memtui.model.metrics import METRICS
+
+        if not self._series:
+            self._series = {name: array("d") for name in METRICS}
         before = self._last
         if before is not None and sample.time_s <= before.time_s:
             self._forget()
@@ -97,6 +101,9 @@ class History:
         self._count = self._next = self._hidden = 0
         self._entry_start = -math.inf
 
+    def _ring(self, name: str) -> array[float]:
+        return self._series[name] if self._count else array("d")
+
     def latest(self, name: str) -> float | None:
         """The newest value of a metric."""
         if self._hidden >= self._count:
@@ -106,7 +113,7 @@ class History:
 
     def highest(self, name: str) -> float | None:
         """The largest value of the hour."""
-        series: Iterable[float] = self._series[name]
+        series: Iterable[float] = self._ring(name)
         if self._hidden:
             series = (self._series[name][slot] for slot in self._slots_since(-math.inf))
         known = [value for value in series if not math.isnan(value)]
@@ -123,7 +130,7 @@ class History:
         return sum(known) if known else None
 
     def _known(self, name: str, window_s: float) -> list[float]:
-        since, times, series = self.end_s - window_s, self._times, self._series[name]
+        since, times, series = self.end_s - window_s, self._times, self._ring(name)
         return [
             series[slot]
             for slot in self._slots_since(since)
@@ -170,7 +177,7 @@ class History:
         now = math.floor(until_s / span)
         end = now - now % align + align - 1
         first = end - count + 1
-        series = self._series[name]
+        series = self._ring(name)
         values: list[float | None] = [None] * count
         holds = [-1] * count
         held, held_until = None, -1

@@ -24,6 +24,7 @@ from memtui.kernel.process import parse_identity
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
 from memtui.sampling import Plan, Sampler, read_map
+from memtui.sources import READERS
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.choice import ChoiceTable
@@ -446,7 +447,7 @@ def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
 def captured(host: str) -> tuple[Sample, Maps]:
     """A captured host's sample, at a fixed time, and the maps of its processes."""
     files = open_host(host)
-    found = Sampler(files).sample()
+    found = Sampler(files).sample(1.0, Plan(readers=READERS, confinement=True))
     maps = {}
     for key in found.processes:
         reading = read_map(files, key, "smaps")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from array import array
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from memtui import units
 from memtui.history import History
-from memtui.model.alerts import Event, Events
+from memtui.model.events import Event, Events
 from memtui.model.metrics import METRICS
 from memtui.tui.widgets.figures import GROUPS, blocks
 from memtui.tui.widgets.graph import figure_ticks, figure_top
@@ -94,7 +95,7 @@ def test_axes_of_every_figure(name: str) -> None:
     assert figure_top(metric)(History()) is None
     for most in (0.0, 0.4, 1.0, 3.0, 999.0, 1000.0, 1001.0, 48_000.0, 7.7e9, 3e13):
         history = History()
-        history._series[name].append(most)
+        history._series = {name: array("d", [most])}
         history._count = 1
         top = figure_top(metric)(history)
         assert top is not None and top >= most

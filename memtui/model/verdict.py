@@ -234,4 +234,8 @@ def _lacks(now: Sample) -> tuple[str, ...]:
         ("counters of reclaim", now.system.vmstat),
         ("pressure stall information", now.system.pressure),
     )
-    return tuple(f"no {words} ({source})" for words, source in named if isinstance(source, Gap))
+    return tuple(
+        f"no {words} ({source.detail if source.reason == 'absent' and source.detail else source})"
+        for words, source in named
+        if isinstance(source, Gap)
+    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from textual.app import App
 
-from memtui.model.alerts import LEVELS, AlertSettings, Event, Level
+from memtui.model.events import LEVELS, Event, Level
+
+if TYPE_CHECKING:
+    from memtui.model.alerts import AlertSettings
 
 _SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
     "note": "information",

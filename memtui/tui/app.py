@@ -21,14 +21,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from memtui import units
-from memtui.configfile import DEFAULTS, Settings
 from memtui.defects import defect
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
-from memtui.model.alerts import Event
+from memtui.model.events import Event
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
+from memtui.settings import DEFAULTS, Settings
 from memtui.targets import Target, fits, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
@@ -103,8 +103,8 @@ class MemtuiApp(App[None]):
         self._silent = False
         self.source = source
         self.seen: dict[Scope, Seen] = {
-            "host": Seen(settings.alerts),
-            "group": Seen(settings.alerts),
+            "host": Seen(settings),
+            "group": Seen(settings),
         }
         self.scope: Scope = "host"
         self.growth = GrowthTracker()
@@ -174,18 +174,28 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         if self._silent_s is not None:
             self.set_interval(1.0, self._watch_source)
-        self._taking = True
         begin = self.settings.view
         if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
             self.call_later(self.action_view, begin)
-        self._take()
+        self._show_first()
         self.call_after_refresh(self._started)
+
+    def _show_first(self) -> None:
+        """The first sample as it is: what judges and remembers is imported when it stands."""
+        first = next((each for each in self._inbox if isinstance(each, Sample)), None)
+        if first is not None:
+            self._shown = first
+            self._choosing = not self._choose_first(first)
+            self.chosen.update(first)
+        self._show()
 
     def _started(self) -> None:
         """The first frame is out: what there is now stays, and need not be looked through again."""
         gc.collect()
         gc.freeze()
         gc.enable()
+        self._taking = True
+        self._take()
         if self._started_too is not None:
             self._started_too()
 
@@ -212,7 +222,8 @@ class MemtuiApp(App[None]):
                 newest = reading
             elif not self.frozen or self.chosen.map is None:
                 map_read = self.chosen.read(reading) or map_read
-        tell(self, self.settings.alerts, events)
+        if events:
+            tell(self, self.settings.alerts, events)
         if self.frozen:
             if map_read:
                 self._show_map()  # of a process chosen since: there is no older one to keep
@@ -303,7 +314,10 @@ class MemtuiApp(App[None]):
             return
         if self.is_tiny:
             seen = self._seen_now
-            self.query_one("#tiny", Lines).draw(lambda width: tiny_lines(sample, seen, width))
+            height = self.size.height - 2  # without header and footer
+            self.query_one("#tiny", Lines).draw(
+                lambda width: tiny_lines(sample, seen, width, height)
+            )
         else:
             self.view.update(sample, self._seen_now)
         if not self.is_tiny and self.default_screen.focused is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memtui.model.alerts import Event, Events
+from memtui.model.events import Event, Events
 from memtui.tui import theme
 from memtui.tui.clock import time_of_day
 from memtui.tui.widgets.lines import Column, Part, Table

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Final
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
 
 from memtui import units
 from memtui.history import History
 from memtui.kernel.pressure import Pressure
 from memtui.model.free import Free, free_figures
-from memtui.model.pressure import LEVELS, Level
 from memtui.model.sample import Sample
-from memtui.model.verdict import Verdict
 from memtui.tui import theme
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
+if TYPE_CHECKING:
+    from memtui.model.pressure import Level
+    from memtui.model.verdict import Verdict
+
 _SKIPPED_SHOWN_S: Final = 60
 _LEAST_REASON: Final = 24  # cells, below which a cut sentence tells nothing
-_FIGURE_CELLS: Final = 21
 
 _GLYPHS: Final[dict[Level, str]] = {
     "reclaiming": "▲",
@@ -48,11 +50,13 @@ def level_glyph(level: Level) -> str:
 
 def level_parts(verdict: Verdict | None) -> list[Part]:
     """`▲ reclaiming`."""
-    if verdict is None or verdict.level is None:
-        return [("  no verdict", theme.style(theme.DIM))]
+    if verdict is None:
+        return [("…", theme.style(theme.DIM))]
+    if verdict.level is None:
+        return [("no verdict", theme.style(theme.DIM))]
     glyph = level_glyph(verdict.level)
     style = theme.style(level_colour(verdict.level), bold=verdict.level != "comfortable")
-    return [(f"{glyph} {LEVELS[verdict.level].label}", style)]
+    return [(f"{glyph} {verdict.level.replace('_', ' ')}", style)]
 
 
 def reason(verdict: Verdict | None) -> str:
@@ -156,23 +160,26 @@ class VerdictBanner(Lines):
         return [*lines, line][:3]
 
 
-def tiny_lines(sample: Sample, seen: Seen, width: int) -> list[Line]:
-    """All there is room for in a small terminal: the verdict, what free says, and the stalls."""
+def tiny_lines(sample: Sample, seen: Seen, width: int, height: int) -> list[Line]:
+    """All there is room for in a small terminal, the most important first: how much is left, who
+    waits, what else free says; the reason of the verdict where lines are left for it."""
     free = free_figures(sample.system.meminfo)
     dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
     bright = theme.style(theme.BRIGHT, bold=True)
-    lines: list[Line] = [[(" ", dim), *level_parts(seen.verdict)]]
-    rows = textwrap.wrap(reason(seen.verdict), max(20, width - 2))
-    lines += [[(f" {row}", plain)] for row in rows]
     stalled = seen.history.latest("stalled_some_pct")
-    lines += [
+    lines: list[Line] = [
         [
             (" available ", dim),
             (units.size(free.available), bright),
             (f" {units.percent(free.available_pct)}", bright),
         ],
+        [
+            (" ", dim),
+            *level_parts(seen.verdict),
+            (" · stalled ", dim),
+            *stall_parts(stalled, "now"),
+        ],
         [(" ", dim), *swap_parts(free, 6)],
-        [(" stalled ", dim), *stall_parts(stalled, "now")],
     ]
     figures = (
         ("total", free.total),
@@ -181,11 +188,17 @@ def tiny_lines(sample: Sample, seen: Seen, width: int) -> list[Line]:
         ("buff/cache", free.buff_cache),
         ("shared", free.shared),
     )
-    columns = max(1, min(3, (width - 1) // _FIGURE_CELLS))
-    for first in range(0, len(figures), columns):
-        line: list[Part] = []
-        for label, value in figures[first : first + columns]:
-            line += [(f" {label:<10}", dim), (f"{units.size(value):>9} ", plain)]
-        lines.append(line)
-    lines += [[], [(" 60x15 shows the graph and the map", dim)]]
+    pairs = [(f" {label:<11}", f"{units.size(value):>9}") for label, value in figures]
+    if width >= 44:
+        for left, right in zip_longest(pairs[::2], pairs[1::2], fillvalue=("", "")):
+            lines.append(
+                [(left[0], dim), (left[1], plain), (f"  {right[0]}", dim), (right[1], plain)]
+            )
+    else:
+        lines += [[(label, dim), (value, plain)] for label, value in pairs]
+    room = height - len(lines) - 1
+    rows = textwrap.wrap(reason(seen.verdict), max(20, width - 2))
+    if len(rows) <= room:
+        lines[2:2] = [[(f" {row}", plain)] for row in rows]
+    lines.append([(" 60x15 shows the graph and the map", dim)])
     return lines
