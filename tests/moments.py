@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.sample import Sample
+from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
-from tests.interface import MIB, app_of, map_of, process, sample
+from memtui.tui.widgets.eventtable import EventTable
+from tests.interface import MIB, app_of, map_of, press, process, sample, screen_text
 
 BIG = process(10, "big", 500)
 MAPS = {BIG.key: map_of(BIG.key, "big")}
@@ -108,3 +114,25 @@ def confined(
 def dashboard(*samples: Sample) -> MemtuiApp:
     """The application with these samples in its inbox."""
     return app_of(samples, MAPS)
+
+
+class Rung(MemtuiApp):
+    """The application, which counts how often it rings the bell."""
+
+    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
+    rung = 0
+
+    def bell(self) -> None:
+        self.rung += 1
+
+
+def toasts(app: MemtuiApp) -> list[str]:
+    return [str(toast._notification.message) for toast in app.screen.query(Toast)]
+
+
+async def events_page(app: MemtuiApp, pilot: Pilot[None]) -> list[str]:
+    """The lines of the list of events."""
+    app.clear_notifications()
+    await press(pilot, "4", "left")
+    region = app.query_one(EventTable).region
+    return [line.strip() for line in screen_text(app)[region.y + 1 : region.bottom] if line.strip()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +24,8 @@ from memtui.model.metrics import METRICS
 from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
 from memtui.settings import DEFAULTS
-from memtui.tui import app as app_module
-from memtui.tui.app import MemtuiApp
 from tests.interface import GIB, Script, press, running, sample, screen_text, settle
+from tests.moments import Rung
 
 OFF = alert_settings(
     {
@@ -243,16 +241,6 @@ def test_events_are_bounded() -> None:
     assert [event.time_s for event in events] == [2, 3, 4]
     assert [event.time_s for event in events.since(3)] == [3, 4]
     assert len(events) == 3
-
-
-class Rung(MemtuiApp):
-    """The application, which counts how often it rings the bell."""
-
-    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
-    rung = 0
-
-    def bell(self) -> None:
-        self.rung += 1
 
 
 def app_with(alerts: AlertSettings) -> Rung:

@@ -30,8 +30,7 @@ from tests.interface import (
     screen,
     screen_text,
 )
-from tests.moments import NO_MEMINFO, confined, dashboard, moment
-from tests.test_tui_trouble import toasts
+from tests.moments import NO_MEMINFO, confined, dashboard, moment, toasts
 
 HEADER = 0
 
