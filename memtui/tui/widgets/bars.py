@@ -32,8 +32,15 @@ def cells(parts: Line) -> int:
 
 def spread(left: Sequence[Part], right: Sequence[Part], width: int) -> Line:
     """Left and right ends of one line; the right one goes where both do not fit."""
+    if not fits(left, right, width):
+        return list(left) or list(right)
     gap = width - cells(left) - cells(right)
-    return [*left, (" " * gap, _PLAIN), *right] if gap >= 1 else list(left)
+    return [*left, (" " * gap, _PLAIN), *right]
+
+
+def fits(left: Sequence[Part], right: Sequence[Part], width: int) -> bool:
+    """Whether both ends have room in one line, a blank between them."""
+    return cells(left) + cells(right) < width
 
 
 class Header(Lines):
@@ -64,9 +71,9 @@ class Header(Lines):
         ]
         seen: Part = (f" {sight} ", _DIM)
 
-        def left(host_cells: int, name_cells: int) -> list[Part]:
+        def left(host_cells: int, name_cells: int, brand: str = " memtui ") -> list[Part]:
             shown = units.fit(units.printable(host), host_cells).rstrip()
-            parts: list[Part] = [(" memtui ", _ACCENT), (f" {shown}", _BRIGHT)]
+            parts: list[Part] = [(brand, _ACCENT), (f" {shown}", _BRIGHT)]
             if name:
                 parts += [(" · cgroup ", _DIM), (units.fit(name, name_cells).rstrip(), _ACCENT)]
             else:
@@ -75,13 +82,17 @@ class Header(Lines):
 
         def line(width: int) -> Line:
             """Whole with what may be seen, else without, else names cut: the state always stays."""
-            for parts, end in (
+            forms: tuple[tuple[list[Part], list[Part]], ...] = (
                 (left(64, 32), [*right, seen]),
                 (left(64, 32), right),
                 (left(16, 14), right),
-            ):
-                if cells(parts) + cells(end) < width:
-                    break
+                (left(10, 12, ""), right),
+                (left(8, 6, ""), right),
+                ([], right),
+            )
+            parts, end = next(
+                (parts, end) for parts, end in forms if fits(parts, end, width) or not parts
+            )
             return spread(parts, end, width)
 
         self.draw(lambda width: [line(width)])
