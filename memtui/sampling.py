@@ -11,10 +11,10 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from heapq import nlargest
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
 from memtui.kernel.files import (
@@ -32,6 +32,9 @@ from memtui.kernel.threads import Thread, read_threads, with_last_known
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
+
+if TYPE_CHECKING:
+    from memtui.model.signs import Signs
 
 T = TypeVar("T")
 Reader = Callable[[KernelFiles], Any]
@@ -90,6 +93,13 @@ class Source(Protocol):
         """Ends all calls; waits for the one under way."""
 
 
+class SignReader(Protocol):
+    """Reads what tells of deaths, on the sampling thread (inspecting.signs)."""
+
+    def read(self, sample: Sample, visible: Set[ProcessKey] = ...) -> Signs:
+        """What came since the last time. Never raises."""
+
+
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
@@ -103,7 +113,12 @@ class LiveSource:
         self._threads: list[threading.Thread] = []
         self.sampler = Sampler(files)
         self._processes: Mapping[ProcessKey, ProcessSample] = {}
+        self._signs: SignReader | None = None
         self._handed_on_s = time.monotonic()
+
+    def watch_deaths(self, signs: SignReader) -> None:
+        """From now on what it reads of deaths stands in the samples. From any thread."""
+        self._signs = signs
 
     def silent_s(self) -> float:
         """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
@@ -176,7 +191,12 @@ class LiveSource:
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)
         self._processes = sample.processes
-        return sample
+        return self._with_signs(sample)
+
+    def _with_signs(self, sample: Sample) -> Sample:
+        if self._signs is None:
+            return sample
+        return sample._replace(signs=self._signs.read(sample, self._plan.visible))
 
     def _read_maps(self, on_map: Callable[[MapReading], None]) -> None:
         """The map of the process that is looked at: its layout at once, its usage after."""

@@ -61,7 +61,8 @@ class AlertSettings(NamedTuple):
 
     def actions_of(self, event: Event) -> tuple[str, ...]:
         """What an event does besides being listed. What is no alert only marks the graph."""
-        if event.level == "note":
+        unwatched = event.kind == "segfault" or (event.kind == "oom_kill" and not self.oom_kill)
+        if event.level == "note" or unwatched:
             return ("mark",)
         return self.own_actions.get(event.kind, self.actions)
 

@@ -16,6 +16,7 @@ from memtui.kernel.pressure import Pressure
 if TYPE_CHECKING:
     # Read only while they are shown, and their modules imported then.
     from memtui.kernel.buddy import FreeBlocks
+    from memtui.kernel.cgroups import Tree
     from memtui.kernel.hugepages import HugePool, ThpSettings
     from memtui.kernel.ksm import Ksm
     from memtui.kernel.numa import Node
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from memtui.kernel.swaps import Swap
     from memtui.kernel.zones import Zone
     from memtui.kernel.zram import Zram, Zswap
+    from memtui.model.signs import Signs
 
 
 class ProcessKey(NamedTuple):
@@ -54,6 +56,7 @@ class SystemSample(NamedTuple):
     thp: ThpSettings | None = None
     ksm: Ksm | Gap | None = None
     settings: Mapping[str, int] | None = None
+    cgroups: Tree | Gap | None = None
 
 
 class ProcessSample(NamedTuple):
@@ -89,7 +92,8 @@ class Sample(NamedTuple):
     """One tick.
 
     `time_s` counts from boot, suspends included, so a gap in it is a gap; `interval_s` is what was
-    asked for, `skipped` how many ticks came too late to be taken, since the beginning.
+    asked for, `skipped` how many ticks came too late to be taken, since the beginning. `signs` tell
+    of deaths, where they are watched for.
     """
 
     time_s: float
@@ -97,3 +101,4 @@ class Sample(NamedTuple):
     system: SystemSample
     processes: Mapping[ProcessKey, ProcessSample]
     skipped: int = 0
+    signs: Signs | None = None

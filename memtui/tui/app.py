@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -26,7 +26,7 @@ from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.events import Event
 from memtui.model.sample import ProcessSample, Sample
-from memtui.model.scope import Scope, in_group
+from memtui.model.scope import Scope, in_group, of_group
 from memtui.sampling import Plan, Source
 from memtui.settings import DEFAULTS, Settings
 from memtui.targets import Target, fits, meant
@@ -41,6 +41,10 @@ from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
+
+if TYPE_CHECKING:
+    from memtui.model.deathwatch import DeathWatch
+    from memtui.model.obituary import Obituary
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -120,6 +124,7 @@ class MemtuiApp(App[None]):
         self._taking = False
         self._shown: Sample | None = None
         self._still: dict[Scope, Seen] = {}  # while frozen: what was seen by then
+        self._deaths: DeathWatch | None = None
 
     @property
     def history(self) -> History:
@@ -242,12 +247,26 @@ class MemtuiApp(App[None]):
 
         What happened in the one that is looked at.
         """
-        found = {"host": self.seen["host"].record(sample)}
+        deaths = self._deaths_in(sample)
+        found = {"host": self.seen["host"].record(sample, deaths)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
-            found["group"] = self.seen["group"].record(group)
+            found["group"] = self.seen["group"].record(group, of_group(group, deaths))
         return found.get(self.scope, [])
+
+    def _deaths_in(self, sample: Sample) -> list[tuple[Event, Obituary]]:
+        """Who has died since the sample before."""
+        if sample.signs is None:
+            return []
+        if self._deaths is None:
+            from memtui.model.deathwatch import DeathWatch
+
+            self._deaths = DeathWatch(self._page)
+        chosen = self.chosen
+        if chosen.process is not None and chosen.map is not None:
+            self._deaths.note_map(chosen.process.key, chosen.process.name, chosen.map)
+        return self._deaths.see(sample)
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -379,7 +398,7 @@ class MemtuiApp(App[None]):
         if name == "pressure":
             from memtui.tui.screens.pressureview import PressureView
 
-            return PressureView(self._page)
+            return PressureView(self._page, self.source.files)
         from memtui.tui.screens.physical import PhysicalView
 
         return PhysicalView(self._page, self.source.files)

@@ -42,7 +42,16 @@ _OVERVIEW: Final = ("overview",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
 _PHYSICAL: Final = ("physical",)
-_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "pagetypes", "choice")
+_SHEETS: Final = (
+    "pagetable",
+    "inside",
+    "sharers",
+    "difference",
+    "pagetypes",
+    "policy",
+    "obituary",
+    "choice",
+)
 _EXPLAINING: Final = ("explain", "terms")
 
 KEYS: Final = (
@@ -69,11 +78,18 @@ KEYS: Final = (
         "plus,equals_sign",
         "zoom(1)",
         "+",
-        "a shorter window: 60, 15, 5, 1 min",
+        "a shorter window: 60, 15, 5, 1 min; of the OOM ranking a higher adj to try",
         "",
         (*_OVERVIEW, *_PRESSURE),
     ),
-    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", (*_OVERVIEW, *_PRESSURE)),
+    Key(
+        "minus,underscore",
+        "zoom(-1)",
+        "-",
+        "a longer window; a lower adj to try",
+        "",
+        (*_OVERVIEW, *_PRESSURE),
+    ),
     # The map view.
     Key(
         "escape", "back", "Esc", "clear the filter; zoom out; go back to the overview", "back", _MAP
@@ -138,12 +154,45 @@ KEYS: Final = (
     ),
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
     Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
-    Key("right", "turn(1)", "→", "the next page: figures, sar, watermarks, events", "", _PRESSURE),
+    Key("right", "turn(1)", "→", "the next page: figures, sar, marks, OOM, events", "", _PRESSURE),
+    Key(
+        "enter",
+        "enter",
+        "Enter",
+        "all that is known of a death; the OOM ranking in a process's group",
+        "",
+        _PRESSURE,
+    ),
+    Key("escape", "back", "Esc", "take back the adj that is tried; leave the group", "", _PRESSURE),
+    Key(
+        "w",
+        "what_if",
+        "w",
+        "what if: where another oom_score_adj would rank a process",
+        "what if",
+        _PRESSURE,
+    ),
+    Key("slash", "find", "/", "find a process in the OOM ranking", "", _PRESSURE),
+    Key("p", "policy", "p", "the policy in force when memory runs out", "policy", _PRESSURE),
     # The physical view.
     Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),
     Key("escape", "back", "Esc", "clear the filter; back to the list of sections", "", _PHYSICAL),
-    Key("s", "sort", "s", "sort slab caches by the next column (or click its head)", "", _PHYSICAL),
-    Key("slash", "filter", "/", "show only slab caches whose name has this", "filter", _PHYSICAL),
+    Key(
+        "s",
+        "sort",
+        "s",
+        "sort slab caches or control groups by the next column (or click its head)",
+        "",
+        _PHYSICAL,
+    ),
+    Key(
+        "slash",
+        "filter",
+        "/",
+        "show only slab caches or control groups whose name has this",
+        "filter",
+        _PHYSICAL,
+    ),
     Key(
         "p",
         "page_types",

@@ -102,7 +102,9 @@ class Overview(View):
         self._seen = seen
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(seen.history, free)
-        self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
+        self.query_one(VerdictLine).update(
+            sample, seen.history, free, seen.verdict, self._killed_lately(sample, seen)
+        )
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
         self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
@@ -111,6 +113,14 @@ class Overview(View):
             self._show_balance(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(sample)
+
+    @staticmethod
+    def _killed_lately(sample: Sample, seen: Seen) -> Line:
+        if not seen.obituaries:
+            return ()
+        from memtui.tui.deathwords import lately
+
+        return lately(seen, sample.time_s)
 
     def _show_balance(self, sample: Sample) -> None:
         """Where all memory is, the largest parts first; all of it is in the physical view."""

@@ -13,7 +13,7 @@ from memtui.model.free import Free, free_figures
 from memtui.model.sample import Sample
 from memtui.tui import theme
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
+from memtui.tui.widgets.bars import cells, spread, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
 if TYPE_CHECKING:
@@ -76,11 +76,24 @@ class VerdictLine(Lines):
     _skipped = 0
     _skipped_at = 0.0
 
-    def update(self, sample: Sample, history: History, free: Free, verdict: Verdict | None) -> None:
+    def update(
+        self,
+        sample: Sample,
+        history: History,
+        free: Free,
+        verdict: Verdict | None,
+        late: Line = (),
+    ) -> None:
+        """`late` stands at the right end whatever else there is: who was killed lately."""
         if sample.skipped != self._skipped:
             self._skipped, self._skipped_at = sample.skipped, sample.time_s
         now = history.latest("stalled_some_pct")
-        self.draw(lambda width: [self._line(sample, now, free, verdict, width)])
+        room = cells(late)
+        self.draw(
+            lambda width: [
+                spread(self._line(sample, now, free, verdict, width - room), list(late), width)
+            ]
+        )
 
     def _line(
         self,
