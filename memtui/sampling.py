@@ -11,12 +11,13 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from heapq import nlargest
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
+from memtui.kernel.details import Details, read_details, status_bytes
 from memtui.kernel.files import (
     Gap,
     KeptFile,
@@ -24,14 +25,13 @@ from memtui.kernel.files import (
     parsed,
     raise_descriptor_limit,
 )
-from memtui.kernel.maps import read_mappings
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import parse_identity, parse_int, parse_statm, parse_status, status_value
-from memtui.kernel.threads import Thread, read_threads, with_last_known
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
+from memtui.reading import INTERVAL_S, ShareReader, affordable, read_map, rest_s
 
 T = TypeVar("T")
 Reader = Callable[[KernelFiles], Any]
@@ -45,10 +45,8 @@ _CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody 
 _SPARE_DESCRIPTORS: Final = 128
 _CAP_SYS_PTRACE: Final = 19
 
-# An address space is read again no sooner than this, and no sooner than 20 times what the last
-# reading cost: at most 5 % of a core, however big it is.
-MAP_INTERVAL_S: Final = 2.0
-_MAP_COST_FACTOR: Final = 20
+# New processes are looked at in full by so many a tick, where every detail is wanted.
+_UNSEEN_AT_MOST: Final = 400
 
 
 class Plan(NamedTuple):
@@ -56,7 +54,9 @@ class Plan(NamedTuple):
 
     `every_detail`: the list is sorted or filtered by something that only details tell. `readers` are
     those of the machine's figures that this view alone shows, by their field of SystemSample;
-    `confinement`: memtui's control groups are shown even if none of them has a limit.
+    `confinement`: memtui's control groups are shown even if none of them has a limit. `details`:
+    Details are shown too, with those of DETAIL_FILES that are in it; None: they are not. `shares`:
+    the processes whose PSS and USS are shown, and `hurry`: they are asked for, whatever that costs.
     """
 
     visible: frozenset[ProcessKey] = frozenset()
@@ -64,6 +64,9 @@ class Plan(NamedTuple):
     every_detail: bool = False
     readers: Mapping[str, Reader] = MappingProxyType({})
     confinement: bool = False
+    details: frozenset[str] | None = None
+    shares: Set[ProcessKey] = frozenset()
+    hurry: bool = False
 
 
 class Source(Protocol):
@@ -99,9 +102,11 @@ class LiveSource:
         self._plan = Plan()
         self._stopping = threading.Event()
         self._interval_changed = threading.Event()
-        self._map_wanted = threading.Event()
+        self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self.sampler = Sampler(files)
+        self._share_reader = ShareReader(files)
+        self._alive: Mapping[ProcessKey, ProcessSample] = {}
 
     @property
     def interval_s(self) -> float:
@@ -117,16 +122,18 @@ class LiveSource:
     ) -> None:
         self._threads = [
             threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
-            threading.Thread(target=self._read_maps, args=(on_map,), name="mapping", daemon=True),
+            threading.Thread(target=self._look, args=(on_map,), name="looking", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     def look_at(self, plan: Plan) -> None:
         before, self._plan = self._plan, plan
-        if plan.map_of != before.map_of:
-            self._map_wanted.set()
-        if plan.readers.keys() - before.readers.keys():
+        if plan.map_of != before.map_of or plan.shares - before.shares:
+            self._look_wanted.set()
+        if plan.readers.keys() - before.readers.keys() or (plan.details or set()) - (
+            before.details or set()
+        ):
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def may_read_map(self, key: ProcessKey) -> bool:
@@ -135,90 +142,96 @@ class LiveSource:
     def stop(self) -> None:
         self._stopping.set()
         self._interval_changed.set()
-        self._map_wanted.set()
+        self._look_wanted.set()
         for thread in self._threads:
             thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
         if not any(thread.is_alive() for thread in self._threads):
             self.sampler.close()
 
     def _tick(self, on_sample: Callable[[Sample], None]) -> None:
-        """A grid without drift: a tick that comes too late is skipped and counted, not made up."""
+        """A grid without drift: a tick that comes too late is skipped and counted, not made up.
+
+        Where there is so much to read that it would take too much of a core, ticks are longer.
+        """
         skipped = 0
         interval = self._interval_s
         # The first sample may have been a quick one, of the largest alone: soon take a whole one.
         due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
         self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
-            on_sample(self.sampler.sample(interval, self._plan, skipped))
+            plan, began_s = self._plan, time.thread_time()
+            sample = self.sampler.sample(interval, plan, skipped)
+            cost = time.thread_time() - began_s
+            self._alive = sample.processes
+            if plan.shares:
+                sample = sample._replace(shares=dict(self._share_reader.shares))
+            on_sample(sample)
             late = int((time.monotonic() - due) // interval)
             skipped += late
             due += (late + 1) * interval
+            longer = affordable(self._interval_s, interval, cost)
+            if longer != interval:
+                due += longer - interval
+                interval = longer
             # A stop is heard at once, a new interval from its first tick on.
             if self._interval_changed.wait(max(0.0, due - time.monotonic())):
                 self._interval_changed.clear()
-                interval = self._interval_s
+                interval = affordable(self._interval_s, self._interval_s, cost)
                 due = time.monotonic()
 
-    def _read_maps(self, on_map: Callable[[MapReading], None]) -> None:
-        """The map of the process that is looked at: its layout at once, its usage after."""
-        wait: float | None = None
+    def _look(self, on_map: Callable[[MapReading], None]) -> None:
+        """What is expensive, within one budget: the map that is looked at, its layout at once, its
+        usage after; and what the processes in the list pay for.
+        """
+        looked: ProcessKey | None = None
         last: AddressMap | None = None
+        reader = self._share_reader
+        wait: float | None = None
+        map_due = rested = 0.0
         while True:
-            self._map_wanted.wait(wait)
-            self._map_wanted.clear()
+            self._look_wanted.wait(wait)
+            self._look_wanted.clear()
             if self._stopping.is_set():
                 return
-            key = self._plan.map_of
-            if key is None:
-                wait = None
-                continue
-            started = time.monotonic()
-            if last is None or last.key != key:
-                last = None
+            plan, now, cost = self._plan, time.monotonic(), 0.0
+            key = plan.map_of
+            if key is not None and (key != looked or (last is None and now >= map_due)):
+                looked, last = key, None
                 reading = read_map(self.files, key, "maps")
                 if self._plan.map_of != key:
                     wait = 0.0  # somebody has gone on to the next already
                     continue
                 on_map(reading)
-                if isinstance(reading.map, Gap):
-                    wait = MAP_INTERVAL_S
-                    continue
-            reading = read_map(self.files, key, "smaps", last)
-            if isinstance(reading.map, Gap) and reading.map.reason == "absent":
-                reading = read_map(self.files, key, "maps", last, reading.map)
-            if isinstance(reading.map, AddressMap):
-                last = reading.map
-            if self._plan.map_of == key:
-                on_map(reading)
-            wait = max(MAP_INTERVAL_S, _MAP_COST_FACTOR * (time.monotonic() - started))
+                map_due = now + INTERVAL_S
+                if not isinstance(reading.map, Gap):
+                    map_due = rested = now  # what somebody has gone to is read whole at once
+            if now >= rested and plan.shares:
+                reader.forget(self._alive)
+                cost += reader.read(plan.shares, now)
+            if key is not None and now >= max(map_due, rested):
+                last, took = self._read_usage(key, last, on_map)
+                cost += took
+                map_due = time.monotonic() + INTERVAL_S
+            if cost:
+                rested = time.monotonic() + rest_s(cost, plan.hurry)
+            dues = [map_due] if key is not None else []
+            if (share_due := reader.next_due(plan.shares)) is not None:
+                dues.append(share_due)
+            wait = max(0.001, max(rested, min(dues)) - time.monotonic()) if dues else None
 
-
-def read_map(
-    files: KernelFiles,
-    key: ProcessKey,
-    source: str,
-    last: AddressMap | None = None,
-    usage_gap: Gap | None = None,
-) -> MapReading:
-    """One reading of `maps` or `smaps`, told apart from that of another process with the pid.
-
-    The threads are read with it but for a quick first look, which is `maps` without a `usage_gap`.
-    """
-    started = time.monotonic()
-    name = f"proc/{key.pid}/{source}"
-    mappings = read_mappings(files, key.pid, source)
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
-    if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
-        return MapReading(key, Gap(name, "gone"), None, started, time.monotonic() - started)
-    if isinstance(mappings, Gap):
-        return MapReading(key, mappings, stat, started, time.monotonic() - started)
-    threads: tuple[Thread, ...] = ()
-    if stat.num_threads > 1 and (source == "smaps" or usage_gap is not None):
-        before = last.threads if last else ()
-        found = read_threads(files, key.pid)
-        threads = before if isinstance(found, Gap) else with_last_known(found, before)
-    map_ = AddressMap(key, mappings, stat.num_threads, last, usage_gap, thread_list=threads)
-    return MapReading(key, map_, stat, started, time.monotonic() - started)
+    def _read_usage(
+        self, key: ProcessKey, last: AddressMap | None, on_map: Callable[[MapReading], None]
+    ) -> tuple[AddressMap | None, float]:
+        """The whole map of a process, handed on; what the next one begins from, and the cost."""
+        started = time.monotonic()
+        reading = read_map(self.files, key, "smaps", last)
+        if isinstance(reading.map, Gap) and reading.map.reason == "absent":
+            reading = read_map(self.files, key, "maps", last, reading.map)
+        if isinstance(reading.map, AddressMap):
+            last = reading.map
+        if self._plan.map_of == key:
+            on_map(reading)
+        return last, time.monotonic() - started
 
 
 def may_see(files: KernelFiles) -> str:
@@ -249,12 +262,13 @@ def page_size(files: KernelFiles) -> int:
 class _Kept:
     """What is remembered of a process between two ticks."""
 
-    __slots__ = ("data", "file", "sample")
+    __slots__ = ("data", "details", "file", "sample")
 
     def __init__(self, file: KeptFile | None) -> None:
         self.file = file
         self.data = b""
         self.sample: ProcessSample | None = None
+        self.details: Details | None = None
 
 
 class Sampler:
@@ -337,12 +351,17 @@ class Sampler:
         for pid in detailed:
             kept = self._kept[pid]
             if kept.sample is not None:
-                kept.sample = self._detailed(kept.sample)
+                self._read_details(kept, kept.sample, now, plan)
         self.ticks += 1
         processes = {
             kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
         }
-        return Sample(now, interval_s, system, processes, skipped)
+        sample = Sample(now, interval_s, system, processes, skipped)
+        if plan.details is None:
+            return sample
+        kept_ = self._kept.values()
+        details = {each.sample.key: each.details for each in kept_ if each.sample and each.details}
+        return sample._replace(details=details)
 
     def _processes(self, plan: Plan) -> set[int]:
         """Brings every process's sizes up to date; those whose details are due."""
@@ -367,6 +386,9 @@ class Sampler:
         if plan.map_of is not None:
             wanted.add(plan.map_of.pid)
         wanted.update(pid for pid in pids if pid % rotation == turn)
+        if plan.details is not None and plan.every_detail:
+            unseen = [pid for pid, kept in self._kept.items() if kept.details is None]
+            wanted.update(unseen[:_UNSEEN_AT_MOST])
         return wanted & alive
 
     def _read_statm(self, pid: int, due: list[int]) -> bool:
@@ -430,18 +452,20 @@ class Sampler:
             due.append(pid)
         return True
 
-    def _detailed(self, sample: ProcessSample) -> ProcessSample:
+    def _read_details(self, kept: _Kept, sample: ProcessSample, now: float, plan: Plan) -> None:
+        """Brings up to date what a process's statm does not tell."""
         pid = sample.pid
         stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
         if isinstance(stat, Gap):
-            return sample
+            return
         swap, uid = sample.swap_bytes, sample.uid
         status = self._files.read(f"proc/{pid}/status")
         if not isinstance(status, Gap):
-            value = status_value(status, b"VmSwap") or b""
-            swap = int(value[:-3]) * 1024 if value[:-3].isdigit() else None
+            swap = status_bytes(status, b"VmSwap")
             uids = (status_value(status, b"Uid") or b"").split()
             uid = int(uids[1]) if len(uids) > 1 and uids[1].isdigit() else None
+            if plan.details is not None:
+                kept.details = read_details(self._files, pid, now, stat, status, plan.details)
         score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
         detailed = ProcessSample(
             # Without a kept descriptor a reused pid shows itself here.
@@ -458,7 +482,8 @@ class Sampler:
             swap,
             None if isinstance(score, Gap) else score,
         )
-        return sample if detailed == sample else detailed
+        if detailed != sample:
+            kept.sample = detailed
 
     def _keep(self, pid: int) -> _Kept:
         file = None

@@ -89,6 +89,8 @@ class Identity(NamedTuple):
     state: str
     ppid: int
     flags: int
+    minflt: int
+    majflt: int
     num_threads: int
     starttime: int
 
@@ -136,6 +138,8 @@ def parse_identity(data: bytes) -> Identity:
             words[0].decode("ascii"),
             int(words[1]),
             int(words[6]),
+            int(words[7]),
+            int(words[9]),
             int(words[17]),
             int(words[19]),
         )
