@@ -9,7 +9,8 @@ How a figure travels from the kernel to a pixel, and where each step lives:
     model/       what it means: `metrics.METRICS` names every figure, `AddressMap` a process's memory
     reports/     the same figures as text, JSON and CSV    } siblings,
     tui/         the same figures live, drawn with Textual } strangers to each other
-    cli.py       the commands and options; config.py their table, targets.py names and pids
+    cli.py       the commands and options; config.py their table, configfile.py the user's file,
+                 targets.py names and pids
 
 Imports go downward only (cli → tui | reports → targets →
 sampling | history | inspecting → model → kernel → units).

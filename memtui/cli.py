@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.config import SETTINGS, Setting
+from memtui.defects import defect
 from memtui.kernel.files import KernelFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure, Form
 from memtui.units import printable
@@ -50,6 +51,7 @@ class _Command(NamedTuple):
     report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[_Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
+    is_phrase: bool = False  # whose argument may be several words
 
 
 def _form(options: argparse.Namespace) -> Form:
@@ -60,6 +62,12 @@ def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace
     from memtui.reports.memory import free
 
     return free(files, _form(options))
+
+
+def _explain(files: KernelFiles, name: str | None, options: argparse.Namespace) -> Iterable[str]:
+    from memtui.reports.explain import explain
+
+    return explain(files, name, _form(options))
 
 
 def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -76,6 +84,14 @@ def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespac
     from memtui.reports.processes import procs
 
     return procs(files, _form(options))
+
+
+def _pressure(
+    files: KernelFiles, _argument: str | None, options: argparse.Namespace
+) -> Iterable[str]:
+    from memtui.reports.pressure import pressure
+
+    return pressure(files, _form(options))
 
 
 def _slabs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -124,6 +140,13 @@ _SAR_SECTIONS: Final = (
 COMMANDS: Final = (
     _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
     _Command(
+        "explain",
+        "[NAME]",
+        "what a figure or a term means, with today's numbers; without NAME, the list of all",
+        _explain,
+        is_phrase=True,
+    ),
+    _Command(
         "maps",
         "PID",
         "a process's mappings with their usage and kind; --diff: what of them changed",
@@ -146,6 +169,7 @@ COMMANDS: Final = (
         _sar,
         _SAR_SECTIONS,
     ),
+    _Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
     _Command("procs", "", "processes by memory, the largest first", _procs),
     _Command(
         "sample",
@@ -176,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
         if sys.flags.dev_mode:
             raise
         _discard_output()
-        return _complain(f"a defect in memtui: {_where(error)}: {type(error).__name__}: {error}", 1)
+        return _complain(defect(error), 1)
 
 
 def _run(argv: list[str]) -> int:
@@ -207,6 +231,8 @@ def _run(argv: list[str]) -> int:
     if command:
         words = words[1:]
     words += after
+    if command and command.is_phrase and words:
+        words = [" ".join(words)]
     most = len(command.argument.split()) if command else 1
     if len(words) > most:
         raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)
@@ -477,12 +503,3 @@ def _complain(message: str, status: int) -> int:
             sys.stderr.write(f"memtui: {printable(message)}\n")
             sys.stderr.flush()
     return status
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "unknown place"
-    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"

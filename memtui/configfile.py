@@ -141,7 +141,7 @@ def _converted(
 def _nearest(key: str, names: list[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(key, names, n=1, cutoff=0.4)
+    near = get_close_matches(key, names, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
 
 

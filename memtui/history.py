@@ -110,6 +110,18 @@ class History:
         elapsed = self._last.time_s - self._times[then]
         return (now - self._series[name][then]) * 60 / elapsed if elapsed >= 15 else None
 
+    def series(self, name: str, window_s: float) -> tuple[list[float], list[float]]:
+        """Times and values of a metric in the last `window_s`, oldest first; holes are left out."""
+        times: list[float] = []
+        values: list[float] = []
+        if self._last is not None:
+            ring, since = self._series[name], self._last.time_s - window_s
+            for slot in self._slots_since(since):
+                if self._times[slot] >= since and not math.isnan(ring[slot]):
+                    times.append(self._times[slot])
+                    values.append(ring[slot])
+        return times, values
+
     def buckets(
         self, name: str, window_s: float, count: int, keep: Keep = "last", align: int = 1
     ) -> Buckets:

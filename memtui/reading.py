@@ -1,16 +1,16 @@
 """What is expensive to read of a process, by resident page: its map, and what it pays for.
 
-One budget for all such readings together: 5 % of a core. See `LiveSource`, whose second thread
-takes them in turn.
+One budget for all such readings together: 5 % of a core. A thread of its own takes them in turn.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Container, Set
 from heapq import nsmallest
-from typing import Final
+from typing import Final, Protocol
 
 from memtui.kernel.details import Shares, read_shares
 from memtui.kernel.files import Gap, KernelFiles
@@ -95,16 +95,106 @@ class ShareReader:
         self.shares[key] = shares
         self._due[key] = time.monotonic() + again
 
-    def forget(self, alive: Collection[ProcessKey]) -> None:
-        """Drops all but these."""
-        for key in [key for key in self._due if key not in alive]:
-            del self._due[key]
+    def known(self, alive: Container[ProcessKey]) -> dict[ProcessKey, Shares | Gap]:
+        """What was read last of those that are alive; the others are forgotten."""
+        shares = dict(self.shares)  # at once: the other thread goes on
+        for key in [key for key in shares if key not in alive]:
+            del shares[key]
             self.shares.pop(key, None)
+            self._due.pop(key, None)
+        return shares
 
 
-def rest_s(cost_s: float, hurry: bool = False) -> float:
-    """How long nothing expensive is read after readings that took so long."""
-    return cost_s * (_HASTE_FACTOR if hurry else COST_FACTOR)
+class Wanted(Protocol):
+    """What of a plan is expensive; see `sampling.Plan`."""
+
+    @property
+    def map_of(self) -> ProcessKey | None: ...
+    @property
+    def shares(self) -> Set[ProcessKey]: ...
+    @property
+    def hurry(self) -> bool: ...
+
+
+class Looker:
+    """The map that is looked at, its layout at once and its usage after, and what the processes in
+    the list pay for. `run` is a thread's.
+    """
+
+    def __init__(self, files: KernelFiles, on_map: Callable[[MapReading], None]) -> None:
+        self.reader = ShareReader(files)
+        self._files = files
+        self._on_map = on_map
+        self._looked: ProcessKey | None = None
+        self._last: AddressMap | None = None
+        self._map_due = 0.0
+        self._rested = 0.0  # nothing is read before, unless somebody has just gone to it
+
+    def run(
+        self, wanted: Callable[[], Wanted], woken: threading.Event, stopping: threading.Event
+    ) -> None:
+        """Reads what is wanted when it is due, until it is told to stop."""
+        wait: float | None = None
+        while True:
+            woken.wait(wait)
+            woken.clear()
+            if stopping.is_set():
+                return
+            now = wanted()
+            started = time.monotonic()
+            try:
+                wait = self._look(now, wanted)
+            except Exception as error:
+                wait = INTERVAL_S
+                self._last = None
+                if now.map_of is not None:
+                    gap = defect(f"proc/{now.map_of.pid}/smaps", error)
+                    took = time.monotonic() - started
+                    self._on_map(MapReading(now.map_of, gap, None, started, took))
+
+    def _look(self, plan: Wanted, wanted: Callable[[], Wanted]) -> float | None:
+        """Reads what is due; how long to wait before the next, None: until something is wanted."""
+        key, cost, now = plan.map_of, 0.0, time.monotonic()
+        if key is not None and (
+            key != self._looked or (self._last is None and now >= self._map_due)
+        ):
+            self._looked, self._last = key, None
+            reading = read_map(self._files, key, "maps")
+            if wanted().map_of != key:
+                return 0.0  # somebody has gone on to the next already
+            self._on_map(reading)
+            self._map_due = now + INTERVAL_S
+            if not isinstance(reading.map, Gap):
+                self._map_due = self._rested = now  # read whole at once
+        if now >= self._rested and plan.shares:
+            cost += self.reader.read(plan.shares, now)
+        if key is not None and now >= max(self._map_due, self._rested):
+            cost += self._read_usage(key, wanted)
+            self._map_due = time.monotonic() + INTERVAL_S
+        if cost:
+            factor = _HASTE_FACTOR if plan.hurry else COST_FACTOR
+            self._rested = time.monotonic() + cost * factor
+        due = self.reader.next_due(plan.shares)
+        if key is not None:
+            due = self._map_due if due is None else min(due, self._map_due)
+        return None if due is None else max(0.001, max(due, self._rested) - time.monotonic())
+
+    def _read_usage(self, key: ProcessKey, wanted: Callable[[], Wanted]) -> float:
+        """The whole map of a process, handed on; the seconds that took."""
+        started = time.monotonic()
+        reading = read_map(self._files, key, "smaps", self._last)
+        if isinstance(reading.map, Gap) and reading.map.reason == "absent":
+            reading = read_map(self._files, key, "maps", self._last, reading.map)
+        if isinstance(reading.map, AddressMap):
+            self._last = reading.map
+        if wanted().map_of == key:
+            self._on_map(reading)
+        return time.monotonic() - started
+
+
+def defect(source: str, error: Exception) -> Gap:
+    """A defect of memtui's own in a reading, as what a reading may give: it is told, not fatal."""
+    return Gap(source, "failed", f"a defect in memtui: {type(error).__name__}: {error}")
 
 
 def affordable(asked_s: float, now_s: float, cost_s: float) -> float:

@@ -29,9 +29,9 @@ from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import parse_identity, parse_int, parse_statm, parse_status, status_value
 from memtui.kernel.vmstat import parse_vmstat
-from memtui.model.addressmap import AddressMap, MapReading
+from memtui.model.addressmap import MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
-from memtui.reading import INTERVAL_S, ShareReader, affordable, read_map, rest_s
+from memtui.reading import Looker, affordable, defect
 
 T = TypeVar("T")
 Reader = Callable[[KernelFiles], Any]
@@ -105,8 +105,13 @@ class LiveSource:
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self.sampler = Sampler(files)
-        self._share_reader = ShareReader(files)
-        self._alive: Mapping[ProcessKey, ProcessSample] = {}
+        self._processes: Mapping[ProcessKey, ProcessSample] = {}
+        self._looker: Looker | None = None
+        self._handed_on_s = time.monotonic()
+
+    def silent_s(self) -> float:
+        """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
+        return time.monotonic() - self._handed_on_s
 
     @property
     def interval_s(self) -> float:
@@ -120,9 +125,11 @@ class LiveSource:
     def start(
         self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
     ) -> None:
+        looker = self._looker = Looker(self.files, on_map)
+        looking = (lambda: self._plan, self._look_wanted, self._stopping)
         self._threads = [
             threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
-            threading.Thread(target=self._look, args=(on_map,), name="looking", daemon=True),
+            threading.Thread(target=looker.run, args=looking, name="looking", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -159,13 +166,10 @@ class LiveSource:
         due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
         self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
-            plan, began_s = self._plan, time.thread_time()
-            sample = self.sampler.sample(interval, plan, skipped)
+            began_s = time.thread_time()
+            on_sample(self._sample(interval, skipped))
             cost = time.thread_time() - began_s
-            self._alive = sample.processes
-            if plan.shares:
-                sample = sample._replace(shares=dict(self._share_reader.shares))
-            on_sample(sample)
+            self._handed_on_s = time.monotonic()
             late = int((time.monotonic() - due) // interval)
             skipped += late
             due += (late + 1) * interval
@@ -179,59 +183,20 @@ class LiveSource:
                 interval = affordable(self._interval_s, self._interval_s, cost)
                 due = time.monotonic()
 
-    def _look(self, on_map: Callable[[MapReading], None]) -> None:
-        """What is expensive, within one budget: the map that is looked at, its layout at once, its
-        usage after; and what the processes in the list pay for.
-        """
-        looked: ProcessKey | None = None
-        last: AddressMap | None = None
-        reader = self._share_reader
-        wait: float | None = None
-        map_due = rested = 0.0
-        while True:
-            self._look_wanted.wait(wait)
-            self._look_wanted.clear()
-            if self._stopping.is_set():
-                return
-            plan, now, cost = self._plan, time.monotonic(), 0.0
-            key = plan.map_of
-            if key is not None and (key != looked or (last is None and now >= map_due)):
-                looked, last = key, None
-                reading = read_map(self.files, key, "maps")
-                if self._plan.map_of != key:
-                    wait = 0.0  # somebody has gone on to the next already
-                    continue
-                on_map(reading)
-                map_due = now + INTERVAL_S
-                if not isinstance(reading.map, Gap):
-                    map_due = rested = now  # what somebody has gone to is read whole at once
-            if now >= rested and plan.shares:
-                reader.forget(self._alive)
-                cost += reader.read(plan.shares, now)
-            if key is not None and now >= max(map_due, rested):
-                last, took = self._read_usage(key, last, on_map)
-                cost += took
-                map_due = time.monotonic() + INTERVAL_S
-            if cost:
-                rested = time.monotonic() + rest_s(cost, plan.hurry)
-            dues = [map_due] if key is not None else []
-            if (share_due := reader.next_due(plan.shares)) is not None:
-                dues.append(share_due)
-            wait = max(0.001, max(rested, min(dues)) - time.monotonic()) if dues else None
-
-    def _read_usage(
-        self, key: ProcessKey, last: AddressMap | None, on_map: Callable[[MapReading], None]
-    ) -> tuple[AddressMap | None, float]:
-        """The whole map of a process, handed on; what the next one begins from, and the cost."""
-        started = time.monotonic()
-        reading = read_map(self.files, key, "smaps", last)
-        if isinstance(reading.map, Gap) and reading.map.reason == "absent":
-            reading = read_map(self.files, key, "maps", last, reading.map)
-        if isinstance(reading.map, AddressMap):
-            last = reading.map
-        if self._plan.map_of == key:
-            on_map(reading)
-        return last, time.monotonic() - started
+    def _sample(self, interval_s: float, skipped: int) -> Sample:
+        """A sample. A defect in the making is a Gap in it: the thread must live, and be believed."""
+        plan, looker = self._plan, self._looker
+        try:
+            sample = self.sampler.sample(interval_s, plan, skipped)
+        except Exception as error:
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            gap = defect("sampling", error)
+            system = SystemSample(gap, gap, gap)
+            return Sample(now, interval_s, system, self._processes, skipped)
+        self._processes = sample.processes
+        if plan.shares and looker is not None:
+            sample = sample._replace(shares=looker.reader.known(sample.processes))
+        return sample
 
 
 def may_see(files: KernelFiles) -> str:

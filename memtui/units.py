@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 UNKNOWN = "n/a"
 
@@ -165,3 +166,23 @@ def fit(text: str, cells: int, align: str = "<") -> str:
         text, length = kept + "…", length + 1
     blank = " " * (cells - length)
     return blank + text if align == ">" else text + blank
+
+
+def sizes(values: Sequence[float | None]) -> list[str]:
+    """Numbers of bytes for a sum: all in the largest one's unit with three places, so that they add up.
+
+    One that would have fewer than two digits there keeps its own unit.
+    """
+    largest = max((abs(value) for value in values if value is not None), default=0)
+    step = 0
+    while largest >= 1000 and step < len(_UNITS) - 1:
+        largest /= 1024
+        step += 1
+    texts = []
+    for value in values:
+        scaled = 0.0 if value is None else abs(value) / 1024**step
+        if step and value is not None and scaled >= 0.01:
+            texts.append(f"{'-' if value < 0 else ''}{scaled:.3f} {_UNITS[step]}")
+        else:
+            texts.append(size(value))
+    return texts

@@ -147,6 +147,17 @@ def test_the_trend_of_a_minute() -> None:
     assert history_of((0.0, 0), (20.0, None)).trend_per_minute(FREE) is None
 
 
+def test_the_series_of_a_window_leaves_holes_out() -> None:
+    history = history_of((1.0, 5), (2.0, None), (3.0, 7), (4.0, 8))
+    assert history.series(FREE, 2.0) == ([3.0, 4.0], [7, 8])
+    assert history.series(FREE, 99.0) == ([1.0, 3.0, 4.0], [5, 7, 8])
+    assert History().series(FREE, 99.0) == ([], [])
+    ring = History(entries=5)
+    for at in range(12):
+        ring.record(sample(float(at), at))
+    assert ring.series(FREE, 99.0)[1] == [7, 8, 9, 10, 11]
+
+
 def size_of(history: History) -> int:
     """Bytes of everything that a history holds."""
     seen, total, queue = set(), 0, [vars(history)]

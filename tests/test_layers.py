@@ -18,7 +18,17 @@ PROJECT = Path(__file__).parent.parent
 DEBIAN = str(HOSTS_DIR / "debian-6.18")
 PID = "688"
 PACKAGES = ("textual", "rich", "plotext", "textual_plotext", "psutil")
-LOWER = ("units", "config", "targets", "sampling", "history", "kernel", "model", "reports")
+LOWER = (
+    "units",
+    "config",
+    "configfile",
+    "targets",
+    "sampling",
+    "history",
+    "kernel",
+    "model",
+    "reports",
+)
 
 
 def imported_by(script: str) -> set[str]:

@@ -21,7 +21,7 @@ from memtui.model.sample import ProcessKey
 from memtui.reading import read_map
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.inside import InsideSheet
-from memtui.tui.screens.sheet import text_of
+from memtui.tui.widgets.page import text_of
 from tests.conftest import open_host
 from tests.elf_files import (
     FILES,

@@ -10,6 +10,7 @@ from textual.dom import DOMNode
 from wcwidth import wcswidth
 
 from memtui import units
+from memtui.config import WINDOWS_S
 from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
 from memtui.tui import theme
@@ -17,9 +18,10 @@ from memtui.tui.app import INTERVALS_S, MemtuiApp
 from memtui.tui.keys import KEYS, VIEWS
 from memtui.tui.screens.choice import ChoiceSheet
 from memtui.tui.screens.difference import DifferenceSheet
+from memtui.tui.screens.explain import ExplainSheet, TermsSheet
 from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
-from memtui.tui.screens.overview import WINDOWS_S, Overview
+from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.pagetable import PageTableSheet
 from memtui.tui.screens.pressureview import PressureView
 from memtui.tui.screens.sharers import SharersSheet
@@ -288,6 +290,8 @@ PLACES: dict[str, type[DOMNode]] = {
     "sharers": SharersSheet,
     "difference": DifferenceSheet,
     "choice": ChoiceSheet,
+    "explain": ExplainSheet,
+    "terms": TermsSheet,
 }
 
 

@@ -17,7 +17,7 @@ from memtui.tui.screens.choice import ChoiceSheet
 from memtui.tui.screens.difference import DifferenceSheet
 from memtui.tui.screens.help import HelpScreen
 from memtui.tui.screens.sharers import SharersSheet
-from memtui.tui.screens.sheet import SheetTable
+from memtui.tui.widgets.page import SheetTable
 from tests.conftest import open_host
 from tests.interface import (
     AREA,

@@ -14,7 +14,12 @@ from memtui.kernel.files import Malformed
 _HEAD = re.compile(
     rb"slabinfo - version: 2\.\d.*", re.DOTALL
 )  # "… (statistics)" with SLAB's debugging
-_NUMBER = re.compile(rb"\d{1,20}")
+# "dentry(212:a : b.scope)" of a control group has any characters in its name.
+_LINE = re.compile(
+    rb"^([^\n]+?)" + rb"[ \t]+(\d{1,20})" * 5 + rb"[ \t]+: tunables[^\n]*?: slabdata"
+    rb"[ \t]+(\d{1,20})[ \t]+(\d{1,20})\b[^\n]*$",
+    re.MULTILINE,
+)
 
 
 class Slab(NamedTuple):
@@ -39,19 +44,11 @@ def parse_slabinfo(data: bytes) -> list[Slab]:
     lines = data.splitlines()
     if not lines or not _HEAD.fullmatch(lines[0]):
         raise Malformed(_quote(lines[0] if lines else b""))
-    slabs = []
-    for line in lines[1:]:
-        if line.startswith(b"#") or not line.strip():
-            continue
-        # From the right: "dentry(212:a : b.scope)" of a control group has any characters in it.
-        front, _, end = line.rpartition(b": slabdata")
-        words = front.rpartition(b": tunables")[0].rsplit(None, 5)
-        numbers = [*words[1:], *end.split()[:2]]
-        if len(words) != 6 or len(numbers) != 7 or not all(map(_NUMBER.fullmatch, numbers)):
-            raise Malformed(_quote(line))
-        name = words[0].decode("utf-8", "surrogateescape")
-        slabs.append(Slab(name, *map(int, numbers)))
-    return slabs
+    rows = [line for line in lines[1:] if line.strip() and not line.startswith(b"#")]
+    found = _LINE.findall(b"\n".join(rows))
+    if len(found) != len(rows):
+        raise Malformed(_quote(next(row for row in rows if not _LINE.fullmatch(row))))
+    return [Slab(name.decode("utf-8", "surrogateescape"), *map(int, rest)) for name, *rest in found]
 
 
 def _quote(line: bytes) -> str:

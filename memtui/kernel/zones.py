@@ -20,6 +20,8 @@ _CPU = re.compile(rb"\s+cpu: (\d+)(?: pcp: (\d+))?\s*")
 _AFTER_PAGESETS = frozenset(
     ("node_unreclaimable", "start_pfn", "all_unreclaimable", "prev_priority", "inactive_ratio")
 )
+_NOT_PLAIN = frozenset((b"cpu:", *(name.encode() for name in _AFTER_PAGESETS)))
+_NOT_PLAIN |= {name + b":" for name in _NOT_PLAIN}
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
     zones: list[Zone] = []
     target: dict[str, int] = {}
     for line in data.splitlines():
-        if head := _HEAD.fullmatch(line):
+        if line.startswith(b"Node") and (head := _HEAD.fullmatch(line)):
             zone = Zone(int(head[1]), head[2].decode("ascii", "replace"))
             zones.append(zone)
             target = zone.fields
@@ -52,6 +54,11 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
         if not zones:
             raise Malformed(repr(line[:60].decode("ascii", "backslashreplace")))
         word = line.strip()
+        # Nine lines in ten are a name and a number.
+        name, _, number = word.partition(b" ")
+        if (number := number.lstrip()).isdigit() and name not in _NOT_PLAIN:
+            target[name.rstrip(b":").decode("ascii", "replace")] = int(number)
+            continue
         if word == b"per-node stats":
             target = zone.node_stats
         elif word == b"pagesets":

@@ -17,7 +17,7 @@ from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.model.free import free_figures
 from memtui.model.metrics import stalled_pct
-from memtui.model.pressure import LEVELS as VERDICTS
+from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
 
 Level = Literal["note", "warning", "alarm"]

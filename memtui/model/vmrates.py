@@ -98,6 +98,14 @@ def refaults_file(vmstat: Vmstat) -> int | None:
     return vmstat.get("workingset_refault") if value is None else value
 
 
+def refaults(vmstat: Vmstat) -> int | None:
+    """Pages that came back soon after they were evicted; before 5.9 swapped in ones stand for anon's."""
+    file, anon = refaults_file(vmstat), vmstat.get("workingset_refault_anon")
+    if anon is None:
+        anon = vmstat.get("pswpin")
+    return anon if file is None else file + (anon or 0)
+
+
 def growth(now: Vmstat | Gap, before: Vmstat | Gap | None, counter: Counter) -> int | None:
     """What a counter gained between two readings; None unless both have it and it did not shrink."""
     if before is None or isinstance(now, Gap) or isinstance(before, Gap):

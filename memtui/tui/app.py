@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar, Final, Literal
 
@@ -21,6 +22,7 @@ from textual.widget import Widget
 
 from memtui import units
 from memtui.configfile import DEFAULTS, Settings
+from memtui.defects import defect
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.alerts import Event, Level
@@ -34,10 +36,12 @@ from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import Footer, Header, tiny_lines
+from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.verdictlines import tiny_lines
 
+_SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
     "note": "information",
     "warning": "warning",
@@ -86,7 +90,11 @@ class MemtuiApp(App[None]):
         target: Target | None = None,
         inbox: deque[Sample | MapReading] | None = None,
         settings: Settings = DEFAULTS,
+        started: Callable[[], object] | None = None,
+        silent_s: Callable[[], float] | None = None,
     ) -> None:
+        """`started` is called once, after the first frame; `silent_s` says how long ago the source
+        gave its last sample."""
         super().__init__()
         self.register_theme(theme.THEME)
         # Without its watcher, which would have all styles parsed a second time.
@@ -94,6 +102,9 @@ class MemtuiApp(App[None]):
         if theme.THEME.name != "memtui":  # whose grounds are nearly Textual's own
             self.stylesheet.set_variables(self.get_css_variables())
         self.settings = settings
+        self._started_too = started
+        self._silent_s = silent_s
+        self._silent = False
         self.source = source
         self.seen: dict[Scope, Seen] = {
             "host": Seen(settings.alerts),
@@ -159,6 +170,8 @@ class MemtuiApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+        if self._silent_s is not None:
+            self.set_interval(1.0, self._watch_source)
         self._taking = True
         begin = self.settings.view
         if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
@@ -171,6 +184,18 @@ class MemtuiApp(App[None]):
         gc.collect()
         gc.freeze()
         gc.enable()
+        if self._started_too is not None:
+            self._started_too()
+
+    def _watch_source(self) -> None:
+        """Says so where samples no longer come, for whatever reason."""
+        silent, self._silent = self._silent, self._is_silent()
+        if self._silent or silent:
+            self._show_frame()
+
+    def _is_silent(self) -> bool:
+        allowed_s = 3 * self.source.interval_s + _SILENT_S
+        return self._silent_s is not None and self._silent_s() > allowed_s
 
     @on(Arrived)
     def _take(self) -> None:
@@ -211,6 +236,7 @@ class MemtuiApp(App[None]):
         """What the settings say is to be done about an event."""
         actions = self.settings.alerts.actions_of(event)
         if "notify" in actions:
+            self.clear_notifications()  # one at a time: they cover what they tell of
             self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
         if "bell" in actions:
             self.bell()
@@ -267,7 +293,7 @@ class MemtuiApp(App[None]):
                 else frozenset((self.chosen.key,) if self.chosen.key else ()),
                 self.chosen.key,
                 processes.needs_every_detail and in_list,
-                {} if self.is_tiny else view.READERS,
+                {} if self.is_tiny else view.readers,
                 view.CONFINEMENT,
             )
         )
@@ -279,7 +305,8 @@ class MemtuiApp(App[None]):
         if sample is None:
             return
         if self.is_tiny:
-            self.query_one("#tiny", Lines).show(*tiny_lines(sample, self.history))
+            seen = self.seen[self.scope]
+            self.query_one("#tiny", Lines).draw(lambda width: tiny_lines(sample, seen, width))
         else:
             self.view.update(sample, self.seen[self.scope])
         if not self.is_tiny and self.default_screen.focused is None:
@@ -303,6 +330,8 @@ class MemtuiApp(App[None]):
 
     def _show_frame(self) -> None:
         state = "FROZEN" if self.frozen else "LIVE"
+        if self._silent and self._silent_s is not None:
+            state = f"NO SAMPLE FOR {units.duration(self._silent_s())} · every"
         sight = f"{self._sight} · read-only" if self.readonly else self._sight
         self.query_one(Header).update(
             self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
@@ -353,6 +382,10 @@ class MemtuiApp(App[None]):
             if event.table.current is not None:
                 self._choose(event.table.current)
             self._plan()
+
+    @on(View.Turned)
+    def _turned(self) -> None:
+        self._plan()
 
     @on(Footer.Pressed)
     async def _footer_pressed(self, event: Footer.Pressed) -> None:
@@ -431,10 +464,29 @@ class MemtuiApp(App[None]):
         self.call_later(self.action_view, "map" if len(found) == 1 else "overview")
         return ""
 
+    def action_explain(self) -> None:
+        """Explains the figure under the cursor; where it is not one figure, asks which."""
+        sample = self._scoped()
+        if sample is None:
+            return
+        from memtui.inspecting.context import context_of
+        from memtui.tui.screens.explain import open_explanation
+
+        before = self.seen[self.scope].before
+        context = context_of(sample, self.source.files, self._page, before)
+        open_explanation(self, self.view.topics, context)
+
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen())
+
+    def _print_error_renderables(self) -> None:
+        """A defect is one line, as everywhere; its traceback is for `python -X dev`."""
+        if sys.flags.dev_mode or self._exception is None:
+            super()._print_error_renderables()
+        else:
+            print(f"memtui: {defect(self._exception)}", file=sys.stderr)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for view in VIEWS:

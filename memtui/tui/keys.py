@@ -41,7 +41,9 @@ VIEWS: Final = (
 _OVERVIEW: Final = ("overview",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
-_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "choice")
+_PHYSICAL: Final = ("physical",)
+_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "pagetypes", "choice")
+_EXPLAINING: Final = ("explain", "terms")
 
 KEYS: Final = (
     Key("enter", "enter", "Enter", "open the chosen process's map in full", "map", _OVERVIEW),
@@ -62,7 +64,7 @@ KEYS: Final = (
         "sort",
         _OVERVIEW,
     ),
-    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP)),
+    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP, *_PHYSICAL)),
     Key(
         "plus,equals_sign",
         "zoom(1)",
@@ -137,8 +139,21 @@ KEYS: Final = (
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
     Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
     Key("right", "turn(1)", "→", "the next page: figures, sar, watermarks, events", "", _PRESSURE),
+    # The physical view.
+    Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),
+    Key("escape", "back", "Esc", "clear the filter; back to the list of sections", "", _PHYSICAL),
+    Key("s", "sort", "s", "sort slab caches by the next column (or click its head)", "", _PHYSICAL),
+    Key("slash", "filter", "/", "show only slab caches whose name has this", "filter", _PHYSICAL),
+    Key(
+        "p",
+        "page_types",
+        "p",
+        "free blocks and page blocks by what may be in them (root)",
+        "types",
+        _PHYSICAL,
+    ),
     # Sheets: what opens over the map view.
-    Key("escape", "close", "Esc", "back to the map", "back", _SHEETS),
+    Key("escape", "close", "Esc", "back to where it was opened", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),
     Key("right", "step(1)", "→", "the page after", "page after", ("pagetable",)),
     Key(
@@ -152,6 +167,13 @@ KEYS: Final = (
     Key("enter", "done", "Enter", "take what is chosen", "", ("choice",)),
     Key("space", "take", "Space", "choose it or not", "", ("choice",)),
     Key("y", "copy", "y", "copy this sheet to the terminal's clipboard", "copy", _SHEETS[:-1]),
+    # Explanations.
+    Key("escape", "close", "Esc", "back to what was explained before", "back", _EXPLAINING),
+    Key("enter", "goto", "Enter", "explain the term under the cursor", "go on", _EXPLAINING),
+    Key("slash", "find", "/", "find a term to explain", "find", ("explain",)),
+    Key(
+        "y", "copy", "y", "copy this explanation to the terminal's clipboard", "copy", ("explain",)
+    ),
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
     Key("c", "scope", "c", "switch between the host and the control group around memtui"),
@@ -159,6 +181,12 @@ KEYS: Final = (
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),
     Key("tab", "focus_next", "Tab", "go to the next panel"),
+    Key(
+        "i",
+        "explain",
+        "i",
+        "explain what is under the cursor: definition, today's numbers, source",
+    ),
     Key("question_mark", "help", "?", "what everything on the screen is, and all keys", "help"),
     Key("ctrl+p", "command_palette", "^P", "find a command by its name"),
     Key("ctrl+z", "suspend_process", "^Z", "suspend; `fg` comes back"),

@@ -16,6 +16,7 @@ from memtui.model.sample import Sample
 from memtui.sampling import LiveSource, may_see, page_size
 from memtui.targets import Target
 from memtui.tui import palettes
+from memtui.tui.resident import stay_in_memory
 
 _SWITCH_S: Final = 0.001
 
@@ -59,6 +60,8 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
             target=target,
             inbox=inbox,
             settings=settings,
+            started=stay_in_memory,
+            silent_s=source.silent_s,
         )
         wake.append(app.wake)
         app.run()

@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import growth, mapview, reading, screens
+from tests.bench import growth, machine, mapview, reading, screens
 from tests.bench.row import Row, table
 
 MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "cpu": screens.processor_time,
     "frame": screens.first_frame,
     "pss": screens.memory,
+    "system": machine.system,
     "parsing": reading.parsing,
     "holding": reading.holding,
     "free": reading.starting,

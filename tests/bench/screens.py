@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from memtui.tui.keys import VIEWS
 from tests.bench.loads import many_processes
 from tests.bench.row import Row, interleaved
 from tests.terminal import DEADLINE_S, Terminal
@@ -22,7 +23,7 @@ _BACKGROUND = re.compile(rb"\x1b\[[0-9;]*48;2;[0-9;]*m +")
 
 
 def processor_time(quick: bool) -> Iterator[Row]:
-    """memtui, htop and glances, each taking a sample a second among 1,000 processes."""
+    """memtui in each view, htop and glances, each taking a sample a second among 1,000 processes."""
     count, settle_s, span_s, rounds = (30, 0.3, 1.0, 1) if quick else (1000, 4.0, 10.0, 2)
     glances = Path(sys.executable).with_name("glances")
     peers = (
@@ -35,20 +36,22 @@ def processor_time(quick: bool) -> Iterator[Row]:
         ),
     )
     found = [(path, *words) for _, path, words, _ in peers if path]
+    views = [(*_MEMTUI, "--view", view.name) for view in VIEWS]
     with many_processes(count):
         shares = interleaved(
             rounds,
-            *(lambda argv=argv: _core_share(argv, settle_s, span_s) for argv in (_MEMTUI, *found)),
+            *(lambda argv=argv: _core_share(argv, settle_s, span_s) for argv in (*views, *found)),
         )
-    ours, theirs = shares[0], iter(shares[1:])
+    theirs = iter(shares[len(views) :])
     for name, path, _, at_most in peers:
-        what = f"CPU, {count:,} processes: memtui / {name}"
-        if not path:
-            yield Row(what, None, at_most, note=f"{name} is not installed")
-            continue
-        share = next(theirs)
-        note = f"{100 * ours:.2f} % / {100 * share:.2f} % of a core over {span_s:g} s"
-        yield Row(what, ours / share, at_most, note=note)
+        share = next(theirs) if path else None
+        for view, ours in zip(VIEWS, shares, strict=False):
+            what = f"CPU, {count:,} processes, {view.name}: memtui / {name}"
+            if share is None:
+                yield Row(what, None, at_most, note=f"{name} is not installed")
+                continue
+            note = f"{100 * ours:.2f} % / {100 * share:.2f} % of a core over {span_s:g} s"
+            yield Row(what, ours / share, at_most, note=note)
 
 
 def _core_share(argv: tuple[str, ...], settle_s: float, span_s: float) -> float:

@@ -6,8 +6,40 @@ from typing import Final
 
 from memtui.kernel.files import Gap
 from memtui.model.balance import unaccounted_bytes
+from memtui.model.free import free_figures
 from memtui.model.metrics.base import Metric, Value, of_free, of_meminfo
 from memtui.model.sample import Sample
+
+
+def _available_pct(now: Sample, _before: Sample | None) -> Value:
+    return free_figures(now.system.meminfo).available_pct
+
+
+def _left(now: Sample) -> int | None:
+    """What programs can still allocate, swap included."""
+    meminfo = now.system.meminfo
+    if isinstance(meminfo, Gap):
+        return None
+    free = free_figures(meminfo)
+    available = free.available
+    # Where free(1) takes MemFree for lack of better, little of it is normal: the cache is left too.
+    if available is not None and available != meminfo.get("MemAvailable"):
+        cache = (free.buff_cache or 0) - (free.shared or 0)
+        available = min(free.total or 0, available + max(0, cache))
+    # A container may have more swap free than there is.
+    swap = (free.swap_total or 0) - (free.swap_used or 0)
+    return None if available is None else available + swap
+
+
+def _left_bytes(now: Sample, _before: Sample | None) -> Value:
+    return _left(now)
+
+
+def _left_pct(now: Sample, _before: Sample | None) -> Value:
+    left, free = _left(now), free_figures(now.system.meminfo)
+    if left is None or not free.total:
+        return None
+    return 100 * left / (free.total + (free.swap_total or 0))
 
 
 def _commit_pct(now: Sample, _before: Sample | None) -> Value:
@@ -106,6 +138,37 @@ _FREE: Final = (
         "Swap that holds pages which were put out of memory.",
         "SwapTotal − SwapFree, not below 0",
         of_free("swap_used"),
+    ),
+)
+
+_LEFT: Final = (
+    Metric(
+        "available_pct",
+        "available, share",
+        "pct",
+        "/proc/meminfo MemAvailable, MemTotal",
+        "How much of all memory programs can still allocate without swapping.",
+        "available / MemTotal",
+        _available_pct,
+    ),
+    Metric(
+        "left_bytes",
+        "available and free swap",
+        "bytes",
+        "/proc/meminfo MemAvailable, SwapFree",
+        "What is left before the OOM killer must act: what programs can still allocate, and the swap "
+        "that others' memory could be put into.",
+        "available + SwapFree; without MemAvailable (before 3.14) also buff/cache − shared",
+        _left_bytes,
+    ),
+    Metric(
+        "left_pct",
+        "available and free swap, share",
+        "pct",
+        "/proc/meminfo MemAvailable, MemTotal, SwapTotal, SwapFree",
+        "What is left before the OOM killer must act, as a share of memory and swap.",
+        "(available + SwapFree) / (MemTotal + SwapTotal)",
+        _left_pct,
     ),
 )
 
@@ -298,4 +361,4 @@ _KERNEL: Final = (
     ),
 )
 
-TABLE: Final = _FREE + _PROGRAMS + _LISTS + _KERNEL
+TABLE: Final = _FREE + _LEFT + _PROGRAMS + _LISTS + _KERNEL

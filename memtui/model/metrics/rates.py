@@ -124,6 +124,26 @@ _RECLAIM: Final = (
     ),
 )
 
+_COMING_BACK: Final = (
+    of_counter(
+        "refaults_pages_per_s",
+        "refaults",
+        "pages_per_s",
+        "workingset_refault_anon, workingset_refault_file",
+        "Pages that came back soon after they had been evicted, of programs and of files. Many of "
+        "them, and tasks that wait, are thrashing.",
+        vmrates.refaults,
+    ),
+    of_counter(
+        "limit_hits_per_s",
+        "limit hits",
+        "per_s",
+        "limit_hits",
+        "How often the control group reached its limit and had to reclaim its own pages: failcnt in "
+        "version 1, max of memory.events in version 2. Of a group alone.",
+    ),
+)
+
 _TRAFFIC: Final = (
     of_counter(
         "swap_in_pages_per_s",
@@ -210,4 +230,4 @@ _KILLS: Final = (
     ),
 )
 
-TABLE: Final = _FAULTS + _RECLAIM + _TRAFFIC + _LARGE + _KILLS
+TABLE: Final = _FAULTS + _RECLAIM + _COMING_BACK + _TRAFFIC + _LARGE + _KILLS

@@ -12,8 +12,9 @@ from memtui.model.mapchange import WHAT, Change, Difference, Snapshot, differenc
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.screens.sheet import Page, Row, Rows, Sheet
+from memtui.tui.screens.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.widgets.page import Page, Row, Rows
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

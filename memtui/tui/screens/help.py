@@ -16,6 +16,7 @@ from memtui import __version__, units
 from memtui.model.kinds import KINDS
 from memtui.model.metrics import METRICS
 from memtui.model.pages import PAGE_STATES
+from memtui.model.pressure import LEVELS, ORDER, RULES, rule_words
 from memtui.tui import theme
 from memtui.tui.keys import KEYS, VIEWS
 
@@ -67,6 +68,13 @@ def help_text() -> Text:
     for shown, words in FILTERS:
         text.append(f"  {shown:<24} ", bright)
         text.append(words + "\n")
+    text.append("\nTHE VERDICT, WORST LEVEL FIRST: ANY LINE MAKES IT\n", accent)
+    for level in reversed(ORDER):
+        text.append(f"  {LEVELS[level].label:<17}", bright)
+        text.append(f"{LEVELS[level].meaning}\n")
+        for rule in RULES:
+            if rule.level == level:
+                text.append(f"      {rule_words(rule)}\n", dim)
     text.append("\nFIGURES\n", accent)
     for metric in METRICS.values():
         text.append(f"  {metric.label}", bright)

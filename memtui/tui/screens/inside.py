@@ -29,8 +29,9 @@ from memtui.model.vmflags import decode
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.screens.sheet import Page, Row, Sheet
+from memtui.tui.screens.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.widgets.page import Page, Row
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 _PLAIN = theme.style(theme.FOREGROUND)
 
+TOPICS = (
+    *("/proc/PID/maps", "VSZ", "RSS", "PSS", "USS", "virtual address", "mmap", "brk", "page"),
+    *("page table", "page fault", "SIGSEGV", "copy-on-write", "huge page"),
+)
+
 # Arranging so many takes a moment: on a thread, or a key would wait for it.
 _MANY = 4_000
 
@@ -82,6 +87,10 @@ class MapView(View):
     @property
     def main(self) -> MappingTable:
         return self._table
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return TOPICS
 
     @property
     def _table(self) -> MappingTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -9,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
+from memtui.config import WINDOWS_S
 from memtui.history import GrowthTracker
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
@@ -17,17 +19,22 @@ from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import Headline, PressureLine, StallTable, SwapLine, cells
+from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
 from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.verdictlines import VerdictLine
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
 
-WINDOWS_S = (60, 300, 900, 3600)
+BALANCE_LINES = 9
+TOPICS = (
+    *("available", "free", "buff/cache", "the rest", "used", "verdict", "stalled_some_pct"),
+    *("stalled_full_pct", "PSI", "swap used", "swap total", "RSS", "PSS", "oom_score", "thrashing"),
+)
 
 
 class Overview(View):
@@ -53,7 +60,8 @@ class Overview(View):
                 yield Vertical(id="stall-graph")
                 yield SwapLine(id="swap")
                 yield Vertical(id="swap-graph")
-        yield PressureLine(id="verdict-line")
+                yield Lines(id="balance-lines")
+        yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
             yield ProcessList(self._growth, id="processes")
             with Vertical(id="beside"):
@@ -93,15 +101,43 @@ class Overview(View):
         self._seen = seen
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(seen.history, free)
-        self.query_one(PressureLine).update(sample, seen.history, free)
+        self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
+        if self.screen.has_class("-vast"):
+            self._show_balance(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(sample)
+
+    def _show_balance(self, sample: Sample) -> None:
+        """Where all memory is, the largest parts first; all of it is in the physical view."""
+        from memtui.model.balance import balance
+
+        sheet = balance(sample.system.meminfo)
+        lines = sorted(
+            (line for line in sheet.lines if line.bytes), key=lambda line: -(line.bytes or 0)
+        )
+        dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
+        shown: list[Line] = [[(" WHERE ALL MEMORY IS", dim)]]
+        for line in lines[:BALANCE_LINES]:
+            bar = units.permille_bar((line.share_pct or 0) / 100, 10)
+            shown.append(
+                [
+                    (f" {line.label:<22}", plain),
+                    (f"{units.size(line.bytes):>9} ", theme.style(theme.BRIGHT)),
+                    (f"{units.percent(line.share_pct, 1):>7} ", dim),
+                    (bar, theme.style(theme.CACHE)),
+                ]
+            )
+        self.query_one("#balance-lines", Lines).show(*shown)
 
     @property
     def main(self) -> ProcessList:
         return self.query_one(ProcessList)
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return TOPICS
 
     # What its widgets tell; what concerns the list of processes goes on to the application.
 

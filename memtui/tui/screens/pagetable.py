@@ -16,8 +16,9 @@ from memtui.model.pagetable import Paging, Step
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.screens.sheet import Page, Row, Sheet, wrapped
+from memtui.tui.screens.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.widgets.page import Page, Row, wrapped
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

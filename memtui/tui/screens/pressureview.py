@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from memtui.config import WINDOWS_S
 from memtui.model.metrics import METRICS
 from memtui.model.sample import Sample
+from memtui.sampling import Reader
+from memtui.sources import readers
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
+from memtui.tui.sections.base import Arrangement, Facts
+from memtui.tui.sections.zones import ZONES
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.eventtable import EventTable
 from memtui.tui.widgets.figures import FigureTable
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.sartable import SarTable
+from memtui.tui.widgets.section import SectionPanel, SectionTable
 from memtui.tui.widgets.tabs import Tabs
+from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
-WINDOWS_S = (60, 300, 900, 3600)
-PAGES = ("figures", "sar", "events")
+PAGES = ("figures", "sar", "watermarks", "events")
 
 
 class PressureView(View):
@@ -43,7 +50,7 @@ class PressureView(View):
         self._page_name = PAGES[0]
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="verdict")
+        yield VerdictBanner(id="verdict")
         with Horizontal(id="pressure-graphs"):
             with Vertical(id="pressure-stalls"):
                 yield Lines(id="stalls-title")
@@ -52,6 +59,7 @@ class PressureView(View):
         yield Tabs(PAGES, id="pressure-tabs")
         yield FigureTable(id="figures")
         yield SarTable(id="sar")
+        yield SectionPanel(id="watermarks")
         yield EventTable(id="events")
 
     def on_mount(self) -> None:
@@ -68,17 +76,24 @@ class PressureView(View):
 
     @property
     def main(self) -> Table:
-        return self.query_one(f"#{self._page_name}", Table)
+        page = self.query_one(f"#{self._page_name}")
+        return page.rows if isinstance(page, SectionPanel) else self.query_one(f"#{page.id}", Table)
 
     @property
-    def topic(self) -> str:
+    def readers(self) -> Mapping[str, Reader]:
+        return readers("zones") if self._page_name == "watermarks" else {}
+
+    @property
+    def topics(self) -> Sequence[str]:
         table = self.main
         if isinstance(table, FigureTable):
-            return table.metric
+            return (table.metric,)
         if isinstance(table, SarTable):
-            return table.rows[table.cursor].name
+            return (table.rows[table.cursor].name,)
+        if isinstance(table, SectionTable):
+            return (table.topic or "watermark",)
         event = table.current if isinstance(table, EventTable) else None
-        return event.metric if event else ""
+        return (event.metric,) if event and event.metric else ("verdict", "PSI", "OOM killer")
 
     def update(self, sample: Sample, seen: Seen) -> None:
         if seen is not self._seen:
@@ -86,6 +101,7 @@ class PressureView(View):
         self._sample, self._seen = sample, seen
         events = self.query_one("#pressure-tabs", Tabs)
         events.note("events", str(len(seen.events)) if seen.events else "")
+        self.query_one(VerdictBanner).update(seen.verdict)
         self._show_page()
         self._show_graphs()
 
@@ -94,11 +110,23 @@ class PressureView(View):
         if sample is None or seen is None:
             return
         if isinstance(table, FigureTable):
-            table.show(seen.history, self._window_s, {})
+            table.show(seen.history, self._window_s, self._evidence(seen))
         elif isinstance(table, SarTable):
             table.take(sample)
         elif isinstance(table, EventTable):
             table.show(seen.events, sample.time_s)
+        elif isinstance(table, SectionTable):
+            facts = Facts(sample, seen.before, seen.history, self._page)
+            self.query_one(SectionPanel).update(ZONES, facts, Arrangement())
+
+    @staticmethod
+    def _evidence(seen: Seen) -> dict[str, str]:
+        """The figures that made the verdict what it is, with its colour."""
+        verdict = seen.verdict
+        if verdict is None or verdict.level in (None, "comfortable"):
+            return {}
+        colour = level_colour(verdict.level)
+        return {each.metric: colour for each in verdict.evidence}
 
     def _turn_to(self, name: str) -> None:
         """Opens a page of tables."""
@@ -107,6 +135,7 @@ class PressureView(View):
         for each in PAGES:
             self.query_one(f"#{each}").display = each == name
         self._show_page()
+        self.post_message(self.Turned())
 
     def on_tabs_picked(self, event: Tabs.Picked) -> None:
         event.stop()

@@ -15,8 +15,9 @@ from memtui.model.labels import label
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.screens.sheet import Page, Row, Rows, Sheet
+from memtui.tui.screens.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line
+from memtui.tui.widgets.page import Page, Row, Rows
 from memtui.tui.words import user_name
 
 _DIM = theme.style(theme.DIM)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widget import Widget
 
 from memtui.tui.chosen import Chosen
@@ -24,6 +25,14 @@ class View(Vertical):
     # Whether memtui's own control groups are shown though they have no limit.
     CONFINEMENT: ClassVar[bool] = False
 
+    class Turned(Message):
+        """Another part of the view is shown now: it may want something else read."""
+
+    @property
+    def readers(self) -> Mapping[str, Reader]:
+        """What is read for it now."""
+        return self.READERS
+
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample of the machine, or of a group as one, and what was seen of it before."""
 
@@ -36,6 +45,6 @@ class View(Vertical):
         raise NotImplementedError
 
     @property
-    def topic(self) -> str:
-        """The name of the figure under the cursor, to be explained; empty: ask which."""
-        return ""
+    def topics(self) -> Sequence[str]:
+        """The figures that are shown, by the names that explain them; one alone: under the cursor."""
+        return ()

@@ -19,8 +19,6 @@ from memtui.tui import theme
 from memtui.tui.keys import VIEWS, keys_of
 from memtui.tui.widgets.lines import Line, Lines, Part
 
-_SKIPPED_SHOWN_S = 60
-
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
@@ -164,35 +162,6 @@ class Headline(Lines):
         return spread(left, right, width)
 
 
-class PressureLine(Lines):
-    """Stalls and swap in one line, and for a while, ticks that came too late to be taken."""
-
-    _skipped = 0
-    _skipped_at = 0.0
-
-    def update(self, sample: Sample, history: History, free: Free) -> None:
-        if sample.skipped != self._skipped:
-            self._skipped, self._skipped_at = sample.skipped, sample.time_s
-        now = history.latest("stalled_some_pct")
-        self.draw(lambda width: [self._line(sample, now, free, narrow=width < 100)])
-
-    def _line(self, sample: Sample, now: float | None, free: Free, *, narrow: bool) -> Line:
-        parts: list[Part] = [(" ", _PLAIN)]
-        pressure = sample.system.pressure
-        if isinstance(pressure, Pressure):
-            some, full = pressure.some, pressure.full
-            parts += [("stalled ", _DIM), *_stall(now, "now"), (" · 10 s: some ", _DIM)]
-            parts += [*_stall(some.avg10_pct if some else None), (" full ", _DIM)]
-            parts += [*_stall(full.avg10_pct if full else None)]
-        else:
-            parts += [("stalls n/a: ", _DIM), (_why_no_pressure(pressure), _DIM)]
-        parts += [(" · " if narrow else "   ·   ", _DIM)]
-        parts += swap_parts(free, 6 if narrow else 12, short=narrow)
-        if sample.skipped and sample.time_s - self._skipped_at < _SKIPPED_SHOWN_S:
-            parts.append((f" · {sample.skipped} ticks skipped", theme.style(theme.GROWS)))
-        return parts
-
-
 def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:
     """`swap 1.2/8.0 GiB` with a bar, or that there is none."""
     if free.swap_total is None:
@@ -208,7 +177,8 @@ def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:
     ]
 
 
-def _stall(value: float | None, word: str = "") -> list[Part]:
+def stall_parts(value: float | None, word: str = "") -> list[Part]:
+    """A share of time in which tasks waited, in the colour of how bad that is."""
     colour = theme.FOREGROUND
     if value is not None and value >= 1:
         colour = theme.ALARM if value >= 10 else theme.GROWS
@@ -219,7 +189,8 @@ def _stall(value: float | None, word: str = "") -> list[Part]:
     ]
 
 
-def _why_no_pressure(gap: Gap) -> str:
+def why_no_pressure(gap: Gap) -> str:
+    """In words."""
     return {
         "absent": "this kernel has no PSI",
         "unsupported": "PSI is off (boot with psi=1)",
@@ -234,14 +205,14 @@ class StallTable(Lines):
         pressure = sample.system.pressure
         head: Line = [(" MEMORY STALLS   10 s   60 s  300 s", _DIM)]
         if not isinstance(pressure, Pressure):
-            self.show(head, [(" n/a: " + _why_no_pressure(pressure), _DIM)])
+            self.show(head, [(" n/a: " + why_no_pressure(pressure), _DIM)])
             return
         lines: list[Line] = [head]
         for words, stall in (("some task", pressure.some), ("every task", pressure.full)):
             line: list[Part] = [(f" {words:<12}", _PLAIN)]
             values = (stall.avg10_pct, stall.avg60_pct, stall.avg300_pct) if stall else (None,) * 3
             for value in values:
-                text, style = _stall(value)[0]
+                text, style = stall_parts(value)[0]
                 line.append((f"{text.replace(' %', ''):>7}", style))
             lines.append(line)
         self.show(*lines)
@@ -253,27 +224,3 @@ class SwapLine(Lines):
     def update(self, sample: Sample) -> None:
         free = free_figures(sample.system.meminfo)
         self.show([(" ", _PLAIN), *swap_parts(free, 6)])
-
-
-def tiny_lines(sample: Sample, history: History) -> list[Line]:
-    """All there is room for in a small terminal: what free says, the stalls, and no picture."""
-    free = free_figures(sample.system.meminfo)
-    lines: list[Line] = [
-        [
-            (" available ", _DIM),
-            (units.size(free.available), _BRIGHT),
-            (f" {units.percent(free.available_pct)}", _BRIGHT),
-        ]
-    ]
-    for label, value in (
-        ("total", free.total),
-        ("used", free.used),
-        ("free", free.free),
-        ("shared", free.shared),
-        ("buff/cache", free.buff_cache),
-    ):
-        lines.append([(f" {label:<11}", _DIM), (f"{units.size(value):>9}", _PLAIN)])
-    lines.append([(" ", _DIM), *swap_parts(free, 6)])
-    lines.append([(" stalled ", _DIM), *_stall(history.latest("stalled_some_pct"), "now")])
-    lines.append([(" 60x15 shows the graph and the map", _DIM)])
-    return lines

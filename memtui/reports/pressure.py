@@ -1,0 +1,175 @@
+"""`memtui pressure`: is memory short, who waits for it, and how far zones are from their watermarks."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from memtui import units
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.meminfo import parse_meminfo
+from memtui.kernel.pressure import Pressure, Stall, parse_pressure
+from memtui.kernel.vmstat import parse_vmstat
+from memtui.kernel.zones import Zone, parse_zoneinfo
+from memtui.model.sample import Sample, SystemSample
+from memtui.model.verdict import Verdict, verdict_of
+from memtui.model.zones import ZoneDistance, zone_distances
+from memtui.reports.output import Column, Form, csv_document, document, shown, table, unreadable
+from memtui.sampling import page_size
+
+_BETWEEN_S: Final = 1.0
+_COLUMNS: Final = 80
+_AVERAGES: Final = ("avg10", "avg60", "avg300")
+_MARKS: Final = ("free", "min", "low", "high")
+
+
+def pressure(files: KernelFiles, form: Form) -> Iterator[str]:
+    """PSI, watermarks and the verdict: JSON and CSV in the kernel's units, sizes of zones in pages.
+
+    The verdict is from two looks a second apart, of a captured root from the one state there is. CSV
+    is PSI's two lines, with the level. Fails where neither meminfo, vmstat nor PSI can be read.
+    """
+    now, before = _look(files), None
+    if all(isinstance(part, Gap) for part in now.system[:3]):
+        assert isinstance(now.system.meminfo, Gap)
+        raise unreadable(files, now.system.meminfo)
+    if files.is_live:
+        before = now
+        time.sleep(_BETWEEN_S)
+        now = _look(files)
+    verdict = verdict_of(now, before)
+    psi = now.system.pressure
+    stalls = {
+        "some": psi.some if isinstance(psi, Pressure) else None,
+        "full": psi.full if isinstance(psi, Pressure) else None,
+    }
+    if form == "csv":
+        rows = [
+            {"line": line, **(_stall(stall) or {}), "level": verdict.level}
+            for line, stall in stalls.items()
+        ]
+        yield from csv_document(["line", *_AVERAGES, "total_us", "level"], rows)
+        return
+    zones = files.parsed("proc/zoneinfo", parse_zoneinfo)
+    if form == "json":
+        memory = {line: _stall(stall) for line, stall in stalls.items()}
+        yield document(
+            {"memory": memory, "watermarks": _watermarks(zones), "verdict": _verdict(verdict)}
+        )
+        return
+    yield from _text_verdict(verdict, of_two=before is not None)
+    yield "\n"
+    if isinstance(psi, Gap):
+        yield from _wrapped(f"pressure stall information: {units.UNKNOWN}, {psi}")
+    else:
+        yield from _text_stalls(stalls)
+    yield "\n"
+    if isinstance(zones, Gap):
+        yield from _wrapped(f"watermarks: {units.UNKNOWN}, {zones}")
+    else:
+        yield from _text_zones(zone_distances(zones, page_size(files)))
+
+
+def _look(files: KernelFiles) -> Sample:
+    system = SystemSample(
+        files.parsed("proc/meminfo", parse_meminfo),
+        files.parsed("proc/vmstat", parse_vmstat),
+        files.parsed("proc/pressure/memory", parse_pressure),
+    )
+    return Sample(time.clock_gettime(time.CLOCK_BOOTTIME), _BETWEEN_S, system, {})
+
+
+def _stall(stall: Stall | None) -> dict[str, float] | None:
+    if stall is None:
+        return None
+    averages = (stall.avg10_pct, stall.avg60_pct, stall.avg300_pct)
+    return {**dict(zip(_AVERAGES, averages, strict=True)), "total_us": stall.total_us}
+
+
+def _watermarks(zones: list[Zone] | Gap) -> list[dict[str, Any]] | None:
+    if isinstance(zones, Gap):
+        return None
+    return [
+        {
+            "node": zone.node,
+            "zone": zone.zone,
+            **{f"{mark}_pages": zone.fields.get(mark) for mark in _MARKS},
+        }
+        for zone in zones
+    ]
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "level": verdict.level,
+        "sentence": verdict.sentence,
+        "evidence": [each._asdict() for each in verdict.evidence],
+        "lacks": list(verdict.lacks),
+    }
+
+
+def _text_verdict(verdict: Verdict, of_two: bool) -> Iterator[str]:
+    words = [verdict.sentence]
+    if not of_two:
+        words.append("From one state: averages of the kernel, no rates and no kills.")
+    if verdict.level is not None and verdict.lacks:
+        words.append(f"Judged with {', '.join(verdict.lacks)}.")
+    for each in words:
+        yield from _wrapped(each)
+    if verdict.evidence:
+        labels = [each.label for each in verdict.evidence]
+        texts = [each.text for each in verdict.evidence]
+        room = _COLUMNS - max(map(len, labels)) - max(map(len, texts)) - 4
+        sources = [units.fit(each.source, room).rstrip() for each in verdict.evidence]
+        yield "\n"
+        yield from table(
+            [
+                Column("evidence", "<", labels),
+                Column("", ">", texts),
+                Column("read from", "<", sources),
+            ]
+        )
+
+
+def _wrapped(words: str) -> Iterator[str]:
+    yield "\n".join(textwrap.wrap(units.printable(words), _COLUMNS)) + "\n"
+
+
+def _text_stalls(stalls: dict[str, Stall | None]) -> Iterator[str]:
+    known = {line: stall for line, stall in stalls.items() if stall is not None}
+
+    def averages(field: str) -> list[str]:
+        return [units.percent(getattr(stall, field), 2) for stall in known.values()]
+
+    yield from table(
+        [
+            Column("stalled", "<", list(known)),
+            Column("10 s", ">", averages("avg10_pct"), at_least=8),
+            Column("60 s", ">", averages("avg60_pct"), at_least=8),
+            Column("300 s", ">", averages("avg300_pct"), at_least=8),
+            Column(
+                "since boot",
+                ">",
+                [units.duration(stall.total_us / 1e6) for stall in known.values()],
+                at_least=14,
+            ),
+        ]
+    )
+
+
+def _text_zones(zones: list[ZoneDistance]) -> Iterator[str]:
+    populated = [zone for zone in zones if zone.is_populated]
+
+    def sizes(mark: str) -> list[str]:
+        return [units.size(getattr(zone, f"{mark}_bytes")) for zone in populated]
+
+    yield from table(
+        [
+            Column("node", ">", [str(zone.node) for zone in populated]),
+            Column("zone", "<", [shown(zone.zone) for zone in populated], at_least=8),
+            *(Column(mark, ">", sizes(mark), at_least=8) for mark in _MARKS),
+            Column("", "<", [f"below {zone.below}" if zone.below else "" for zone in populated]),
+        ]
+    )

@@ -1,0 +1,187 @@
+"""The list of sections, and a section as it is read: title, text, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+
+from memtui import units
+from memtui.tui import theme
+from memtui.tui.sections.base import Arrangement, Facts, Section, SectionPage, Summary
+from memtui.tui.widgets.lines import Column, Lines, Part, Table
+from memtui.tui.widgets.page import Page, SheetTable, wrapped
+
+_LONG_FROM = 36
+
+
+class SectionList(Table):
+    """Every section with its figure; the cursor says which one is read."""
+
+    def __init__(self, sections: Sequence[Section], *, id: str | None = None) -> None:
+        super().__init__(
+            (Column("name", "SECTION", 13, "<"), Column("figure", "AT A GLANCE", 0, ">")), id=id
+        )
+        self._sections = sections
+        self._summaries: list[Summary] = []
+
+    @property
+    def current(self) -> Section:
+        return self._sections[self.cursor]
+
+    def choose(self, section: Section) -> None:
+        """As if the user had moved there."""
+        self._go(self._sections.index(section))
+
+    def update(self, facts: Facts) -> None:
+        """The figures of a new sample."""
+        self._summaries = [section.summary(facts) for section in self._sections]
+        self.repaint()
+
+    def row_count(self) -> int:
+        return len(self._sections)
+
+    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+        figure: Part = ("", theme.style(theme.DIM))
+        if row < len(self._summaries):
+            short, long = self._summaries[row]
+            text, style = long if self.size.width >= _LONG_FROM else short
+            figure = units.printable(text), style
+        here = row == self.cursor
+        name = theme.style(theme.BRIGHT if here else theme.FOREGROUND)
+        return {"name": (self._sections[row].title, name), "figure": figure}
+
+
+class SectionTable(SheetTable):
+    """A section's rows: the cursor stays with its row when others come before it."""
+
+    def __init__(self) -> None:
+        super().__init__(id=None)
+        self._key: str | None = None
+        self.follow = self._remember
+
+    def open(self, page: SectionPage, key: str | None) -> None:
+        """The page of another section, the cursor on the row of that key."""
+        self._key = key
+        self.top = self.cursor = 0
+        self.show(page)
+
+    def show(self, page: Page) -> None:
+        if isinstance(page, SectionPage) and self._key in page.keys:
+            at = page.keys.index(self._key)
+            # Where the user has scrolled, the row keeps its place on the screen.
+            if self.top:
+                self.top = max(0, self.top + at - self.cursor)
+            self.cursor = at
+        super().show(page)
+        self._remember()
+
+    @property
+    def key(self) -> str | None:
+        """What the cursor is on."""
+        return self._key
+
+    def _remember(self) -> None:
+        page = self.page
+        if isinstance(page, SectionPage) and 0 <= self.cursor < len(page.keys):
+            self._key = page.keys[self.cursor]
+
+    def sorted_by(self) -> tuple[str, bool] | None:
+        return self.page.sorted_by if isinstance(self.page, SectionPage) else None
+
+    @property
+    def topic(self) -> str:
+        """The name that the cursor's row is explained by."""
+        page = self.page
+        return page.topic(self.cursor) if isinstance(page, SectionPage) and page.keys else ""
+
+
+class StillTable(SectionTable, can_focus=False):
+    """Rows to look at, without a cursor."""
+
+    def set_cursor(self, row: int) -> None:
+        self.cursor, self.top = -1, 0
+        self.repaint()
+
+
+class SectionPanel(Vertical):
+    """One section in full. The head is as high as it ever was at its width: nothing jumps."""
+
+    def __init__(
+        self,
+        rows: SectionTable | None = None,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._head = Lines(classes="section-head")
+        self._title = Lines(classes="section-title")
+        self.rows = rows or SectionTable()
+        self._shown: tuple[str, int] = ("", 0)
+        self._head_height = 0
+        self._cursors: dict[str, str | None] = {}
+
+    def compose(self) -> ComposeResult:
+        yield self._title
+        yield self._head
+        yield self.rows
+
+    @property
+    def shown(self) -> str:
+        """The name of the section that it shows."""
+        return self._shown[0]
+
+    def update(self, section: Section, facts: Facts, arrangement: Arrangement) -> int:
+        """A section of a sample; how many lines all of it takes."""
+        width = self.content_size.width
+        page = section.page(facts, width, arrangement)
+        self._title.show(_title(section, facts))
+        lines = wrapped(page.head, width)
+        if self._shown != (section.name, width):
+            self._head_height = 0
+        if page.columns:
+            self._head_height = max(self._head_height, len(lines))
+        self._head.show(*lines)
+        self._head.styles.height = self._head_height if page.columns else len(lines)
+        self._head.display = bool(lines)
+        self.rows.display = bool(page.columns)
+        if self._shown[0] == section.name:
+            self.rows.show(page)
+        else:
+            self._cursors[self._shown[0]] = self.rows.key
+            self.rows.open(page, self._cursors.get(section.name))
+        self._shown = section.name, width
+        rows = 1 + max(len(page.rows), 2 if page.empty else 0) if page.columns else 0
+        return 1 + max(self._head_height, len(lines)) + rows
+
+
+def _title(section: Section, facts: Facts) -> list[Part]:
+    title: list[Part] = [(f" {section.title}", theme.style(theme.ACCENT, bold=True))]
+    if facts.is_group:
+        of_group = section.name in ("balance", "cgroup")
+        words = " · of the group" if of_group else " · of the whole machine"
+        title.append((words, theme.style(theme.DIM)))
+    return title
+
+
+class Companion(SectionPanel):
+    """A section beside the one that is read: a click makes it that one."""
+
+    class Picked(Message):
+        """The user clicked it."""
+
+        def __init__(self, section: Section) -> None:
+            super().__init__()
+            self.section = section
+
+    def __init__(self, section: Section) -> None:
+        super().__init__(StillTable(), classes="companion")
+        self.section = section
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.post_message(self.Picked(self.section))
