@@ -41,12 +41,16 @@ class Group(NamedTuple):
 
 def grouped(facts: Facts, processes: Iterable[ProcessSample], grouping: str) -> list[Group]:
     """The groups of these processes. Those of whom it is not known yet are a group `?`."""
-    value = COLUMNS[_COLUMN[grouping]].value
     members: dict[str, list[ProcessSample]] = {}
     for process in processes:
-        name = value(facts, process)
-        members.setdefault("?" if name is None else str(name), []).append(process)
+        members.setdefault(group_of(facts, process, grouping), []).append(process)
     return [summed(facts, name, those) for name, those in members.items()]
+
+
+def group_of(facts: Facts, process: ProcessSample, grouping: str) -> str:
+    """The name of the group that a process belongs to."""
+    name = COLUMNS[_COLUMN[grouping]].value(facts, process)
+    return "?" if name is None else str(name)
 
 
 def summed(facts: Facts, name: str, processes: Sequence[ProcessSample]) -> Group:

@@ -76,9 +76,18 @@ class ProcessList(Table):
         prospects: Mapping[ProcessKey, Prospect] | None = None,
     ) -> None:
         """A new sample: sorted anew, the cursor staying with its process."""
+        self.learn(sample, rates, prospects)
+        self._arrange()
+
+    def learn(
+        self,
+        sample: Sample,
+        rates: Mapping[ProcessKey, Rates] | None = None,
+        prospects: Mapping[ProcessKey, Prospect] | None = None,
+    ) -> None:
+        """A new sample, which is not shown yet."""
         ticks = os.sysconf("SC_CLK_TCK") if self._is_live else None
         self.facts = Facts(sample, self._growth, self._user, rates or {}, prospects or {}, ticks)
-        self._arrange()
 
     def _user(self, uid: int | None) -> str:
         return user_name(uid, self._is_live)
@@ -169,7 +178,7 @@ class ProcessList(Table):
         if facts is None:
             return
         everyone = facts.sample.processes
-        rows = ordered(facts, self._fitting(everyone.values()), self._sort, self._downwards)
+        rows = ordered(facts, self.fitting(everyone.values()), self._sort, self._downwards)
         self._lines.clear()
         if self.as_tree:
             # Those above the ones that are meant tell where these belong.
@@ -182,7 +191,7 @@ class ProcessList(Table):
         if last is not None and last.key == self.selected and self.is_gone(last):
             # Neither a jump to the end of the list, as the zombie that it may be, nor another row.
             rows = [row for row in rows if row.key != last.key]
-            if self._fitting((last,)):
+            if self.fitting((last,)):
                 cursor = min(cursor, len(rows))
                 rows.insert(cursor, last)
         else:
@@ -200,7 +209,8 @@ class ProcessList(Table):
             self.set_columns(table_columns(self.names, digits, self._least))
         self.set_cursor(cursor)
 
-    def _fitting(self, processes: Iterable[ProcessSample]) -> Sequence[ProcessSample]:
+    def fitting(self, processes: Iterable[ProcessSample]) -> Sequence[ProcessSample]:
+        """Those of some processes that the filter lets through."""
         assert self.facts is not None
         if self.within is not None:
             processes = [each for each in processes if each.key in self.within]
