@@ -17,6 +17,8 @@ from memtui.model.sample import ProcessKey, ProcessSample
 GROUPINGS: Final = ("program", "user", "unit", "cgroup")
 _COLUMN: Final = {"program": "name", "user": "user", "unit": "unit", "cgroup": "cgroup"}
 
+KERNEL_THREADS: Final = "(kernel threads)"  # longer than a name can be
+
 
 class Group(NamedTuple):
     """Some processes as one. None: not one of them is known.
@@ -49,6 +51,8 @@ def grouped(facts: Facts, processes: Iterable[ProcessSample], grouping: str) -> 
 
 def group_of(facts: Facts, process: ProcessSample, grouping: str) -> str:
     """The name of the group that a process belongs to."""
+    if grouping == "program" and process.is_kernel_thread:
+        return KERNEL_THREADS
     name = COLUMNS[_COLUMN[grouping]].value(facts, process)
     return "?" if name is None else str(name)
 
@@ -58,15 +62,21 @@ def summed(facts: Facts, name: str, processes: Sequence[ProcessSample]) -> Group
     memory = rss = gained = read = 0
     uss: list[int] = []
     tables: list[int] = []
+    swap: list[int] = []
     is_exact, is_aged = True, False
     for process in processes:
         rss += process.rss_bytes
         gained += facts.growth.gained_bytes(process.key)
         details = facts.details(process)
-        if details is not None and details.page_tables_bytes is not None:
+        if process.is_kernel_thread or process.is_zombie:
+            tables.append(0)
+            swap.append(0)
+        elif details is not None and details.page_tables_bytes is not None:
             tables.append(details.page_tables_bytes)
+        if process.swap_bytes is not None:
+            swap.append(process.swap_bytes)
         if not process.rss_bytes:
-            read += 1  # kernel threads and zombies: nothing to share
+            read += 1  # nothing to share
             uss.append(0)
             continue
         shares = facts.shares(process)
@@ -85,18 +95,13 @@ def summed(facts: Facts, name: str, processes: Sequence[ProcessSample]) -> Group
         rss,
         memory,
         sum(uss) if uss else None,
-        _sum(process.swap_bytes for process in processes),
+        sum(swap) if swap else None,
         sum(tables) if tables else None,
         gained,
         read,
         is_exact,
         is_aged,
     )
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 SORTS: Final[dict[str, Callable[[Group], int | str]]] = {

@@ -362,9 +362,7 @@ class MemtuiApp(App[None]):
         if name == "processes":
             from memtui.tui.screens.processesview import ProcessesView
 
-            files = self.source.files
-            is_live = self._is_live and files is not None and files.is_live
-            return ProcessesView(self.growth, files, is_live, self.readonly)
+            return ProcessesView(self.growth, self.source.files, self._is_live, self.readonly)
         if name == "map":
             from memtui.tui.screens.mapview import MapView
 

@@ -10,6 +10,7 @@ from memtui.kernel.cgroups import Confinement
 from memtui.kernel.details import Limit, Shares
 from memtui.kernel.files import Gap
 from memtui.model.addressmap import AddressMap
+from memtui.model.groups import Group
 from memtui.model.processcolumns import STATES, Facts
 from memtui.model.sample import ProcessSample
 from memtui.tui import theme
@@ -28,38 +29,36 @@ _LIMITS: Final = (
     ("Max data size", "data"),
 )
 _KINDS_SHOWN: Final = 6
+PANEL_LINES: Final = 6
 
 
-def panel(facts: Facts, process: ProcessSample, place: Place | None, chosen: Chosen) -> list[Line]:
-    """Who it is, what its memory is made of, what limits it, where it is."""
+def panel(
+    facts: Facts, process: ProcessSample, place: Place | None, chosen: Chosen, width: int
+) -> list[Line]:
+    """Who it is, what its memory is made of, what limits it, where it is; lines that fit."""
     map_ = chosen.map if chosen.key == process.key else None
-    return [
+    lines = [
         _who(facts, process),
         _command(facts, process),
-        _sizes(facts, process),
+        _sizes(facts, process, narrow=width < 100),
         _limits(place),
         _cgroup(facts, process, place),
         _map(process, chosen, map_),
     ]
+    return [_fitted(line, width) for line in lines]
 
 
-def fitted(lines: list[Line], width: int) -> list[Line]:
-    """Lines that end with … where they are too long."""
-    made = []
-    for line in lines:
-        if cells(line) <= width:
-            made.append(line)
-            continue
-        kept: list[Part] = []
-        room = width
-        for text, style in line:
-            if units.width(text) > room:
-                kept.append((units.fit(text, room).rstrip(), style))
-                break
-            kept.append((text, style))
-            room -= units.width(text)
-        made.append(kept)
-    return made
+def _fitted(line: Line, width: int) -> Line:
+    """A line that ends with … where it is too long."""
+    if cells(line) <= width:
+        return line
+    kept: list[Part] = []
+    for text, style in line:
+        if units.width(text) > width:
+            return [*kept, (units.fit(text, width), style)]
+        kept.append((text, style))
+        width -= units.width(text)
+    return kept
 
 
 def _who(facts: Facts, process: ProcessSample) -> Line:
@@ -94,14 +93,16 @@ def _command(facts: Facts, process: ProcessSample) -> Line:
     return [(" $ ", _DIM), (units.printable(command) if command else "–", _PLAIN)]
 
 
-def _sizes(facts: Facts, process: ProcessSample) -> Line:
+def _sizes(facts: Facts, process: ProcessSample, *, narrow: bool) -> Line:
     details, shares = facts.details(process), facts.shares(process)
     figures: list[tuple[str, str]] = [("RSS ", units.size(process.rss_bytes, short=True))]
     if details is not None and details.rss_anon_bytes is not None:
         parts = (details.rss_anon_bytes, details.rss_file_bytes, details.rss_shmem_bytes)
         anon, file, shmem = (units.size(part, short=True) for part in parts)
         figures[0] = ("RSS ", f"{figures[0][1]} = anon {anon} + file {file} + shmem {shmem}")
-    if isinstance(shares, Shares):
+    if narrow:
+        pass  # the table has PSS and USS beside
+    elif isinstance(shares, Shares):
         ago = facts.sample.time_s - shares.time_s
         read = f" {units.brief(ago)} ago" if ago >= 5 else ""
         figures.append(("PSS ", units.size(shares.pss_bytes, short=True)))
@@ -110,7 +111,12 @@ def _sizes(facts: Facts, process: ProcessSample) -> Line:
         figures.append(("PSS, USS ", "denied"))
     figures.append(("swap ", units.size(process.swap_bytes, short=True)))
     if details is not None:
-        figures.append(("page tables ", units.size(details.page_tables_bytes, short=True)))
+        figures.append(
+            (
+                "tables " if narrow else "page tables ",
+                units.size(details.page_tables_bytes, short=True),
+            )
+        )
         figures.append(("peak ", units.size(details.peak_rss_bytes, short=True)))
     return _figures(figures)
 
@@ -171,6 +177,33 @@ def _map(process: ProcessSample, chosen: Chosen, map_: AddressMap | None) -> Lin
             parts += [(" · ", _DIM), (f"{kind.name} ", theme.style(kind.colour))]
             parts.append((units.size(totals.rss, short=True), _PLAIN))
     return [*parts, (" · Enter opens it", _DIM)]
+
+
+def group_panel(facts: Facts, group: Group, width: int) -> list[Line]:
+    """The largest of a group's members."""
+    members = [
+        facts.sample.processes[key] for key in group.members if key in facts.sample.processes
+    ]
+    members.sort(key=lambda each: each.rss_bytes, reverse=True)
+    lines: list[Line] = [
+        [
+            (f" {units.printable(group.name)}", _BRIGHT),
+            (f" · {units.count(len(group.members))} processes, the largest:", _DIM),
+        ]
+    ]
+    for process in members[: PANEL_LINES - 1]:
+        details = facts.details(process)
+        command = units.printable(details.command) if details and details.command else ""
+        lines.append(
+            [
+                (f" {process.pid:>7} ", _DIM),
+                (units.fit(units.printable(process.name), 16), _PLAIN),
+                (f" RSS {units.size(process.rss_bytes, short=True):>5} ", _PLAIN),
+                (f" {facts.user(process.uid)} ", _DIM),
+                (f" {command}", _DIM),
+            ]
+        )
+    return [_fitted(line, width) for line in lines]
 
 
 def introduced(facts: Facts, process: ProcessSample) -> str:

@@ -21,7 +21,7 @@ from memtui.tui import theme
 from memtui.tui.background import in_background
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.processwords import fitted, introduced, panel
+from memtui.tui.processwords import group_panel, introduced, panel
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import spread
@@ -97,7 +97,12 @@ class ProcessesView(View):
         processes = self.processes
         if self._grouping:
             files = frozenset({"cgroup"}) if self._grouping in ("unit", "cgroup") else frozenset()
-            return Plan(every_detail=True, details=files, shares=self._sharing(), hurry=self._hurry)
+            return Plan(
+                every_detail=True,
+                details=files | {"cmdline"},
+                shares=self._sharing(),
+                hurry=self._hurry,
+            )
         visible, needs = processes.on_screen(), processes.needs
         details = (needs & DETAIL_FILES) | {"cmdline", "cgroup"}  # the panel shows these
         every_detail = processes.needs_every_detail
@@ -174,7 +179,7 @@ class ProcessesView(View):
         else:
             count = processes.row_count()
             shown = units.count(count) + (f" of {units.count(total)}" if count != total else "")
-            left += [(shown, _BRIGHT), (" processes", _DIM)]
+            left += [(shown, _BRIGHT), (" process" if shown == "1" else " processes", _DIM)]
             if self._within is not None:
                 grouping, name = self._within
                 left += [(f" · {grouping} ", _DIM), (units.printable(name), _ACCENT)]
@@ -216,20 +221,23 @@ class ProcessesView(View):
         lines = self.query_one("#process-panel", Lines)
         processes = self.processes
         facts, process = processes.facts, processes.current
-        lines.display = not self._grouping
         if self._hurry:
             done, all_ = self._progress()
             if done >= all_:
                 self._asked_s = None
                 self._show_title()
                 self.post_message(self.Turned())
+        group = self.groups.current if self._grouping else None
+        if facts is not None and group is not None:
+            lines.draw(lambda width: group_panel(facts, group, width))
+            return
         if self._grouping or facts is None or process is None:
             lines.show()
             return
         self._read_place(process)
         place = self._place if self._place and self._place.key == process.key else None
-        made = panel(facts, process, place, self._chosen)
-        lines.draw(lambda width: fitted(made, width))
+        chosen = self._chosen
+        lines.draw(lambda width: panel(facts, process, place, chosen, width))
 
     def _read_place(self, process: ProcessSample) -> None:
         """Limits and group of the process under the cursor, on a thread, one reading at a time."""
@@ -259,8 +267,7 @@ class ProcessesView(View):
     def on_table_moved(self, event: Table.Moved) -> None:
         if isinstance(event.table, GroupTable):
             event.stop()
-        else:
-            self._show_panel()
+        self._show_panel()
 
     async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
@@ -385,14 +392,14 @@ class ProcessesView(View):
         if self._readonly:
             self.notify("read-only: nothing here changes the machine", severity="warning")
             return None
-        if not self._is_live:
-            self.notify("this is no running machine", severity="warning")
-            return None
         if process is None:
             self.notify("choose a process first", severity="warning")
             return None
         if self.processes.is_gone(process):
             self.notify(f"{process.pid} has ended", severity="warning")
+            return None
+        if self._files is None or not self._files.is_live:
+            self.notify("this is no running machine", severity="warning")
             return None
         return process
 
@@ -411,7 +418,12 @@ class ProcessesView(View):
                 self._ask(f"{name} to", process, lambda: send_signal(process.key, name), done)
 
         choices = [Choice(name, words) for name, words in signal_names()]
-        self.app.push_screen(ChoiceSheet(f"signal to {process.pid}", choices, ("TERM",)), ask)
+        self.app.push_screen(
+            ChoiceSheet(
+                f"signal to {process.pid} {units.printable(process.name)}", choices, ("TERM",)
+            ),
+            ask,
+        )
 
     async def action_adjust(self) -> None:
         from memtui.tui.acting import parse_adj, set_oom_score_adj
@@ -426,7 +438,9 @@ class ProcessesView(View):
             if value is None:
                 return "a number from -1000 (never) to 1000 (first)" if text else ""
             if final:
-                self._ask(
+                # Not from here: the answer would go to the prompt, which is gone by then.
+                self.call_later(
+                    self._ask,
                     f"oom_score_adj {value:+d} for",
                     process,
                     lambda: set_oom_score_adj(process.key, value),

@@ -107,7 +107,7 @@ class GroupTable(Table):
             "memory": (memory, theme.style(theme.BRIGHT if group.memory_bytes else theme.DIM)),
             "share": (
                 "█" * max(1, round(10 * group.memory_bytes / top)) if group.memory_bytes else "",
-                theme.style(theme.REST),
+                theme.style(theme.CACHE),
             ),
             "uss": quiet(uss if known or uss == units.UNKNOWN else f"≥{uss}"),
             "rss": (units.size(group.rss_bytes, short=True), dim),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from memtui import units
@@ -17,7 +17,7 @@ OVERVIEW_COLUMNS: Final = ("pid", "name", "rss", "gain", "swap", "oom")
 # All that there is room for, those that come later here giving way first.
 _KEPT: Final = (
     *("pid", "name", "rss", "pss", "gain", "swap", "trend", "user", "rank", "oom", "uss", "anon"),
-    *("majflt", "file", "age", "shmem", "minflt", "tables", "peak", "threads", "command", "adj"),
+    *("majflt", "command", "file", "age", "shmem", "minflt", "tables", "peak", "threads", "adj"),
     *("size", "unit"),
 )
 DEFAULT_COLUMNS: Final = (
@@ -51,15 +51,19 @@ _WIDTHS: Final = {
 _SIZE: Final = 5  # cells, as "18.2G"
 
 
-def table_columns(names: Sequence[str], pid_digits: int, least: int = 7) -> tuple[Column, ...]:
-    """Columns of the model as a table has them; `least` cells are for names."""
-    # Where a command line stands at the end, it gets what is left over.
+def table_columns(
+    names: Sequence[str], pid_digits: int, least: int = 7, added: Set[str] = frozenset()
+) -> tuple[Column, ...]:
+    """Columns of the model as a table has them; `least` cells are for names.
+
+    Those that somebody has `added` give way last. A command line gets what is left over.
+    """
     made = []
     for at, name in enumerate(names):
         column = COLUMNS[name]
         width = _WIDTHS.get(name, _SIZE)
         goes = _KEPT.index(name) if name in _KEPT else len(_KEPT) + at
-        priority = 0 if goes < _ALWAYS else goes
+        priority = 0 if goes < _ALWAYS else 1 if name in added else goes
         if name == "pid":
             width, priority = max(5, pid_digits), 0 if "user" in names else 1
         made.append(

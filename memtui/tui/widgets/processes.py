@@ -55,6 +55,7 @@ class ProcessList(Table):
         self._is_live = is_live
         self._least = least
         self._digits = 5
+        self._added: set[str] = set()
         self.facts: Facts | None = None
         self._rows: list[ProcessSample] = []
         self._lines: dict[ProcessKey, str] = {}  # before a name, where they stand as a tree
@@ -113,9 +114,13 @@ class ProcessList(Table):
 
     def choose_columns(self, names: Sequence[str]) -> None:
         """Other columns from now on."""
+        self._added = (self._added | set(names) - set(self.names)) & set(names)
         self.names = tuple(names)
-        self.set_columns(table_columns(self.names, self._digits, self._least))
+        self._set_columns()
         self._arrange()
+
+    def _set_columns(self) -> None:
+        self.set_columns(table_columns(self.names, self._digits, self._least, self._added))
 
     def rearrange(self) -> None:
         """Other rows: the cursor goes to the first where its process is not among them."""
@@ -206,7 +211,7 @@ class ProcessList(Table):
         digits = max((len(str(row.pid)) for row in rows), default=5)
         if digits > self._digits:
             self._digits = digits
-            self.set_columns(table_columns(self.names, digits, self._least))
+            self._set_columns()
         self.set_cursor(cursor)
 
     def fitting(self, processes: Iterable[ProcessSample]) -> Sequence[ProcessSample]:
