@@ -83,7 +83,7 @@ def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace)
 def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
-    return procs(files, _form(options))
+    return procs(files, _form(options), not options.no_pss)
 
 
 def _pressure(
@@ -170,7 +170,13 @@ COMMANDS: Final = (
         _SAR_SECTIONS,
     ),
     _Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
-    _Command("procs", "", "processes by memory, the largest first", _procs),
+    _Command(
+        "procs",
+        "",
+        "processes by memory, the largest first",
+        _procs,
+        (_Option("--no-pss", "", 0, "without PSS and USS, which take most of the time"),),
+    ),
     _Command(
         "sample",
         "[PID]",

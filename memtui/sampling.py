@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
-from memtui.kernel.details import Details, read_details, status_bytes
+from memtui.kernel.details import Details, read_details
 from memtui.kernel.files import (
     Gap,
     KeptFile,
@@ -27,7 +27,14 @@ from memtui.kernel.files import (
 )
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.process import parse_identity, parse_int, parse_statm, parse_status, status_value
+from memtui.kernel.process import (
+    parse_identity,
+    parse_int,
+    parse_statm,
+    parse_status,
+    status_bytes,
+    status_value,
+)
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.addressmap import MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample

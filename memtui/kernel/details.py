@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
 from memtui.kernel.files import Gap, KernelFiles, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
-from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_value
+from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_bytes
 
 # The files that cost an opening each: read only where something that they tell is shown.
 DETAIL_FILES: Final = frozenset({"oom_score_adj", "cgroup", "cmdline"})
@@ -84,12 +84,6 @@ def read_details(
         None if groups is None or isinstance(groups, Gap) else memory_cgroup(groups),
         None if isinstance(command, Gap) else command,
     )
-
-
-def status_bytes(status: bytes, key: bytes) -> int | None:
-    """A size of status in bytes; None where it has none, or no size."""
-    value = status_value(status, key)
-    return int(value[:-3]) * 1024 if value and value[:-3].isdigit() else None
 
 
 def read_shares(files: KernelFiles, pid: int, time_s: float) -> Shares | Gap:

@@ -183,6 +183,20 @@ def status_value(data: bytes, key: bytes) -> bytes | None:
     return data[start : end if end >= 0 else len(data)].strip()
 
 
+def status_bytes(status: bytes, key: bytes) -> int | None:
+    """A size of status in bytes; None where it has none, or no size."""
+    value = status_value(status, key)
+    return int(value[:-3]) * 1024 if value and value[:-3].isdigit() else None
+
+
+def status_name(status: bytes) -> str | None:
+    """The name in status; None where it has an escape in it, and only stat tells it as it is."""
+    name = status[6 : status.find(b"\n")]
+    if not status.startswith(b"Name:\t") or b"\\" in name:
+        return None
+    return name.decode("utf-8", "surrogateescape")
+
+
 def parse_status(data: bytes) -> dict[str, int | str]:
     """Every key verbatim: kB as bytes, single decimal numbers as int, anything else as text.
 

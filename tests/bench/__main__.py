@@ -11,6 +11,7 @@ from tests.bench.row import Row, table
 
 MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "cpu": screens.processor_time,
+    "list": screens.list_time,
     "frame": screens.first_frame,
     "pss": screens.memory,
     "system": machine.system,
@@ -19,6 +20,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "free": reading.starting,
     "growth": growth.growth,
     "maps": reading.reports,
+    "procs": reading.listing,
     "keys": mapview.keys,
     "open": mapview.opening,
     "churn": mapview.churn,
