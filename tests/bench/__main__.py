@@ -11,7 +11,6 @@ from tests.bench.row import Row, table
 
 MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "cpu": screens.processor_time,
-    "list": screens.list_time,
     "frame": screens.first_frame,
     "pss": screens.memory,
     "system": machine.system,
