@@ -25,6 +25,7 @@ INTERVAL_S: Final = 2.0
 COST_FACTOR: Final = 20
 # On request all are read as soon as may be: the readings then take half a core.
 _HASTE_FACTOR: Final = 1
+_SHARES_AGAIN_S: Final = 5.0
 _DENIED_AGAIN_S: Final = 30.0  # rights seldom change
 # So many rows at once, unless they take longer: a thread that wakes costs as much as a small one.
 _AT_ONCE: Final = 64
@@ -82,18 +83,19 @@ class ShareReader:
         for key in nsmallest(_AT_ONCE, wanted, key=lambda key: due.get(key, 0.0)):
             if due.get(key, 0.0) > now or time.monotonic() - started > _AT_ONCE_S:
                 break
-            self._read(key)
+            self._read(key, now)
         return time.monotonic() - started
 
-    def _read(self, key: ProcessKey) -> None:
+    def _read(self, key: ProcessKey, now: float) -> None:
         boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         shares = read_shares(self._files, key.pid, boot_s)
         stat = self._files.parsed(f"proc/{key.pid}/stat", parse_identity)
         if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
             shares = Gap(f"proc/{key.pid}/smaps_rollup", "gone")
-        again = _DENIED_AGAIN_S if isinstance(shares, Gap) else INTERVAL_S
+        again = _DENIED_AGAIN_S if isinstance(shares, Gap) else _SHARES_AGAIN_S
         self.shares[key] = shares
-        self._due[key] = time.monotonic() + again
+        # All of one turn at the same time again, or the thread would wake for each of them.
+        self._due[key] = now + again
 
     def known(self, alive: Container[ProcessKey]) -> dict[ProcessKey, Shares | Gap]:
         """What was read last of those that are alive; the others are forgotten."""

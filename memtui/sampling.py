@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
-from memtui.kernel.details import Details, read_details
+from memtui.kernel.details import DETAIL_FILES, Details, read_details
 from memtui.kernel.files import (
     Gap,
     KeptFile,
@@ -436,8 +436,11 @@ class Sampler:
             swap = status_bytes(status, b"VmSwap")
             uids = (status_value(status, b"Uid") or b"").split()
             uid = int(uids[1]) if len(uids) > 1 and uids[1].isdigit() else None
-            if plan.details is not None:
-                kept.details = read_details(self._files, pid, now, stat, status, plan.details)
+            if plan.details is not None and (
+                plan.every_detail or sample.key in plan.visible or sample.key == plan.map_of
+            ):
+                wanted = DETAIL_FILES if sample.key == plan.map_of else plan.details
+                kept.details = read_details(self._files, pid, now, stat, status, wanted)
         score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
         detailed = ProcessSample(
             # Without a kept descriptor a reused pid shows itself here.

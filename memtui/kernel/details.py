@@ -8,6 +8,7 @@ oom_score_adj, cgroup and cmdline 8 ms each; smaps_rollup 40 ms of small ones, a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
@@ -69,7 +70,7 @@ def read_details(
     adj = (
         files.parsed(f"proc/{pid}/oom_score_adj", parse_int) if "oom_score_adj" in wanted else None
     )
-    groups = files.parsed(f"proc/{pid}/cgroup", parse_cgroup) if "cgroup" in wanted else None
+    cgroup = files.parsed(f"proc/{pid}/cgroup", _memory_path) if "cgroup" in wanted else None
     command = files.parsed(f"proc/{pid}/cmdline", parse_cmdline) if "cmdline" in wanted else None
     return Details(
         time_s,
@@ -81,9 +82,14 @@ def read_details(
         stat.minflt,
         stat.majflt,
         None if isinstance(adj, Gap) else adj,
-        None if groups is None or isinstance(groups, Gap) else memory_cgroup(groups),
+        None if isinstance(cgroup, Gap) else cgroup,
         None if isinstance(command, Gap) else command,
     )
+
+
+@lru_cache(maxsize=1024)  # most processes share one of few, and v1 has a line for each controller
+def _memory_path(data: bytes) -> str | None:
+    return memory_cgroup(parse_cgroup(data))
 
 
 def read_shares(files: KernelFiles, pid: int, time_s: float) -> Shares | Gap:

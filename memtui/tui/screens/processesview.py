@@ -104,7 +104,7 @@ class ProcessesView(View):
                 hurry=self._hurry,
             )
         visible, needs = processes.on_screen(), processes.needs
-        details = (needs & DETAIL_FILES) | {"cmdline", "cgroup"}  # the panel shows these
+        details = needs & DETAIL_FILES
         every_detail = processes.needs_every_detail
         shares: Set[ProcessKey] = frozenset()
         if processes.needs_every_share or self._hurry:
