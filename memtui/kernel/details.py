@@ -70,7 +70,7 @@ def read_details(
     adj = (
         files.parsed(f"proc/{pid}/oom_score_adj", parse_int) if "oom_score_adj" in wanted else None
     )
-    cgroup = files.parsed(f"proc/{pid}/cgroup", _memory_path) if "cgroup" in wanted else None
+    cgroup = files.parsed(f"proc/{pid}/cgroup", memory_path) if "cgroup" in wanted else None
     command = files.parsed(f"proc/{pid}/cmdline", parse_cmdline) if "cmdline" in wanted else None
     return Details(
         time_s,
@@ -88,7 +88,8 @@ def read_details(
 
 
 @lru_cache(maxsize=1024)  # most processes share one of few, and v1 has a line for each controller
-def _memory_path(data: bytes) -> str | None:
+def memory_path(data: bytes) -> str | None:
+    """The control group that memory is charged to, of a process's cgroup. Raises Malformed."""
     return memory_cgroup(parse_cgroup(data))
 
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
 from memtui.kernel.files import Gap, KernelFiles, parsed
 from memtui.kernel.process import (
     parse_cmdline,
@@ -150,12 +149,14 @@ class _Reader:
                 "oom_score", files.read_record(prefix + "oom_score"), parse_int
             ),
             "oom_score_adj": self._of(pid, "oom_score_adj", parse_int),
-            "cgroup": None,
+            "cgroup": self._cgroup(pid) if self._whole else None,
         }
-        groups = self._of(pid, "cgroup", parse_cgroup)
-        if groups is not None:
-            row["cgroup"] = memory_cgroup(groups)
         return _Row(row, is_kernel, self._pss and self._add_shares(pid, row))
+
+    def _cgroup(self, pid: int) -> str | None:
+        from memtui.kernel.details import memory_path
+
+        return self._of(pid, "cgroup", memory_path)
 
     def _add_shares(self, pid: int, row: dict[str, Any]) -> bool:
         """PSS and USS; whether they are denied."""
