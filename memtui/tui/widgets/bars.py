@@ -63,7 +63,7 @@ class Header(Lines):
         slower: list[Part] = []
         if live and sample is not None and sample.interval_s > 1.01 * interval_s:
             # There is so much to read that it is read less often than it was asked for.
-            slower = [(f" not {units.duration(interval_s)}", theme.style(theme.GROWS))]
+            slower = [(f" instead of {units.duration(interval_s)}", theme.style(theme.GROWS))]
             interval_s = sample.interval_s
         right: list[Part] = [
             (
