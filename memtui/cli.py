@@ -1,4 +1,4 @@
-"""Commands and options. The interface, and each report, is imported only when it is wanted."""
+"""The command line. The interface is imported only when it is wanted."""
 
 from __future__ import annotations
 
@@ -10,185 +10,20 @@ import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 from memtui import __version__, targets
+from memtui.commands import COMMANDS, Command, Option
 from memtui.config import SETTINGS, Setting
 from memtui.defects import defect
 from memtui.kernel.files import KernelFiles
-from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure, Form
+from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
+from memtui.settings import Settings, default_path, settings_of
 from memtui.units import printable
-
-if TYPE_CHECKING:
-    from memtui.configfile import Settings
 
 _INTERRUPTED: Final = 130
 
 
-class _Option(NamedTuple):
-    """An option of one command: a switch, or `values` at most, of which help shows `value_name`."""
-
-    flag: str
-    value_name: str
-    values: int
-    help: str
-
-    @property
-    def key(self) -> str:
-        return self.flag.lstrip("-").replace("-", "_")
-
-
-class _Command(NamedTuple):
-    """A report. `argument` is the names of its positionals, in brackets where they may be left out.
-
-    `report` takes the files, the first of them (None: left out) and all options, and gives the
-    output in pieces. With an option of its own it decides itself whether it can do without. All
-    positionals are in `options.arguments`, and all of --root in `options.roots`.
-    """
-
-    name: str
-    argument: str
-    help: str
-    report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
-    options: tuple[_Option, ...] = ()
-    is_table: bool = True  # and so goes with --csv
-    is_phrase: bool = False  # whose argument may be several words
-
-
-def _form(options: argparse.Namespace) -> Form:
-    return "json" if options.json else "csv" if options.csv else "text"
-
-
-def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.memory import free
-
-    return free(files, _form(options))
-
-
-def _explain(files: KernelFiles, name: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.explain import explain
-
-    return explain(files, name, _form(options))
-
-
-def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    if options.diff:
-        from memtui.reports.mapdiff import maps_diff
-
-        return maps_diff(files, argument, options.diff, _form(options))
-    from memtui.reports.mappings import maps
-
-    return maps(files, argument or "", _form(options))
-
-
-def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.processes import procs
-
-    return procs(files, _form(options), not options.no_pss)
-
-
-def _pressure(
-    files: KernelFiles, _argument: str | None, options: argparse.Namespace
-) -> Iterable[str]:
-    from memtui.reports.pressure import pressure
-
-    return pressure(files, _form(options))
-
-
-def _slabs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.slabs import slabs
-
-    return slabs(files, _form(options))
-
-
-def _zones(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.zones import zones
-
-    return zones(files, _form(options))
-
-
-def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.raw import sample
-
-    return sample(files, argument, options.json)
-
-
-def _config(
-    _files: KernelFiles, _argument: str | None, _options: argparse.Namespace
-) -> Iterable[str]:
-    from memtui.configfile import default_file
-
-    return default_file()
-
-
-def _sar(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.sar import sar
-
-    roots = [KernelFiles(root) for root in options.roots] or [files]
-    flags = [option.flag for option in _SAR_SECTIONS if getattr(options, option.key)]
-    return sar(roots, flags, options.arguments, _form(options))
-
-
-_SAR_SECTIONS: Final = (
-    _Option("-r", "", 0, "memory, with all columns of sar -r ALL; this where no section is given"),
-    _Option("-B", "", 0, "paging, page faults and reclaim"),
-    _Option("-S", "", 0, "swap space"),
-    _Option("-W", "", 0, "pages swapped in and out"),
-    _Option("-H", "", 0, "huge pages"),
-    _Option("-q", "", 0, "time lost waiting for memory (PSI), as sar -q MEM"),
-)
-
-COMMANDS: Final = (
-    _Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
-    _Command(
-        "explain",
-        "[NAME]",
-        "what a figure or a term means, with today's numbers; without NAME, the list of all",
-        _explain,
-        is_phrase=True,
-    ),
-    _Command(
-        "maps",
-        "PID",
-        "a process's mappings with their usage and kind; --diff: what of them changed",
-        _maps,
-        (
-            _Option(
-                "--diff",
-                "FILE [FILE]",
-                2,
-                "only what changed since FILE, which memtui maps PID --json has saved; "
-                "with two files from one to the other, and PID may be left out",
-            ),
-        ),
-    ),
-    _Command(
-        "sar",
-        "[INTERVAL [COUNT]]",
-        "sysstat's tables of memory: every INTERVAL seconds, COUNT times or until Ctrl+C; without, "
-        "once, with rates since boot; --root A --root B …: between captured states of one machine",
-        _sar,
-        _SAR_SECTIONS,
-    ),
-    _Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
-    _Command(
-        "procs",
-        "",
-        "processes by memory, the largest first",
-        _procs,
-        (_Option("--no-pss", "", 0, "without PSS and USS, which take most of the time"),),
-    ),
-    _Command(
-        "sample",
-        "[PID]",
-        "one raw sample in the kernel's own keys, always as JSON (--json: on one line)",
-        _sample,
-        is_table=False,
-    ),
-    _Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
-    _Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
-    _Command("config", "", "a file of settings that says what holds without one", _config),
-)
 _COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
 
 
@@ -267,12 +102,10 @@ def _take_settings(options: argparse.Namespace, is_dashboard: bool) -> Settings 
     """Reads the file of settings for the dashboard, or where it is named; fills in the options."""
     settings = None
     if is_dashboard or options.config is not None:
-        from memtui.configfile import BadConfig, read_settings
-
-        try:
-            settings = read_settings(options.config, vars(options))
-        except BadConfig as error:
-            raise Failure(str(error)) from None
+        if options.config is None and not os.path.lexists(default_path()):
+            settings = settings_of(vars(options))
+        else:
+            settings = _settings_with_file(options)
         vars(options).update(settings._asdict())
     for setting in SETTINGS:
         if getattr(options, setting.key) is None:
@@ -280,7 +113,16 @@ def _take_settings(options: argparse.Namespace, is_dashboard: bool) -> Settings 
     return settings
 
 
-def _no_option(word: str, command: _Command | None) -> str:
+def _settings_with_file(options: argparse.Namespace) -> Settings:
+    from memtui.configfile import BadConfig, read_settings
+
+    try:
+        return read_settings(options.config, vars(options))
+    except BadConfig as error:
+        raise Failure(str(error)) from None
+
+
+def _no_option(word: str, command: Command | None) -> str:
     """What to say of an option that is none here."""
     flag = word.partition("=")[0]
     for other in COMMANDS:
@@ -289,7 +131,7 @@ def _no_option(word: str, command: _Command | None) -> str:
     return f"no option {word!r}: {_help_hint(command)}"
 
 
-def _needs_argument(command: _Command, options: argparse.Namespace) -> bool:
+def _needs_argument(command: Command, options: argparse.Namespace) -> bool:
     return (
         bool(command.argument)
         and not command.argument.startswith("[")
@@ -344,7 +186,7 @@ class _Parser(argparse.ArgumentParser):
         raise Failure(f"{message.removeprefix('argument ')} (memtui --help)", USAGE)
 
 
-def _options_parser(own: Iterable[_Option]) -> argparse.ArgumentParser:
+def _options_parser(own: Iterable[Option]) -> argparse.ArgumentParser:
     """The options that mean the same before and after every command, and a command's own.
 
     The rest is left over.
@@ -405,7 +247,7 @@ def _help() -> str:
     )
 
 
-def _command_help(command: _Command) -> str:
+def _command_help(command: Command) -> str:
     usage = f"usage: memtui {command.name} {command.argument}".rstrip() + " [OPTIONS]\n\n"
     usage += command.help[0].upper() + command.help[1:] + ".\n"
     if "PID" in command.argument:
@@ -446,7 +288,7 @@ def _columns(rows: list[tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _help_hint(command: _Command | None) -> str:
+def _help_hint(command: Command | None) -> str:
     return f"memtui {command.name} --help" if command else "memtui --help"
 
 

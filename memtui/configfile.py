@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from memtui.config import SETTINGS, Setting, shown
-from memtui.model.alerts import ALERTS, AlertSettings, Limit, alert_settings
+from memtui.model.alerts import ALERTS, Limit
+from memtui.settings import Settings, default_path, settings_of
 
 _AT_MOST_BYTES: Final = 65_536  # nobody's settings are longer, and a device has no end
 _AT_LINE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
@@ -18,42 +19,14 @@ class BadConfig(Exception):
     """What is wrong with the file, in one line that names it, the line in it and the key."""
 
 
-class Settings(NamedTuple):
-    """What the dashboard is told: the table `SETTINGS`, as far as the file may say it, and alerts."""
-
-    interval_s: float
-    window_s: int
-    view: str
-    theme: str
-    readonly: bool
-    alerts: AlertSettings
-
-
-def default_path() -> str:
-    """Where the file is looked for. It need not be there."""
-    # An empty or a relative one is to be ignored: so the XDG base directory specification.
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(base, "memtui", "config.toml")
-
-
 def read_settings(named: str | None, given: Mapping[str, Any]) -> Settings:
     """Defaults, over them the file, over that what was given by options (absent or None: nothing).
 
     `named` is the file of the command line, which must be there; None: the default one. Raises
     BadConfig.
     """
-    values: dict[str, Any] = {each.key: each.default for each in SETTINGS if each.name}
-    values |= _read(default_path() if named is None else named, must_exist=named is not None)
-    values |= {key: value for key, value in given.items() if key in values and value is not None}
-    alerts = alert_settings(values.pop("alerts", {}))
-    return Settings(**values, alerts=alerts)
-
-
-DEFAULTS: Final = Settings(
-    **{each.key: each.default for each in SETTINGS if each.name}, alerts=alert_settings({})
-)
+    said = _read(default_path() if named is None else named, must_exist=named is not None)
+    return settings_of(given, said)
 
 
 def _read(path: str, must_exist: bool) -> dict[str, Any]:
@@ -67,6 +40,8 @@ def _read(path: str, must_exist: bool) -> dict[str, Any]:
             raise BadConfig(f"{name}: no such file") from None
         return {}
     except OSError as error:
+        if not must_exist and not os.access(os.path.dirname(path), os.X_OK):
+            return {}  # another user's home, as with setpriv or sudo: nobody asked for this file
         raise BadConfig(f"{name}: {error.strerror}") from None
     if len(data) > _AT_MOST_BYTES:
         raise BadConfig(f"{name}: no file of settings is longer than {_AT_MOST_BYTES} bytes")

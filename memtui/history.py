@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
-from memtui.model.metrics import METRICS
 from memtui.model.sample import ProcessKey, Sample
 
 ENTRIES = 3600  # an hour at one second
@@ -30,13 +29,13 @@ class History:
         # Rings that grow to `entries`: 60 whole ones would be 1.7 MB before the first screen.
         self._times = array("d")
         self._intervals = array("d")
-        self._series = {name: array("d") for name in METRICS}
+        self._series: dict[str, array[float]] = {}
         self._next = 0
         self._count = 0
         self._last: Sample | None = None
         self._entry_start = -math.inf
-        # Graphs end here instead of now: where the screen was frozen.
-        self.until_s: float | None = None
+        self._until_s: float | None = None
+        self._hidden = 0  # entries that are newer
 
     def __len__(self) -> int:
         return self._count
@@ -45,13 +44,39 @@ class History:
     def last(self) -> Sample | None:
         return self._last
 
+    @property
+    def until_s(self) -> float | None:
+        """Where everything that is asked for ends, instead of now: where the screen was frozen."""
+        return self._until_s
+
+    @until_s.setter
+    def until_s(self, time_s: float | None) -> None:
+        self._until_s, self._hidden = time_s, 0
+        while time_s is not None and self._hidden < self._count:
+            if self._times[(self._next - 1 - self._hidden) % self._entries] <= time_s:
+                break
+            self._hidden += 1
+
+    @property
+    def end_s(self) -> float:
+        """The time of the newest sample that is to be seen; 0 before there is one."""
+        last_s = self._last.time_s if self._last else 0.0
+        return last_s if self._until_s is None else min(last_s, self._until_s)
+
     def record(self, sample: Sample) -> None:
         """Adds a sample; one that is not later than the last begins a new history."""
+        # Sixty figures with their formulas: not before the first screen.
+        from memtui.model.metrics import METRICS
+
+        if not self._series:
+            self._series = {name: array("d") for name in METRICS}
         before = self._last
         if before is not None and sample.time_s <= before.time_s:
             self._forget()
             before = None
-        if self._count == 0 or sample.time_s - self._entry_start > 0.999 or sample.interval_s >= 1:
+        # What the frozen screen shows is not overwritten either.
+        begins = self._count == 0 or (self._until_s is not None and self._hidden == 0)
+        if begins or sample.time_s - self._entry_start > 0.999 or sample.interval_s >= 1:
             slot = self._next
             self._next = (slot + 1) % self._entries
             if self._count < self._entries:
@@ -59,6 +84,8 @@ class History:
                 for ring in (self._times, self._intervals, *self._series.values()):
                     ring.append(_NAN)
             self._entry_start = sample.time_s
+            if self._until_s is not None:
+                self._hidden = min(self._count, self._hidden + 1)
         else:
             slot = (self._next - 1) % self._entries
         self._times[slot] = sample.time_s
@@ -71,43 +98,55 @@ class History:
     def _forget(self) -> None:
         for series in (self._times, self._intervals, *self._series.values()):
             del series[:]
-        self._count = self._next = 0
+        self._count = self._next = self._hidden = 0
         self._entry_start = -math.inf
+
+    def _ring(self, name: str) -> array[float]:
+        return self._series[name] if self._count else array("d")
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric."""
-        if not self._count:
+        if self._hidden >= self._count:
             return None
-        value = self._series[name][(self._next - 1) % self._entries]
+        value = self._series[name][(self._next - 1 - self._hidden) % self._entries]
         return None if math.isnan(value) else value
 
     def highest(self, name: str) -> float | None:
         """The largest value of the hour."""
-        known = [value for value in self._series[name] if not math.isnan(value)]
+        series: Iterable[float] = self._ring(name)
+        if self._hidden:
+            series = (self._series[name][slot] for slot in self._slots_since(-math.inf))
+        known = [value for value in series if not math.isnan(value)]
         return max(known, default=None)
 
     def mean(self, name: str, window_s: float) -> float | None:
         """The average of a metric's values in the last `window_s`."""
-        if self._last is None:
-            return None
-        since, times, series = self._last.time_s - window_s, self._times, self._series[name]
-        known = [
+        known = self._known(name, window_s)
+        return sum(known) / len(known) if known else None
+
+    def total(self, name: str, window_s: float) -> float | None:
+        """The sum of a metric's values in the last `window_s`: of what is counted, how many."""
+        known = self._known(name, window_s)
+        return sum(known) if known else None
+
+    def _known(self, name: str, window_s: float) -> list[float]:
+        since, times, series = self.end_s - window_s, self._times, self._ring(name)
+        return [
             series[slot]
             for slot in self._slots_since(since)
             if times[slot] > since and not math.isnan(series[slot])
         ]
-        return sum(known) / len(known) if known else None
 
     def trend_per_minute(self, name: str) -> float | None:
         """How much a metric changed in the last minute; None before there are fifteen seconds."""
         if self._last is None:
             return None
         now = self.latest(name)
-        slots = self._slots_since(self._last.time_s - 60)
+        slots = self._slots_since(self.end_s - 60)
         then = next((slot for slot in slots if not math.isnan(self._series[name][slot])), None)
         if now is None or then is None:
             return None
-        elapsed = self._last.time_s - self._times[then]
+        elapsed = self.end_s - self._times[then]
         return (now - self._series[name][then]) * 60 / elapsed if elapsed >= 15 else None
 
     def series(self, name: str, window_s: float) -> tuple[list[float], list[float]]:
@@ -115,7 +154,7 @@ class History:
         times: list[float] = []
         values: list[float] = []
         if self._last is not None:
-            ring, since = self._series[name], self._last.time_s - window_s
+            ring, since = self._series[name], self.end_s - window_s
             for slot in self._slots_since(since):
                 if self._times[slot] >= since and not math.isnan(ring[slot]):
                     times.append(self._times[slot])
@@ -134,12 +173,11 @@ class History:
         together, dots of one cell, and may lie in the future.
         """
         span = window_s / count
-        last_s = self._last.time_s if self._last else 0.0
-        until_s = last_s if self.until_s is None else min(last_s, self.until_s)
+        until_s = self.end_s
         now = math.floor(until_s / span)
         end = now - now % align + align - 1
         first = end - count + 1
-        series = self._series[name]
+        series = self._ring(name)
         values: list[float | None] = [None] * count
         holds = [-1] * count
         held, held_until = None, -1
@@ -165,7 +203,7 @@ class History:
     def _slots_since(self, time_s: float) -> list[int]:
         """Slots of entries not older than `time_s` and the one before them, oldest first."""
         slots = []
-        for back in range(1, self._count + 1):
+        for back in range(1 + self._hidden, self._count + 1):
             slot = (self._next - back) % self._entries
             slots.append(slot)
             if self._times[slot] < time_s:

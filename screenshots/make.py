@@ -10,28 +10,52 @@ import asyncio
 import math
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.model.sample import Sample
 from memtui.tui.app import MemtuiApp
 from tests.interface import Script, captured, settle
+from tests.situations import load
 
 HERE = Path(__file__).parent
 HOST = "debian-6.18"
+NODES = "numa"  # with all that physical memory can have
 LEAKING = "leaking"  # one process, and in leaking-later the same some seconds later
 
-# File, size, keys pressed before the picture is taken, and the host if it is another; "later" reads
-# the map as it was later.
+
+class Picture(NamedTuple):
+    """File, size, keys pressed before it is taken, and the host if it is another.
+
+    "later" among the keys reads the map as it was later. Of a recorded situation, the first `seconds`
+    are shown on that host.
+    """
+
+    name: str
+    size: tuple[int, int]
+    keys: tuple[str, ...] = ()
+    host: str = HOST
+    situation: str = ""
+    seconds: int = 0
+
+
+_TO_POSTGRES = ("down", "down", "down", "enter")
 PICTURES = (
-    ("overview-80x24", (80, 24), ()),
-    ("overview-120x40", (120, 40), ()),
-    ("overview-200x60", (200, 60), ()),
-    ("map-120x40", (120, 40), ("down", "down", "down", "enter", "down", "down")),
-    ("map-80x24", (80, 24), ("down", "down", "down", "enter")),
-    ("zoomed-120x40", (120, 40), ("down", "down", "down", "enter", *["down"] * 5, "plus", "plus")),
-    ("changes-120x40", (120, 40), ("enter", "m", "later", "d"), LEAKING),
-    ("help", (100, 40), ("question_mark",)),
+    Picture("overview-80x24", (80, 24)),
+    Picture("overview-120x40", (120, 40)),
+    Picture("overview-200x60", (200, 60)),
+    Picture("map-120x40", (120, 40), (*_TO_POSTGRES, "down", "down")),
+    Picture("map-80x24", (80, 24), _TO_POSTGRES),
+    Picture("zoomed-120x40", (120, 40), (*_TO_POSTGRES, *["down"] * 5, "plus", "plus")),
+    Picture("changes-120x40", (120, 40), ("enter", "m", "later", "d"), LEAKING),
+    Picture(
+        "pressure-120x40", (120, 40), ("4", "minus", "plus", "plus"), HOST, "squeezed-to-death", 33
+    ),
+    Picture("physical-120x40", (120, 40), ("5",), NODES),
+    Picture("physical-200x60", (200, 60), ("5", "down", "down"), NODES),
+    Picture("explain-100x40", (100, 40), ("4", *["down"] * 30, "i")),
+    Picture("help", (100, 40), ("question_mark",)),
 )
 
 # What of their last size some processes gained in the minutes shown.
@@ -75,38 +99,59 @@ def story(now: Sample, seconds: int = 330) -> list[Sample]:
     return samples
 
 
-async def take(name: str, size: tuple[int, int], keys: tuple[str, ...], host: str = HOST) -> None:
+def recorded(now: Sample, name: str, seconds: int) -> list[Sample]:
+    """The first seconds of a recorded situation, as if that host had been in it."""
+    samples = load(name).machine[: seconds + 1]
+    late = now.time_s - samples[-1].time_s
+    return [
+        now._replace(
+            time_s=each.time_s + late,
+            system=now.system._replace(
+                meminfo=each.system.meminfo,
+                vmstat=each.system.vmstat,
+                pressure=each.system.pressure,
+            ),
+        )
+        for each in samples
+    ]
+
+
+async def take(picture: Picture) -> None:
     """One picture."""
+    host = picture.host
     now, maps = captured(host)
     script = Script(maps)
     app = MemtuiApp(script, host="db7", sight="maps of all processes")
     script.app = app
     samples = story(now)
+    if picture.situation:
+        samples = recorded(now, picture.situation, picture.seconds)
     for sample in samples[-240:]:
         app.deliver(sample)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=picture.size) as pilot:
         await settle(pilot)
-        for key in keys:
+        for key in picture.keys:
             if key == "later":
                 assert app.chosen.key
                 script.read(app.chosen.key, captured(f"{host}-later")[1][app.chosen.key])
             else:
                 await pilot.press(key)
             await settle(pilot)
-        app.deliver(samples[-1]._replace(time_s=samples[-1].time_s + 1))
-        await settle(pilot)
+        if not picture.situation:
+            app.deliver(samples[-1]._replace(time_s=samples[-1].time_s + 1))
+            await settle(pilot)
         svg = app.export_screenshot(title=" ")
     # The fonts that Textual names would be fetched from elsewhere: any monospaced one will do.
     svg = re.sub(r"@font-face \{.*?\}\n", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code", "DejaVu Sans Mono")
-    path = HERE / f"{name}.svg"
+    path = HERE / f"{picture.name}.svg"
     path.write_text(svg + "\n" if not svg.endswith("\n") else svg)
     print(path.name)
 
 
 def main() -> None:
     for picture in PICTURES:
-        asyncio.run(take(*picture))
+        asyncio.run(take(picture))
 
 
 if __name__ == "__main__":

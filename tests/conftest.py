@@ -42,7 +42,7 @@ def colours() -> Iterator[None]:
         patch.setenv("TERM", "xterm-256color")
         patch.setenv("COLORTERM", "truecolor")
         patch.delenv("NO_COLOR", raising=False)
-        patch.setenv("XDG_CONFIG_HOME", "/nowhere")  # and no settings of whoever runs them
+        patch.setenv("XDG_CONFIG_HOME", "/dev/null")  # and no settings of whoever runs them
         yield
 
 

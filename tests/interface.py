@@ -25,6 +25,7 @@ from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
 from memtui.reading import read_map
 from memtui.sampling import Plan, Sampler
+from memtui.sources import READERS
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.choice import ChoiceTable
@@ -447,7 +448,7 @@ def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
 def captured(host: str) -> tuple[Sample, Maps]:
     """A captured host's sample, at a fixed time, and the maps of its processes."""
     files = open_host(host)
-    found = Sampler(files).sample()
+    found = Sampler(files).sample(1.0, Plan(readers=READERS, confinement=True))
     maps = {}
     for key in found.processes:
         reading = read_map(files, key, "smaps")

@@ -10,23 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.configfile import DEFAULTS
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.alerts import (
     CLEAR_S,
-    LEVELS,
     AlertSettings,
-    Event,
-    Events,
     Limit,
     State,
     alert_settings,
     watch,
 )
+from memtui.model.events import LEVELS, Event, Events
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
+from memtui.settings import DEFAULTS
 from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
 from tests.interface import GIB, Script, press, running, sample, screen_text, settle
@@ -258,7 +256,12 @@ class Rung(MemtuiApp):
 
 
 def app_with(alerts: AlertSettings) -> Rung:
-    return Rung(Script({}), host="testhost", settings=DEFAULTS._replace(alerts=alerts))
+    said = alerts._asdict()
+    own = said.pop("own_actions")
+    said |= {f"{name}_actions": actions for name, actions in own.items()}
+    settings = DEFAULTS._replace(said_of_alerts=said)
+    assert settings.alerts == alerts
+    return Rung(Script({}), host="testhost", settings=settings)
 
 
 @pytest.mark.parametrize(

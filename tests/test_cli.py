@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from memtui import __version__
-from memtui.cli import COMMANDS, main
+from memtui.cli import main
+from memtui.commands import COMMANDS
 from memtui.kernel.files import KernelFiles
 from memtui.targets import Target, find, named
 from tests.conftest import HOSTS_DIR, open_host

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.cli import COMMANDS
+from memtui.commands import COMMANDS
 from memtui.model.csvlines import csv_lines, flat
 from memtui.reports.mapdiff import maps_diff
 from memtui.reports.mappings import maps

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui.cli import COMMANDS
+from memtui.commands import COMMANDS
 from tests.conftest import HOSTS_DIR
 
 PROJECT = Path(__file__).parent.parent

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.model.alerts import LEVELS, Event, Level
+from memtui.model.events import LEVELS, Event, Level
 from memtui.tui import theme
 from memtui.tui.widgets.graph import event_marks
 from tests.test_graph import GraphApp, rows, steady

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from memtui.cli import COMMANDS
+from memtui.commands import COMMANDS
 from memtui.kernel.files import KernelFiles
 from memtui.model.sar import COLUMNS, SECTIONS, columns_of
 from memtui.reports.output import Failure

@@ -58,8 +58,8 @@ def dashboard(files: KernelFiles | None = None) -> MemtuiApp:
     return app_of([sample(10.0, process(1, "init", 10))], {}, files=files)
 
 
-async def show(pilot: Pilot[None], name: str) -> None:
-    open_explanation(pilot.app, name, MOMENT)
+async def show(pilot: Pilot[None], *names: str) -> None:
+    open_explanation(pilot.app, names, MOMENT)
     await settle(pilot)
 
 
@@ -166,11 +166,20 @@ async def test_the_key_opens_the_list_of_terms_which_is_typed_into() -> None:
         assert not isinstance(pilot.app.screen, TermsSheet)
 
 
-async def test_an_unknown_name_opens_the_list_with_it() -> None:
+async def test_of_several_the_list_has_these_first() -> None:
+    async with running(dashboard(), SMALL) as pilot:
+        await show(pilot, "mem_used_bytes", "no such figure", "slab")
+        assert isinstance(pilot.app.screen, TermsSheet)
+        assert [line[1:25].strip() for line in lines(pilot)[3:6]] == ["used", "slab", "total"]
+        await press(pilot, "down", "enter")
+        assert lines(pilot)[0].startswith(" slab  Slabs")
+
+
+async def test_an_unknown_name_opens_the_list() -> None:
     async with running(dashboard(), SMALL) as pilot:
         await show(pilot, "no such figure")
         assert isinstance(pilot.app.screen, TermsSheet)
-        assert pilot.app.screen.query_one(Input).value == "no such figure"
+        assert lines(pilot)[0].endswith(f"all {len(explaining.names())}")
 
 
 async def test_finding_from_an_explanation() -> None:

@@ -99,7 +99,9 @@ def state(app: MemtuiApp) -> list[object]:
     own = [app.view_name, app.frozen, app.chosen.address, type(app.screen).__name__, app._exit]
     asked = [widget._question for widget in app.query("Prompt")]  # type: ignore[attr-defined]
     zoomed = app.query_one("#picture").zoomed  # type: ignore[attr-defined]
-    return [*own, *asked, zoomed, app.chosen.trail.is_marked, app.clipboard]
+    # Only what was copied, not its figures: whoever else runs on the machine changes these.
+    copied = app.clipboard.partition("\n")[0]
+    return [*own, *asked, zoomed, app.chosen.trail.is_marked, copied]
 
 
 async def clicked(process: Child, opening: tuple[str, ...], word: str) -> list[object]:

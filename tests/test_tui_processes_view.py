@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from memtui.configfile import DEFAULTS
 from memtui.kernel.details import Details, Shares
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
 from memtui.sampling import Sampler
+from memtui.settings import DEFAULTS
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.choice import ChoiceSheet
 from memtui.tui.screens.processesview import ProcessesView

@@ -23,6 +23,8 @@ from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
 from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.pagetable import PageTableSheet
+from memtui.tui.screens.pagetypes import PageTypesSheet
+from memtui.tui.screens.physical import PhysicalView
 from memtui.tui.screens.pressureview import PressureView
 from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
@@ -77,10 +79,10 @@ async def test_header_figures_and_footer_of_the_overview() -> None:
 async def test_a_click_on_the_footer_is_its_key() -> None:
     app = dashboard()
     async with running(app) as pilot:
-        at = screen_text(app)[-1].index("Space freeze")
+        at = screen_text(app)[-1].index("i explain")
         await pilot.click("#footer", offset=(at + 2, 0))
-        await pilot.pause()
-        assert app.frozen
+        await settle(pilot)
+        assert isinstance(app.screen, TermsSheet)
 
 
 async def test_frozen_the_screen_stands_still_and_history_goes_on() -> None:
@@ -286,12 +288,14 @@ PLACES: dict[str, type[DOMNode]] = {
     "overview": Overview,
     "map": MapView,
     "pressure": PressureView,
+    "physical": PhysicalView,
     "pagetable": PageTableSheet,
     "sharers": SharersSheet,
     "difference": DifferenceSheet,
     "choice": ChoiceSheet,
     "explain": ExplainSheet,
     "terms": TermsSheet,
+    "pagetypes": PageTypesSheet,
 }
 
 

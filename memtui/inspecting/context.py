@@ -11,7 +11,6 @@ from memtui.kernel.buddy import parse_buddyinfo
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explanations.context import SETTINGS, Context
-from memtui.model.fragmentation import machine_blocks
 from memtui.model.pagetable import Paging, paging_of
 from memtui.model.sample import Sample
 
@@ -28,7 +27,6 @@ def context_of(
         if not isinstance(text, Gap):
             settings[path] = text.decode("ascii", "replace").strip()
     nodes = [name for name in files.names("sys/devices/system/node") if name[4:].isdecimal()]
-    blocks = files.parsed("proc/buddyinfo", parse_buddyinfo)
     return Context(
         sample,
         before,
@@ -36,7 +34,7 @@ def context_of(
         page_bytes,
         _uptime_s(files),
         files.parsed("proc/zoneinfo", parse_zoneinfo),
-        blocks if isinstance(blocks, Gap) else machine_blocks(blocks),
+        files.parsed("proc/buddyinfo", parse_buddyinfo),
         len(nodes) or None,
         _paging(files, page_bytes),
     )

@@ -15,6 +15,8 @@ from memtui.kernel.pressure import Pressure, parse_pressure
 
 # v1 writes "no limit" as the largest multiple of a page below 2^63; nobody has half of that.
 _NO_LIMIT: Final = 1 << 62
+_V1_LEVEL: Final = ("memory.usage_in_bytes", "memory.limit_in_bytes")
+GROUPS_AT_MOST: Final = 10_000
 
 
 class Membership(NamedTuple):
@@ -63,8 +65,10 @@ def _memory_membership(memberships: list[Membership]) -> Membership | None:
 class MemoryGroup(NamedTuple):
     """What the memory controller says of one group, in bytes; None: no limit, or not offered.
 
-    `stat` and `events` verbatim: memory.stat, and memory.events (v2) or memory.oom_control with
-    memory.failcnt as `failcnt` (v1). `pressure` is PSI of the group's tasks alone.
+    `high_bytes` is v1's soft limit; `min_bytes` and `low_bytes`, which v1 has not, are what reclaim
+    leaves it, always and if it can. `stat` and `events` verbatim: memory.stat, and memory.events (v2)
+    or memory.oom_control with memory.failcnt as `failcnt` (v1). `pressure` is PSI of the group's
+    tasks alone.
     """
 
     path: str
@@ -78,6 +82,8 @@ class MemoryGroup(NamedTuple):
     stat: Mapping[str, int] | Gap
     events: Mapping[str, int] | Gap
     pressure: Pressure | Gap
+    min_bytes: int | None = None
+    low_bytes: int | None = None
 
 
 class Level(NamedTuple):
@@ -205,6 +211,8 @@ def read_memory_group(
             stat,
             counters("memory.events"),
             files.parsed(pressure or f"{level.directory}/memory.pressure", parse_pressure),
+            limit("memory.min"),
+            limit("memory.low"),
         )
     events = counters("memory.oom_control")
     failures = limit("memory.failcnt")
@@ -239,6 +247,67 @@ def read_memory_group(
     )
 
 
+class Tree(NamedTuple):
+    """Every memory cgroup there is, a group before those in it; `is_cut`: there are more."""
+
+    version: Literal[1, 2]
+    groups: tuple[MemoryGroup, ...]
+    is_cut: bool = False
+
+
+def memory_version(files: KernelFiles) -> Literal[1, 2]:
+    """Which hierarchy has the memory controller: on hybrid hosts it is v1's."""
+    # A group of v2 may be called "memory", too.
+    if files.exists("sys/fs/cgroup/cgroup.controllers"):
+        return 2
+    return 1 if files.exists("sys/fs/cgroup/memory") else 2
+
+
+def read_tree(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
+    """All memory cgroups, siblings in order of name; those that go away meanwhile are left out.
+
+    Links are not followed, so there is no going round in circles.
+    """
+    version = memory_version(files)
+    mount = _mount(files, version)
+    if not files.exists(mount):
+        return Gap(mount, "absent", "no memory cgroups")
+    groups: list[MemoryGroup] = []
+    waiting = ["/"]
+    while waiting and len(groups) < at_most:
+        path = waiting.pop()
+        directory = f"{mount}{path}".rstrip("/")
+        level = _level(files, path, directory, version)
+        # A group without the controller has no files of it, but may have groups that do.
+        if level is not None:
+            groups.append(read_memory_group(files, level, version, _psi(files, path, version)))
+        below = [f"{path.rstrip('/')}/{name}" for name in files.directories(directory)]
+        waiting += reversed(below)
+    if not groups:
+        return Gap(mount, "absent", "no memory cgroups")
+    return Tree(version, tuple(groups), bool(waiting))
+
+
+def _psi(files: KernelFiles, path: str, version: Literal[1, 2]) -> str | None:
+    """Where a v1 group's PSI is: a hybrid host has it in v2's groups, which systemd names alike."""
+    if version == 2 or path == "/":
+        return None
+    name = f"{_mount(files, 2)}{path}/memory.pressure"
+    return name if files.exists(name) else None
+
+
+def read_level(files: KernelFiles, path: str, version: Literal[1, 2]) -> Level | Gap:
+    """One group's use and limit by its path."""
+    directory = f"{_mount(files, version)}{path}".rstrip("/")
+    level = _level(files, path.rstrip("/") or "/", directory, version)
+    return level or Gap(directory, "absent", "no such memory cgroup")
+
+
+def read_levels(files: KernelFiles, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
+    """The groups of a path, itself first, that can be seen."""
+    return _levels(files, _mount(files, version), path, version)
+
+
 def _mount(files: KernelFiles, version: Literal[1, 2]) -> str:
     """Where a hierarchy is: on hybrid hosts v2 has a directory of its own."""
     if version == 1:
@@ -248,25 +317,28 @@ def _mount(files: KernelFiles, version: Literal[1, 2]) -> str:
 
 def _levels(files: KernelFiles, mount: str, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
-    names = ("memory.usage_in_bytes", "memory.limit_in_bytes")
-    if version == 2:
-        names = ("memory.current", "memory.max")
     parts = [part for part in path.split("/") if part]
     levels = []
     for count in range(len(parts), -1, -1):
         # A container's own mount begins at its group, which is then the root here.
         inner = "/" + "/".join(parts[:count])
         directory = f"{mount}{inner}".rstrip("/")
-        limit = files.parsed(f"{directory}/{names[1]}", parse_limit)
-        if isinstance(limit, Gap) and (inner != "/" or not files.exists(directory)):
-            continue  # v2's root has no counters, but is there
-        current = files.parsed(f"{directory}/{names[0]}", parse_limit)
-        levels.append(
-            Level(
-                inner,
-                directory,
-                None if isinstance(current, Gap) else current,
-                None if isinstance(limit, Gap) else limit,
-            )
-        )
+        level = _level(files, inner, directory, version)
+        if level is not None:
+            levels.append(level)
     return tuple(levels)
+
+
+def _level(files: KernelFiles, path: str, directory: str, version: Literal[1, 2]) -> Level | None:
+    """A group's use and limit; None where there is no such group, or none of this controller."""
+    use, most = ("memory.current", "memory.max") if version == 2 else _V1_LEVEL
+    limit = files.parsed(f"{directory}/{most}", parse_limit)
+    if isinstance(limit, Gap) and (path != "/" or not files.exists(directory)):
+        return None  # v2's root has no counters, but is there
+    current = files.parsed(f"{directory}/{use}", parse_limit)
+    return Level(
+        path,
+        directory,
+        None if isinstance(current, Gap) else current,
+        None if isinstance(limit, Gap) else limit,
+    )

@@ -19,6 +19,7 @@ Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed
 # One read call returns about a page of a seq_file, however much is asked for.
 _CHUNK: Final = 65_536
 _PIECE: Final = 262_144
+_KMSG: Final = os.makedev(1, 11)
 
 _REASONS: Final[dict[int, Reason]] = {
     errno.ENOENT: "absent",
@@ -258,6 +259,29 @@ class KernelFiles:
             return sorted(os.listdir(self._prefix + directory))
         except OSError:
             return []
+
+    def directories(self, directory: str) -> list[str]:
+        """The directories in a directory, sorted, links left out; empty where it cannot be read."""
+        try:
+            with os.scandir(self._prefix + directory) as entries:
+                return sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
+        except OSError:
+            return []
+
+    def open_log(self, name: str) -> int | Gap:
+        """A descriptor of the kernel's log, or of a file that holds one; to be closed by the caller.
+
+        Reading from it never waits. Nothing else is opened: merely that has effects with some devices.
+        """
+        path = self._prefix + name
+        try:
+            mode = os.stat(path)
+            is_log = stat.S_ISCHR(mode.st_mode) and mode.st_rdev == _KMSG
+            if not is_log and not stat.S_ISREG(mode.st_mode):
+                return Gap(name, "unsupported", "not the kernel's log")
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            return self._gap(name, error)
 
     def _gap(self, name: str, error: OSError) -> Gap:
         gap = _gap(name, error)

@@ -14,15 +14,9 @@ def parse_vmstat(data: bytes) -> dict[str, int]:
 
     Raises Malformed where a line is not a name and a number, or there are none.
     """
-    words = data.split()
     try:
-        values = dict(
-            zip(
-                (word.decode("ascii") for word in words[::2]),
-                map(int, words[1::2]),
-                strict=True,
-            )
-        )
+        words = data.decode("ascii").split()
+        values = dict(zip(words[::2], map(int, words[1::2]), strict=True))
     except ValueError as error:
         raise Malformed(str(error)[:80]) from None
     if not values:

@@ -53,12 +53,12 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
             continue
         if not zones:
             raise Malformed(repr(line[:60].decode("ascii", "backslashreplace")))
-        word = line.strip()
         # Nine lines in ten are a name and a number.
-        name, _, number = word.partition(b" ")
-        if (number := number.lstrip()).isdigit() and name not in _NOT_PLAIN:
-            target[name.rstrip(b":").decode("ascii", "replace")] = int(number)
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit() and words[0] not in _NOT_PLAIN:
+            target[words[0].rstrip(b":").decode("ascii", "replace")] = int(words[1])
             continue
+        word = line.strip()
         if word == b"per-node stats":
             target = zone.node_stats
         elif word == b"pagesets":

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, KernelFiles, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import read_choice, read_number, read_numbers, read_word
 
 _NAME = re.compile(r"zram[0-9]{1,9}")
+_OWN_LINES = re.compile(rb"^Zswap[^\n]*\n?", re.MULTILINE)
 _BLOCK = "sys/block"
 _ZSWAP = "sys/module/zswap/parameters/"
 # mm_stat's columns that are shown; the fifth is the highest mem_used so far, the seventh compaction's.
@@ -91,8 +92,12 @@ def _read_zram(files: KernelFiles, name: str) -> Zram | None:
 
 def read_zswap(files: KernelFiles) -> Zswap:
     """All None on a kernel without it."""
-    meminfo = files.parsed("proc/meminfo", parse_meminfo)
-    figures = {} if isinstance(meminfo, Gap) else meminfo
+    meminfo = files.read("proc/meminfo")
+    # Two lines of sixty, which are parsed for others already.
+    own = [] if isinstance(meminfo, Gap) else _OWN_LINES.findall(meminfo)
+    figures = parsed("proc/meminfo", b"".join(own), parse_meminfo) if own else {}
+    if isinstance(figures, Gap):
+        figures = {}
     return Zswap(
         {"Y": True, "N": False}.get(read_word(files, _ZSWAP + "enabled") or ""),
         read_word(files, _ZSWAP + "compressor"),

@@ -7,7 +7,6 @@ crossed, and again only after it was clear for a while.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -15,31 +14,17 @@ from memtui import units
 from memtui.config import Setting, choice, number, shown, switch
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
+from memtui.model.events import Event, Level
 from memtui.model.free import free_figures
 from memtui.model.metrics import stalled_pct
 from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
 
-Level = Literal["note", "warning", "alarm"]
-LEVELS: Final[tuple[Level, ...]] = ("note", "warning", "alarm")  # the worst last
-
 CLEAR_S: Final = 30.0  # a threshold that fired must be clear for so long before it fires again
-EVENTS_KEPT: Final = 500
 ACTIONS: Final = ("mark", "bell", "notify")
 
 _SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([KMGT]?)(?:i?B)?", re.ASCII)
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%", re.ASCII)
-
-
-class Event(NamedTuple):
-    """Something that happened. `time_s` counts from boot, as samples do; whoever shows it turns it
-    into a time of day. `metric` names the figure it is about, empty where there is none."""
-
-    time_s: float
-    kind: str
-    level: Level
-    text: str
-    metric: str = ""
 
 
 class Limit(NamedTuple):
@@ -348,29 +333,3 @@ def _swap_changes(sample: Sample, before: Sample) -> list[Event]:
 
 def _key(source: Mapping[str, int] | Gap, name: str) -> int | None:
     return None if isinstance(source, Gap) else source.get(name)
-
-
-class Events:
-    """The newest events, oldest first; the oldest go when there are too many."""
-
-    def __init__(self, kept: int = EVENTS_KEPT) -> None:
-        self._events: deque[Event] = deque(maxlen=kept)
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self._events)
-
-    def add(self, event: Event) -> None:
-        self._events.append(event)
-
-    def since(self, time_s: float) -> list[Event]:
-        """Those not older, oldest first."""
-        found = []
-        for event in reversed(self._events):
-            if event.time_s < time_s:
-                break
-            found.append(event)
-        found.reverse()
-        return found

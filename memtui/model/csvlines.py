@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -26,6 +25,8 @@ def csv_lines(
     None is an empty cell. Names are as the kernel gave them:
     to be written in UTF-8 with `surrogateescape`, and no spreadsheet's formulas are defused.
     """
+    import csv  # 2 ms, for those who want it
+
     lines = _Lines()
     writer = csv.writer(lines)
     writer.writerow(heads)

@@ -10,9 +10,11 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from memtui.kernel.details import Details, Shares
 from memtui.kernel.files import Gap
+from memtui.model.groupnames import readable_group
 from memtui.model.query import Choice, FieldType, Measure, Term, Value
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
 
+_UNITS: Final = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
 AGED_S: Final = 10.0  # what was read longer ago is marked
 
 STATES: Final = {
@@ -132,12 +134,12 @@ def _unit(facts: Facts, process: ProcessSample) -> Value:
 
 
 def unit_of(cgroup: str) -> str:
-    """The service, scope or container that a control group belongs to: its last telling part."""
-    parts = [part for part in cgroup.split("/") if part]
-    for part in reversed(parts):
-        if part.endswith((".service", ".scope", ".slice", ".socket", ".mount")):
-            return part
-    return parts[-1] if parts else "/"
+    """The service, scope or container that a control group belongs to, in readable words."""
+    parts = cgroup.rstrip("/").split("/")
+    for count in range(len(parts), 0, -1):
+        if parts[count - 1].endswith(_UNITS):
+            return readable_group("/".join(parts[:count]))
+    return readable_group(cgroup)
 
 
 _TABLE: Final = (
@@ -316,6 +318,10 @@ _ALWAYS: Final = frozenset({"pid", "name", "rss", "size", "gain", "trend", "age"
 def is_always_known(name: str) -> bool:
     """Whether a column's value is read of every process at every tick, wanted or not."""
     return name in _ALWAYS
+
+
+# What counts everybody against everybody.
+RANKED: Final = frozenset({"points", "rank"})
 
 
 def needs(names: Iterable[str]) -> frozenset[str]:

@@ -70,7 +70,8 @@ def worded(
     level: Level, figures: Figures, now: Sample, start: Sample | None, kills_in_group: bool
 ) -> Verdict:
     lacks = _lacks(now)
-    if all(value is None for value in figures.values()):
+    # No kills were seen, which where nothing could be seen tells nothing.
+    if all(value is None for name, value in figures.items() if name != "kills" or value):
         return Verdict(None, "Nothing to judge by: " + "; ".join(lacks) + ".", (), lacks)
     in_group = kills_in_group if level == "being_killed" else _group_at_limit(figures)
     in_group = in_group and level not in ("comfortable", "about_to_run_out")
@@ -233,4 +234,8 @@ def _lacks(now: Sample) -> tuple[str, ...]:
         ("counters of reclaim", now.system.vmstat),
         ("pressure stall information", now.system.pressure),
     )
-    return tuple(f"no {words} ({source})" for words, source in named if isinstance(source, Gap))
+    return tuple(
+        f"no {words} ({source.detail if source.reason == 'absent' and source.detail else source})"
+        for words, source in named
+        if isinstance(source, Gap)
+    )

@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar, Final, Literal
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -21,16 +21,17 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from memtui import units
-from memtui.configfile import DEFAULTS, Settings
 from memtui.defects import defect
 from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
-from memtui.model.alerts import Event, Level
+from memtui.model.events import Event
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.scope import Scope, in_group
 from memtui.sampling import Plan, Source
+from memtui.settings import DEFAULTS, Settings
 from memtui.targets import Target, fits, meant
 from memtui.tui import theme
+from memtui.tui.alerting import tell
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.screens.overview import Overview
@@ -42,11 +43,6 @@ from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
-SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
-    "note": "information",
-    "warning": "warning",
-    "alarm": "error",
-}
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -107,8 +103,8 @@ class MemtuiApp(App[None]):
         self._silent = False
         self.source = source
         self.seen: dict[Scope, Seen] = {
-            "host": Seen(settings.alerts),
-            "group": Seen(settings.alerts),
+            "host": Seen(settings),
+            "group": Seen(settings),
         }
         self.scope: Scope = "host"
         self.growth = GrowthTracker()
@@ -123,11 +119,17 @@ class MemtuiApp(App[None]):
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
         self._taking = False
         self._shown: Sample | None = None
+        self._still: dict[Scope, Seen] = {}  # while frozen: what was seen by then
 
     @property
     def history(self) -> History:
         """The last hour of what is looked at: the host, or the group."""
         return self.seen[self.scope].history
+
+    @property
+    def _seen_now(self) -> Seen:
+        """What the screen shows of it: all, or what was seen when it was frozen."""
+        return (self._still or self.seen)[self.scope]
 
     @property
     def view(self) -> View:
@@ -172,18 +174,28 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         if self._silent_s is not None:
             self.set_interval(1.0, self._watch_source)
-        self._taking = True
         begin = self.settings.view
         if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
             self.call_later(self.action_view, begin)
-        self._take()
+        self._show_first()
         self.call_after_refresh(self._started)
+
+    def _show_first(self) -> None:
+        """The first sample as it is: what judges and remembers is imported when it stands."""
+        first = next((each for each in self._inbox if isinstance(each, Sample)), None)
+        if first is not None:
+            self._shown = first
+            self._choosing = not self._choose_first(first)
+            self.chosen.update(first)
+        self._show()
 
     def _started(self) -> None:
         """The first frame is out: what there is now stays, and need not be looked through again."""
         gc.collect()
         gc.freeze()
         gc.enable()
+        self._taking = True
+        self._take()
         if self._started_too is not None:
             self._started_too()
 
@@ -203,13 +215,16 @@ class MemtuiApp(App[None]):
         """Everything that has arrived: history keeps each sample, the screen shows the last."""
         newest: Sample | None = None
         map_read = False
+        events: list[Event] = []
         while self._inbox:
             reading = self._inbox.popleft()
             if isinstance(reading, Sample):
-                self._record(reading)
+                events += self._record(reading)
                 newest = reading
             elif not self.frozen or self.chosen.map is None:
                 map_read = self.chosen.read(reading) or map_read
+        if events:
+            tell(self, self.settings.alerts, events)
         if self.frozen:
             if map_read:
                 self._show_map()  # of a process chosen since: there is no older one to keep
@@ -223,24 +238,17 @@ class MemtuiApp(App[None]):
         elif map_read:
             self._show_map()
 
-    def _record(self, sample: Sample) -> None:
-        """Both scopes see every sample, so that each has its hour when it is switched to."""
+    def _record(self, sample: Sample) -> list[Event]:
+        """Both scopes see every sample, so that each has its hour when it is switched to.
+
+        What happened in the one that is looked at.
+        """
         found = {"host": self.seen["host"].record(sample)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
             found["group"] = self.seen["group"].record(group)
-        for event in found.get(self.scope, ()):
-            self._alert(event)
-
-    def _alert(self, event: Event) -> None:
-        """What the settings say is to be done about an event."""
-        actions = self.settings.alerts.actions_of(event)
-        if "notify" in actions:
-            self.clear_notifications()  # one at a time: they cover what they tell of
-            self.notify(event.text, severity=SEVERITIES[event.level], timeout=8, markup=False)
-        if "bell" in actions:
-            self.bell()
+        return found.get(self.scope, [])
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -303,10 +311,13 @@ class MemtuiApp(App[None]):
         if sample is None:
             return
         if self.is_tiny:
-            seen = self.seen[self.scope]
-            self.query_one("#tiny", Lines).draw(lambda width: tiny_lines(sample, seen, width))
+            seen = self._seen_now
+            height = self.size.height - 2  # without header and footer
+            self.query_one("#tiny", Lines).draw(
+                lambda width: tiny_lines(sample, seen, width, height)
+            )
         else:
-            self.view.update(sample, self.seen[self.scope])
+            self.view.update(sample, self._seen_now)
         if not self.is_tiny and self.default_screen.focused is None:
             self._focus()  # what had it was hidden while there was only room for text
         self._show_map()
@@ -362,7 +373,13 @@ class MemtuiApp(App[None]):
         if name == "processes":
             from memtui.tui.screens.processesview import ProcessesView
 
-            return ProcessesView(self.growth, self.source.files, self._is_live, self.readonly)
+            return ProcessesView(
+                self.growth,
+                self.source.files,
+                self._page,
+                is_live=self._is_live,
+                readonly=self.readonly,
+            )
         if name == "map":
             from memtui.tui.screens.mapview import MapView
 
@@ -419,8 +436,11 @@ class MemtuiApp(App[None]):
 
     def action_freeze(self) -> None:
         self.frozen = not self.frozen
-        for seen in self.seen.values():
+        self._still = {}
+        for scope, seen in self.seen.items():
             seen.history.until_s = self._shown.time_s if self.frozen and self._shown else None
+            if self.frozen:
+                self._still[scope] = seen.still()
         if self.frozen:
             self._show_frame()
         else:
@@ -474,7 +494,7 @@ class MemtuiApp(App[None]):
         from memtui.inspecting.context import context_of
         from memtui.tui.screens.explain import open_explanation
 
-        before = self.seen[self.scope].before
+        before = self._seen_now.before
         context = context_of(sample, self.source.files, self._page, before)
         open_explanation(self, self.view.topics, context)
 

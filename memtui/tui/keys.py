@@ -64,7 +64,7 @@ KEYS: Final = (
         "sort",
         "s",
         "sort by the next column (a click on a column's head does it too)",
-        "sort",
+        "",
         _OVERVIEW,
     ),
     Key(
@@ -129,7 +129,7 @@ KEYS: Final = (
         "page_table",
         "t",
         "down to the page table entry of the cursor's address",
-        "page table",
+        "table",
         _MAP,
     ),
     Key(
@@ -222,7 +222,7 @@ KEYS: Final = (
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
     Key("c", "scope", "c", "switch between the host and the control group around memtui"),
-    Key("space", "freeze", "Space", "freeze the screen; sampling goes on", "freeze"),
+    Key("space", "freeze", "Space", "freeze the screen; sampling goes on"),
     Key("less_than_sign", "interval(-1)", "<", "sample more often"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often"),
     Key("tab", "focus_next", "Tab", "go to the next panel"),
@@ -231,6 +231,7 @@ KEYS: Final = (
         "explain",
         "i",
         "explain what is under the cursor: definition, today's numbers, source",
+        "explain",
     ),
     Key("question_mark", "help", "?", "what everything on the screen is, and all keys", "help"),
     Key("ctrl+p", "command_palette", "^P", "find a command by its name"),

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from memtui.configfile import Settings
 from memtui.kernel.files import KernelFiles
 from memtui.model.addressmap import MapReading
 from memtui.model.sample import Sample
 from memtui.sampling import LiveSource, may_see, page_size
+from memtui.settings import Settings
 from memtui.targets import Target
 from memtui.tui import palettes
 from memtui.tui.resident import stay_in_memory

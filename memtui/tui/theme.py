@@ -125,7 +125,8 @@ class Glyphs(NamedTuple):
     """What the terminal can draw.
 
     `fills` are the three bands of the memory graph where colour cannot tell them apart, else
-    blanks on coloured backgrounds with `eighths` where two meet; `line` is plotext's marker.
+    blanks on coloured backgrounds with `eighths` where two meet; `line` is plotext's marker;
+    `heights` is nothing up to all of a cell, and never empty.
     """
 
     coloured: bool
@@ -136,12 +137,15 @@ class Glyphs(NamedTuple):
     bar: str
     live: str
     hole: str
+    heights: str
 
 
-_RICH: Final = Glyphs(True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·")
-_GREY: Final = Glyphs(False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·")
+HEIGHTS: Final = "▁▂▃▄▅▆▇█"
+
+_RICH: Final = Glyphs(True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
+_GREY: Final = Glyphs(False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
 # The Linux console's fonts have no braille and of the eighths only the half.
-_CONSOLE: Final = Glyphs(False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".")
+_CONSOLE: Final = Glyphs(False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█")
 
 
 def glyphs() -> Glyphs:

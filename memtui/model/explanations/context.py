@@ -11,7 +11,6 @@ from memtui.kernel.pressure import Pressure
 from memtui.kernel.zones import Zone
 from memtui.model.balance import per_cpu_free_bytes
 from memtui.model.formula import Quantity, Unit
-from memtui.model.fragmentation import suitable_pages
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
 
@@ -36,7 +35,7 @@ SETTINGS: Final = (
 class Context(NamedTuple):
     """One moment. `settings` are by their path below the root, as the kernel wrote them.
 
-    `blocks`: the free blocks of all zones together. None, and a Gap: not known.
+    `blocks`: each zone's free blocks. None, and a Gap: not known.
     """
 
     sample: Sample
@@ -45,7 +44,7 @@ class Context(NamedTuple):
     page_size_bytes: int | None = None
     uptime_s: float | None = None
     zones: Sequence[Zone] | Gap | None = None
-    blocks: FreeBlocks | Gap | None = None
+    blocks: Sequence[FreeBlocks] | Gap | None = None
     nodes: int | None = None
     paging: str = ""
 
@@ -101,6 +100,16 @@ class Context(NamedTuple):
         known = [value for value in values if value is not None]
         return sum(known) * self.page_size_bytes if len(known) == len(values) else None
 
+    @property
+    def all_blocks(self) -> FreeBlocks | None:
+        """The free blocks of all zones together."""
+        if self.blocks is None or isinstance(self.blocks, Gap):
+            return None
+        # Of the many that are explained few need it, and a report has 100 ms to start.
+        from memtui.model.fragmentation import machine_blocks
+
+        return machine_blocks(self.blocks)
+
     def on_lists_bytes(self) -> float | None:
         """Free pages on the processors' own lists."""
         zones = self.known_zones
@@ -110,9 +119,11 @@ class Context(NamedTuple):
 
     def free_blocks_bytes(self, at_least_bytes: int = 1) -> float | None:
         """Free memory in blocks of a size or more, by the buddy allocator's lists."""
-        blocks, page = self.blocks, self.page_size_bytes
-        if not isinstance(blocks, FreeBlocks) or blocks.overflows or not page:
+        blocks, page = self.all_blocks, self.page_size_bytes
+        if blocks is None or blocks.overflows or not page:
             return None
+        from memtui.model.fragmentation import suitable_pages
+
         order = max(0, (at_least_bytes - 1).bit_length() - (page - 1).bit_length())
         return suitable_pages(blocks.counts, order) * page
 

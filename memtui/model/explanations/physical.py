@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from memtui import units
-from memtui.kernel.buddy import FreeBlocks
 from memtui.model.explanations.context import Context
 from memtui.model.explanations.entry import Entry, Fact, Tool, share, size
 
 
 def _orders_here(context: Context) -> str:
-    blocks = context.blocks
-    if not isinstance(blocks, FreeBlocks):
+    blocks = context.all_blocks
+    if blocks is None:
         return "buddyinfo is n/a here."
     counts = ", ".join(
         f"{'over ' if order in blocks.overflows else ''}{units.count(count)} of order {order}"

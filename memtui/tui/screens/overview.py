@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from memtui import units
 from memtui.config import WINDOWS_S
 from memtui.history import GrowthTracker
+from memtui.kernel.pressure import Pressure
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
 from memtui.sampling import Plan
@@ -105,6 +106,8 @@ class Overview(View):
         self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
+        self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
+        self.set_class(not free.swap_total, "-no-swap")
         if self.screen.has_class("-vast"):
             self._show_balance(sample)
         self._show_graphs()

@@ -99,8 +99,12 @@ class PhysicalView(View):
             self._show_section(facts)
 
     def on_resize(self) -> None:
-        # Widths decide what a page says; they are known when it has been laid out.
-        self.call_after_refresh(self._redraw)
+        # Widths decide what a page says and what is beside; they are known when it is laid out.
+        self.call_after_refresh(self._laid_out)
+
+    def _laid_out(self) -> None:
+        self._redraw()
+        self.post_message(self.Turned())
 
     def _redraw(self) -> None:
         facts = self._facts()

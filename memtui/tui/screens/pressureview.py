@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui.config import WINDOWS_S
+from memtui.kernel.files import Gap
 from memtui.model.metrics import METRICS
 from memtui.model.sample import Sample
 from memtui.sampling import Reader
@@ -20,17 +21,20 @@ from memtui.tui.screens.view import View
 from memtui.tui.sections.base import Arrangement, Facts
 from memtui.tui.sections.zones import ZONES
 from memtui.tui.seen import Seen
+from memtui.tui.widgets.bars import why_no_pressure
 from memtui.tui.widgets.eventtable import EventTable
 from memtui.tui.widgets.figures import FigureTable
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.sartable import SarTable
 from memtui.tui.widgets.section import SectionPanel, SectionTable
 from memtui.tui.widgets.tabs import Tabs
-from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour
+from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour, level_glyph
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
 
+_STALLS = ("stalled_some_pct", "stalled_full_pct")
+_INSTEAD = "mem_available_bytes"
 PAGES = ("figures", "sar", "watermarks", "events")
 
 
@@ -96,9 +100,12 @@ class PressureView(View):
         return (event.metric,) if event and event.metric else ("verdict", "PSI", "OOM killer")
 
     def update(self, sample: Sample, seen: Seen) -> None:
-        if seen is not self._seen:
-            self.query_one(SarTable).begin()
+        sar = self.query_one(SarTable)
+        if self._seen is None or seen.history is not self._seen.history:
+            sar.begin()
         self._sample, self._seen = sample, seen
+        sar.take(sample, seen.before)
+        self.set_class(isinstance(sample.system.pressure, Gap), "-no-psi")
         events = self.query_one("#pressure-tabs", Tabs)
         events.note("events", str(len(seen.events)) if seen.events else "")
         self.query_one(VerdictBanner).update(seen.verdict)
@@ -110,23 +117,21 @@ class PressureView(View):
         if sample is None or seen is None:
             return
         if isinstance(table, FigureTable):
-            table.show(seen.history, self._window_s, self._evidence(seen))
-        elif isinstance(table, SarTable):
-            table.take(sample)
+            table.show(seen.history, self._window_s, *self._evidence(seen))
         elif isinstance(table, EventTable):
-            table.show(seen.events, sample.time_s)
+            table.show(seen.events)
         elif isinstance(table, SectionTable):
             facts = Facts(sample, seen.before, seen.history, self._page)
             self.query_one(SectionPanel).update(ZONES, facts, Arrangement())
 
     @staticmethod
-    def _evidence(seen: Seen) -> dict[str, str]:
-        """The figures that made the verdict what it is, with its colour."""
+    def _evidence(seen: Seen) -> tuple[dict[str, str], str]:
+        """The figures that made the verdict what it is, with its colour; its glyph."""
         verdict = seen.verdict
         if verdict is None or verdict.level in (None, "comfortable"):
-            return {}
+            return {}, ""
         colour = level_colour(verdict.level)
-        return {each.metric: colour for each in verdict.evidence}
+        return {each.metric: colour for each in verdict.evidence}, level_glyph(verdict.level)
 
     def _turn_to(self, name: str) -> None:
         """Opens a page of tables."""
@@ -147,7 +152,7 @@ class PressureView(View):
         self.main.focus()
 
     def _show_graphs(self) -> None:
-        """The stalls, and beside them the figure under the cursor, or the first that is no stall."""
+        """The stalls where there is room, and beside them the figure under the cursor."""
         from memtui.tui.widgets.graph import Curve, figure_ticks, figure_top
 
         if self._seen is None or not self._graphs:
@@ -161,7 +166,7 @@ class PressureView(View):
                 ("all", theme.style(theme.ALARM, bold=True)),
             ]
         )
-        name = self.query_one(FigureTable).metric
+        name, why_other = self._graphed_figure()
         metric = METRICS[name]
         if name != self._graphed:
             self._graphed = name
@@ -173,12 +178,31 @@ class PressureView(View):
             )
         self.query_one("#figure-title", Lines).show(
             [
+                (why_other, dim),
                 (f" {metric.label} ", theme.style(theme.BRIGHT, bold=True)),
                 (metric.text(self._seen.history.latest(name)), theme.style(theme.ACCENT)),
             ]
         )
         for graph in self._graphs:
             graph.show(self._seen.history, self._window_s, list(self._seen.marks))
+
+    def _graphed_figure(self) -> tuple[str, str]:
+        """The figure under the cursor, or available where that has no graph of its own: the stalls
+        beside it are drawn already, or its source gave nothing, which is said."""
+        name = self.query_one(FigureTable).metric
+        assert self._sample is not None
+        system = self._sample.system
+        source = METRICS[name].source.split()[0]
+        gap = {
+            "/proc/pressure/memory": system.pressure,
+            "/proc/vmstat": system.vmstat,
+            "/proc/meminfo": system.meminfo,
+        }.get(source)
+        if isinstance(gap, Gap):
+            words = why_no_pressure(gap) if gap is system.pressure else str(gap)
+            return _INSTEAD, f" {METRICS[name].label} n/a: {words} ·"
+        is_beside = self.screen.has_class("-wide") and name in _STALLS
+        return (_INSTEAD, "") if is_beside else (name, "")
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()

@@ -15,6 +15,7 @@ from memtui.kernel.details import DETAIL_FILES, Shares
 from memtui.kernel.files import KernelFiles
 from memtui.model.groups import GROUPINGS, group_of, grouped
 from memtui.model.processcolumns import COLUMNS, RateTracker
+from memtui.model.prospects import prospects_of
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
 from memtui.sampling import Plan
 from memtui.tui import theme
@@ -49,11 +50,18 @@ class ProcessesView(View):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("processes")]
 
     def __init__(
-        self, growth: GrowthTracker, files: KernelFiles | None, is_live: bool, readonly: bool
+        self,
+        growth: GrowthTracker,
+        files: KernelFiles | None,
+        page: int,
+        *,
+        is_live: bool,
+        readonly: bool,
     ) -> None:
         super().__init__(id="processes")
         self._growth = growth
         self._files = files
+        self._page = page
         self._is_live = is_live
         self._readonly = readonly
         self._rates = RateTracker()
@@ -138,7 +146,8 @@ class ProcessesView(View):
         """A new sample."""
         self._sample = sample
         self._rates.record(sample.details)
-        self.processes.learn(sample, self._rates.rates)
+        prospects = prospects_of(sample, self._page) if self.processes.needs_ranks else {}
+        self.processes.learn(sample, self._rates.rates, prospects)
         self._rearrange()
 
     def _rearrange(self) -> None:

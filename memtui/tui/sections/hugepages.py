@@ -137,12 +137,17 @@ def _transparent(thp: ThpSettings, facts: Facts) -> list[Item]:
         if key in facts.meminfo:
             value = units.size(facts.meminfo[key])
             items.append(_figure(f"THP {name}", value, words, f"/proc/meminfo {key}"))
-    for counter, name, words in (
-        ("thp_fault_alloc", "THP faults", "Page faults that got a huge page."),
-        ("thp_fault_fallback", "THP fallbacks", "Page faults that had to take small pages."),
+    for counter, name, words, topic in (
+        ("thp_fault_alloc", "THP faults", "Page faults that got a huge page.", "huge page faults"),
+        (
+            "thp_fault_fallback",
+            "THP fallbacks",
+            "Page faults that had to take small pages.",
+            "huge page fallbacks",
+        ),
     ):
         value = rate(facts.per_s(counter))
-        items.append(_figure(name, value, words, f"/proc/vmstat {counter}"))
+        items.append(_figure(name, value, words, f"/proc/vmstat {counter}", topic))
     scan = (
         f"looks at {units.count(thp.pages_to_scan)} pages, then sleeps "
         f"{units.duration(None if thp.scan_sleep_ms is None else thp.scan_sleep_ms / 1000)}; "
@@ -157,13 +162,13 @@ def _setting(name: str, value: str | None, words: str, file: str) -> Item:
     return _figure(name, units.printable(value or units.UNKNOWN), words, _THP + file)
 
 
-def _figure(name: str, value: str, words: str, source: str) -> Item:
+def _figure(name: str, value: str, words: str, source: str, topic: str = "THP") -> Item:
     quiet = DIM if value in ("0", units.UNKNOWN, "0/s", "never") else PLAIN
     return Item(
         name,
         {"name": (name, PLAIN), "value": (value, quiet), "more": (f" {words}", DIM)},
         [[(f" {name}", BRIGHT)], words, [], source],
-        "THP",
+        topic,
     )
 
 

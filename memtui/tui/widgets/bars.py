@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from textual import events
@@ -49,32 +50,47 @@ class Header(Lines):
     ) -> None:
         """`sample` as the scope sees it: its total is the host's, or the group's limit."""
         live = state == "LIVE"
-        total = free_figures(sample.system.meminfo).total if sample else None
-        left: list[Part] = [
-            (" memtui ", _ACCENT),
-            (f" {units.printable(host)}", _BRIGHT),
-        ]
+        total = units.size(free_figures(sample.system.meminfo).total if sample else None)
+        name = ""
         if scope == "group" and sample and isinstance(sample.system.confinement, Confinement):
-            name = sample.system.confinement.group.path.rpartition("/")[2] or "/"
-            left += [(" · cgroup ", _DIM), (units.fit(units.printable(name), 24).rstrip(), _ACCENT)]
-        else:
-            left.append((" · host", _DIM))
-        left.append((f" · {units.size(total)}", _DIM))
+            path = sample.system.confinement.group.path
+            name = units.printable(path.rpartition("/")[2] or "/")
         slower: list[Part] = []
         if live and sample is not None and sample.interval_s > 1.01 * interval_s:
             # There is so much to read that it is read less often than it was asked for.
-            slower = [(f" instead of {units.duration(interval_s)}", theme.style(theme.GROWS))]
+            slower = [(f"instead of {units.duration(interval_s)} ", theme.style(theme.GROWS))]
             interval_s = sample.interval_s
         right: list[Part] = [
             (
                 f"{theme.glyphs().live} " if live else "‖ ",
                 theme.style(theme.SHRINKS if live else theme.ACCENT),
             ),
-            (f"{state} {units.duration(interval_s)}", _PLAIN if live else _ACCENT),
+            (f"{state} {units.duration(interval_s)} ", _PLAIN if live else _ACCENT),
             *slower,
-            (f"  {sight} ", _DIM),
         ]
-        self.draw(lambda width: [spread(left, right, width)])
+        seen: Part = (f" {sight} ", _DIM)
+
+        def left(host_cells: int, name_cells: int) -> list[Part]:
+            shown = units.fit(units.printable(host), host_cells).rstrip()
+            parts: list[Part] = [(" memtui ", _ACCENT), (f" {shown}", _BRIGHT)]
+            if name:
+                parts += [(" · cgroup ", _DIM), (units.fit(name, name_cells).rstrip(), _ACCENT)]
+            else:
+                parts.append((" · host", _DIM))
+            return [*parts, (f" · {total}", _DIM)]
+
+        def line(width: int) -> Line:
+            """Whole with what may be seen, else without, else names cut: the state always stays."""
+            for parts, end in (
+                (left(64, 32), [*right, seen]),
+                (left(64, 32), right),
+                (left(16, 14), right),
+            ):
+                if cells(parts) + cells(end) < width:
+                    break
+            return spread(parts, end, width)
+
+        self.draw(lambda width: [line(width)])
 
 
 class Footer(Lines):
@@ -169,16 +185,17 @@ class Headline(Lines):
 
 
 def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:
-    """`swap 1.2/8.0 GiB` with a bar, or that there is none."""
+    """`swap ███░ 1.2 GiB of 8.0 GiB`, without a bar where that is 0 cells; or that there is none."""
     if free.swap_total is None:
         return [("swap n/a", _DIM)]
     if not free.swap_total:
         return [("no swap", _DIM)]
     share = (free.swap_used or 0) / free.swap_total
+    fill = theme.style(theme.GROWS if share > 0.5 else theme.CACHE)
     return [
         ("swap ", _DIM),
-        (units.permille_bar(share, bar), theme.style(theme.GROWS if share > 0.5 else theme.CACHE)),
-        (f" {units.size(free.swap_used, short=short)}", _PLAIN),
+        (f"{units.permille_bar(share, bar)} ", fill) if bar else ("", fill),
+        (units.size(free.swap_used, short=short), _PLAIN),
         (f" of {units.size(free.swap_total, short=short)}", _DIM),
     ]
 
@@ -197,6 +214,8 @@ def stall_parts(value: float | None, word: str = "") -> list[Part]:
 
 def why_no_pressure(gap: Gap) -> str:
     """In words."""
+    if gap.reason == "absent" and gap.detail:
+        return gap.detail
     return {
         "absent": "this kernel has no PSI",
         "unsupported": "PSI is off (boot with psi=1)",
@@ -211,7 +230,13 @@ class StallTable(Lines):
         pressure = sample.system.pressure
         head: Line = [(" MEMORY STALLS   10 s   60 s  300 s", _DIM)]
         if not isinstance(pressure, Pressure):
-            self.show(head, [(" n/a: " + why_no_pressure(pressure), _DIM)])
+            words = "n/a: " + why_no_pressure(pressure)
+            self.draw(
+                lambda width: [
+                    head,
+                    *([(f" {row}", _DIM)] for row in textwrap.wrap(words, max(20, width - 2))),
+                ]
+            )
             return
         lines: list[Line] = [head]
         for words, stall in (("some task", pressure.some), ("every task", pressure.full)):

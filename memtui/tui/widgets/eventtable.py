@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
-from memtui.model.alerts import Event, Events
+from memtui.model.events import Event, Events
 from memtui.tui import theme
+from memtui.tui.clock import time_of_day
 from memtui.tui.widgets.lines import Column, Part, Table
 
 
 class EventTable(Table):
-    """Events with their time of day; the clock's time and the boot's are taken together."""
+    """Events with their time of day."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
@@ -23,12 +23,15 @@ class EventTable(Table):
             id=id,
         )
         self._rows: list[Event] = []
-        self._booted_s = 0.0
 
-    def show(self, events: Events, now_s: float) -> None:
-        self._booted_s = time.time() - now_s
-        self._rows = list(events)[::-1]
-        self.set_cursor(self.cursor)
+    def show(self, events: Events) -> None:
+        """The cursor stays with its event, or with the newest."""
+        at, self._rows = self.current, list(events)[::-1]
+        cursor = self.cursor
+        if cursor and at is not None:
+            cursor = next((row for row, each in enumerate(self._rows) if each is at), cursor)
+            self.top += cursor - self.cursor if self.top else 0
+        self.set_cursor(cursor)
 
     @property
     def current(self) -> Event | None:
@@ -42,9 +45,8 @@ class EventTable(Table):
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         event = self._rows[row]
-        clock = time.strftime("%H:%M:%S", time.localtime(self._booted_s + event.time_s))
         return {
-            "time": (clock, theme.style(theme.DIM)),
+            "time": (time_of_day(event.time_s), theme.style(theme.DIM)),
             "mark": theme.event_mark(event.level),
             "text": event.text,
         }

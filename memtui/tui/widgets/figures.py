@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from memtui.history import History
-from memtui.model.metrics import METRICS
+from memtui.model.metrics import METRICS, Metric
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
@@ -67,8 +67,10 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
 )
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_BLOCKS: Final = theme.HEIGHTS
 _MINUTE_S: Final = 60.0
+# Of figures whose numbers have none of their own: once a row, not with each of them.
+_UNITS: Final = {"pages_per_s": "pages/s", "per_s": "/s"}
 
 
 class FigureTable(Table):
@@ -77,11 +79,12 @@ class FigureTable(Table):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
             (
-                Column("group", "", 8, "<", priority=3),
-                Column("figure", "FIGURE", 21, "<"),
-                Column("now", "NOW", 13),
-                Column("minute", "MINUTE", 13, priority=2),
-                Column("most", "HOUR'S MOST", 13, priority=1),
+                Column("group", "", 8, "<", priority=2),
+                Column("figure", "FIGURE", 20, "<"),
+                Column("now", "NOW", 10),
+                Column("minute", "MINUTE", 10, priority=4),
+                Column("most", "HOUR'S MOST", 11, priority=3),
+                Column("unit", "", 7, "<"),
                 Column("picture", "", 0, "<", priority=0),
             ),
             id=id,
@@ -89,16 +92,20 @@ class FigureTable(Table):
         self.rows = [(group, name) for group, names in GROUPS for name in names]
         self._history: History | None = None
         self._evidence: dict[str, str] = {}
+        self._glyph = ""
         self._window_s = 300
         self._pictures: dict[str, tuple[object, str]] = {}
         self._most: dict[str, tuple[float, float | None]] = {}
 
-    def show(self, history: History, window_s: int, evidence: dict[str, str]) -> None:
-        """The figures as they are now; those that the verdict rests on in their colour."""
+    def show(
+        self, history: History, window_s: int, evidence: dict[str, str], glyph: str = ""
+    ) -> None:
+        """The figures as they are now; those that the verdict rests on in their colour, and marked."""
         if history is not self._history:
             self._pictures.clear()
             self._most.clear()
-        self._history, self._window_s, self._evidence = history, window_s, evidence
+        self._history, self._window_s = history, window_s
+        self._evidence, self._glyph = evidence, glyph
         self.repaint()
 
     @property
@@ -116,31 +123,32 @@ class FigureTable(Table):
         metric, history = METRICS[name], self._history
         dim = theme.style(theme.DIM)
         first = row == 0 or self.rows[row - 1][0] != group
+        colour = self._evidence.get(name)
+        marked = theme.style(colour, bold=True) if colour else None
         texts: dict[str, str | Part] = {
             "group": (group if first else "", dim),
-            "figure": metric.label,
+            "figure": (f"{metric.label} {self._glyph}", marked) if marked else metric.label,
+            "unit": (_UNITS.get(metric.unit, ""), dim),
         }
         if history is None:
             return texts
         now = history.latest(name)
-        colour = self._evidence.get(name)
-        if colour:
-            texts["now"] = (metric.text(now), theme.style(colour, bold=True))
-        else:
-            texts["now"] = (metric.text(now), theme.style(theme.BRIGHT) if now else dim)
+        texts["now"] = (_text(metric, now), marked or (theme.style(theme.BRIGHT) if now else dim))
         if "minute" in names:
-            mean = history.mean(name, _MINUTE_S)
-            texts["minute"] = (metric.text(mean), dim)
+            # How many in a minute says more than how many at a tick.
+            over = history.total if metric.unit == "count" else history.mean
+            texts["minute"] = (_text(metric, over(name, _MINUTE_S)), dim)
         if "most" in names:
-            texts["most"] = (metric.text(self._highest(name)), dim)
+            texts["most"] = (_text(metric, self._highest(name)), dim)
         if "picture" in names:
             texts["picture"] = (self._picture(name), theme.style(colour or theme.CACHE))
         return texts
 
     def _highest(self, name: str) -> float | None:
         """The hour's largest, looked for anew once in ten seconds; between these only what came."""
-        assert self._history is not None and self._history.last is not None
-        now_s, latest = self._history.last.time_s, self._history.latest(name)
+        assert self._history is not None
+        now_s = self._history.end_s
+        latest = self._history.latest(name)
         looked_s, most = self._most.get(name, (-math.inf, None))
         if now_s - looked_s >= 10 or now_s < looked_s:
             most = self._history.highest(name)
@@ -153,22 +161,27 @@ class FigureTable(Table):
     def _picture(self, name: str) -> str:
         """The window's values, drawn anew when a cell's time is over."""
         width = next((cells for column, cells in self.columns() if column.name == "picture"), 0)
-        assert self._history is not None and self._history.last is not None
-        if width < 8:
+        assert self._history is not None
+        if width < 4:
             return ""
         span = self._window_s / width
-        state = (width, self._window_s, math.floor(self._history.last.time_s / span))
+        state = (width, self._window_s, math.floor(self._history.end_s / span))
         known = self._pictures.get(name)
         if known is None or known[0] != state:
             values = self._history.buckets(name, self._window_s, width, "max").values
-            known = self._pictures[name] = (state, blocks(values))
+            known = self._pictures[name] = (state, blocks(values, theme.glyphs().heights))
         return known[1]
 
 
-def blocks(values: Sequence[float | None]) -> str:
-    """Values from 0 to their largest as blocks of eight heights; a hole is a blank."""
+def _text(metric: Metric, value: float | None) -> str:
+    return metric.text(value).removesuffix(_UNITS.get(metric.unit, "")).rstrip()
+
+
+def blocks(values: Sequence[float | None], heights: str = _BLOCKS) -> str:
+    """Values from 0 to their largest as blocks of eight heights, or those; a hole is a blank."""
     top = max((value for value in values if value is not None), default=0) or 1
+    steps = len(heights) - 1
     return "".join(
-        " " if value is None else _BLOCKS[min(7, math.ceil(7 * max(0, value) / top))]
+        " " if value is None else heights[min(steps, math.ceil(steps * max(0, value) / top))]
         for value in values
     )

@@ -13,7 +13,7 @@ from textual_plotext import PlotextPlot
 
 from memtui import units
 from memtui.history import Buckets, History
-from memtui.model.alerts import LEVELS, Event, Level
+from memtui.model.events import LEVELS, Event, Level
 from memtui.model.metrics import Metric
 from memtui.tui import theme
 

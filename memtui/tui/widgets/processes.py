@@ -12,6 +12,7 @@ from memtui.model.groups import tree
 from memtui.model.processcolumns import (
     COLUMNS,
     FIELDS,
+    RANKED,
     Facts,
     Prospect,
     Rates,
@@ -136,12 +137,21 @@ class ProcessList(Table):
 
     @property
     def needs_every_detail(self) -> bool:
-        return any(not is_always_known(name) for name in self._asked)
+        return self.needs_ranks or any(not is_always_known(name) for name in self._asked)
+
+    @property
+    def needs_ranks(self) -> bool:
+        """Whether a column is shown or asked for that takes the OOM killer's ranking of all."""
+        return not RANKED.isdisjoint(self._used)
+
+    @property
+    def _used(self) -> set[str]:
+        return {column.name for column, _ in self.columns()} | self._asked
 
     @property
     def needs(self) -> frozenset[str]:
         """What must be read for the columns that are shown, sorted by or filtered by."""
-        return needs({column.name for column, _ in self.columns()} | self._asked)
+        return needs(self._used)
 
     @property
     def needs_every_share(self) -> bool:

@@ -1,8 +1,8 @@
-"""sar's columns as rows: now, their average since the page was opened, and the samples before."""
+"""sar's columns as rows: now, their average since the view was opened, and the samples before."""
 
 from __future__ import annotations
 
-import time
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from memtui.model.sample import Sample
 from memtui.model.sar import COLUMNS, Average, Figures, State, figures, state
 from memtui.tui import theme
+from memtui.tui.clock import time_of_day
 from memtui.tui.widgets.lines import Column, Part, Table
 
 _BEFORE: Final = 8  # samples before the last
@@ -29,32 +30,32 @@ class SarTable(Table):
                 Column("now", "NOW", 11),
                 Column("average", "AVERAGE", 11),
                 *before,
-                Column("words", "", 0, "<", priority=1, least=24),
+                Column("words", "", 0, "<", priority=1, least=36),
             ),
             id=id,
         )
         self.rows = tuple(COLUMNS.values())
-        self._last: tuple[float, State] | None = None
+        self._last_s = -math.inf
         self._figures: deque[tuple[str, Figures]] = deque(maxlen=_BEFORE + 1)
         self._average = Average(self.rows)
         self._averages: Figures = {}
 
-    def take(self, sample: Sample) -> None:
-        """The next sample; one that was shown already, or is older, changes nothing or begins anew."""
-        system, last = sample.system, self._last
-        if last is not None and sample.time_s == last[0]:
+    def take(self, sample: Sample, before: Sample | None) -> None:
+        """The next sample, with the one before it, whether that was taken or not: where none was for
+        a while, no rate is over all of it. One that was taken changes nothing, an older begins anew.
+        """
+        if sample.time_s == self._last_s:
             return
-        now = state(system.meminfo, system.vmstat, system.pressure)
-        elapsed_s = None if last is None else sample.time_s - last[0]
-        if elapsed_s is not None and elapsed_s < 0:
+        if sample.time_s < self._last_s:
             self.begin()
-            elapsed_s, last = None, None
-        found = figures(now, last[1] if last else None, elapsed_s, self.rows)
-        if last is not None:
+        self._last_s = sample.time_s
+        now, then = _state(sample), None if before is None else _state(before)
+        elapsed_s = None if before is None else sample.time_s - before.time_s
+        found = figures(now, then, elapsed_s, self.rows)
+        if before is not None:
             self._average.add(now, elapsed_s, found)
             self._averages = self._average.figures()
-        self._last = sample.time_s, now
-        self._figures.append((time.strftime("%H:%M:%S"), found))
+        self._figures.append((time_of_day(sample.time_s), found))
         clocks = [clock for clock, _ in self._figures]
         self.set_columns(
             [
@@ -64,11 +65,12 @@ class SarTable(Table):
                 for column in self.all_columns
             ]
         )
-        self.repaint()
+        if self.display:
+            self.repaint()
 
     def begin(self) -> None:
         """Forgets what was shown: another machine, or a group as one, comes next."""
-        self._last = None
+        self._last_s = -math.inf
         self._figures.clear()
         self._average, self._averages = Average(self.rows), {}
 
@@ -95,3 +97,7 @@ class SarTable(Table):
         for back, value in enumerate(values[1:], 1):
             texts[f"-{back}"] = (column.text(value), dim)
         return texts
+
+
+def _state(sample: Sample) -> State:
+    return state(sample.system.meminfo, sample.system.vmstat, sample.system.pressure)

@@ -124,6 +124,7 @@ class SectionPanel(Vertical):
         self._shown: tuple[str, int] = ("", 0)
         self._head_height = 0
         self._cursors: dict[str, str | None] = {}
+        self._last: tuple[Section, Facts, Arrangement] | None = None
 
     def compose(self) -> ComposeResult:
         yield self._title
@@ -137,6 +138,7 @@ class SectionPanel(Vertical):
 
     def update(self, section: Section, facts: Facts, arrangement: Arrangement) -> int:
         """A section of a sample; how many lines all of it takes."""
+        self._last = section, facts, arrangement
         width = self.content_size.width
         page = section.page(facts, width, arrangement)
         self._title.show(_title(section, facts))
@@ -157,6 +159,11 @@ class SectionPanel(Vertical):
         self._shown = section.name, width
         rows = 1 + max(len(page.rows), 2 if page.empty else 0) if page.columns else 0
         return 1 + max(self._head_height, len(lines)) + rows
+
+    def on_resize(self) -> None:
+        """Text is wrapped for a width, of which a panel hears after it was shown."""
+        if self._last is not None and self._shown[1] != self.content_size.width:
+            self.update(*self._last)
 
 
 def _title(section: Section, facts: Facts) -> list[Part]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Final
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
 
 from memtui import units
 from memtui.history import History
 from memtui.kernel.pressure import Pressure
 from memtui.model.free import Free, free_figures
-from memtui.model.pressure import LEVELS, Level
 from memtui.model.sample import Sample
-from memtui.model.verdict import Verdict
 from memtui.tui import theme
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
+if TYPE_CHECKING:
+    from memtui.model.pressure import Level
+    from memtui.model.verdict import Verdict
+
 _SKIPPED_SHOWN_S: Final = 60
 _LEAST_REASON: Final = 24  # cells, below which a cut sentence tells nothing
 
 _GLYPHS: Final[dict[Level, str]] = {
-    "comfortable": "●",
     "reclaiming": "▲",
     "thrashing": "▲",
     "stalling": "■",
@@ -41,15 +43,20 @@ def level_colour(level: Level | None) -> str:
     return theme.GROWS if level == "thrashing" else theme.ALARM
 
 
+def level_glyph(level: Level) -> str:
+    """What stands for its colour where there is none."""
+    return theme.glyphs().live if level == "comfortable" else _GLYPHS[level]
+
+
 def level_parts(verdict: Verdict | None) -> list[Part]:
     """`▲ reclaiming`."""
-    if verdict is None or verdict.level is None:
-        return [("  no verdict", theme.style(theme.DIM))]
-    glyph = _GLYPHS[verdict.level]
-    if glyph == "●":
-        glyph = theme.glyphs().live
+    if verdict is None:
+        return [("…", theme.style(theme.DIM))]
+    if verdict.level is None:
+        return [("no verdict", theme.style(theme.DIM))]
+    glyph = level_glyph(verdict.level)
     style = theme.style(level_colour(verdict.level), bold=verdict.level != "comfortable")
-    return [(f"{glyph} {LEVELS[verdict.level].label}", style)]
+    return [(f"{glyph} {verdict.level.replace('_', ' ')}", style)]
 
 
 def reason(verdict: Verdict | None) -> str:
@@ -86,17 +93,29 @@ class VerdictLine(Lines):
         dim = theme.style(theme.DIM)
         narrow = width < 100
         dot: Part = (" · " if narrow else "  ·  ", dim)
-        parts: list[Part] = [(" ", dim), *level_parts(verdict), dot]
+        level: list[Part] = [(" ", dim), *level_parts(verdict), dot]
         pressure = sample.system.pressure
-        if isinstance(pressure, Pressure):
-            parts += [("stalled ", dim), *stall_parts(now)]
-        else:
-            parts += [("stalls n/a: ", dim), (why_no_pressure(pressure), dim)]
-        parts += [dot, *swap_parts(free, 6 if narrow else 12, short=narrow)]
+        stalls: list[Part] = [("stalled ", dim), *stall_parts(now)]
+        if not isinstance(pressure, Pressure):
+            stalls = [("stalls n/a: ", dim), (why_no_pressure(pressure), dim)]
+        swap = swap_parts(free, 6 if narrow else 12, short=narrow)
         if sample.skipped and sample.time_s - self._skipped_at < _SKIPPED_SHOWN_S:
-            parts += [dot, (f"{sample.skipped} ticks skipped", theme.style(theme.GROWS))]
-        elif (room := width - cells(parts) - cells([dot]) - 1) >= _LEAST_REASON:
-            parts += [dot, (units.fit(reason(verdict), room), theme.style(theme.FOREGROUND))]
+            late: Part = (f"{sample.skipped} ticks skipped", theme.style(theme.GROWS))
+            return [*level, *stalls, dot, *swap, dot, late]
+        words = reason(verdict)
+        calm = verdict is None or verdict.level in (None, "comfortable")
+        bare = swap_parts(free, 0, short=narrow)
+        brief = stalls if isinstance(pressure, Pressure) else [("stalls n/a", dim)]
+        # Richest first; where all is well the figures say what the sentence does.
+        forms = ((stalls, swap), (stalls, bare), (brief, bare[:3]))
+        for figures in forms[:1] if calm else forms:
+            parts = [*level, *figures[0], dot, *figures[1]]
+            room = width - cells(parts) - cells([dot]) - 1
+            if room >= units.width(words):
+                break
+        if room >= _LEAST_REASON and words:
+            cut = textwrap.shorten(words, room, placeholder=" …")
+            parts += [dot, (cut, theme.style(theme.FOREGROUND))]
         return parts
 
 
@@ -112,10 +131,16 @@ class VerdictBanner(Lines):
         if verdict is None:
             return [head]
         indent = cells(head)
-        room = max(20, width - indent - 1)
-        rows = textwrap.wrap(reason(verdict), room, max_lines=2, placeholder=" …")
-        lines: list[Line] = [[*head, (rows[0] if rows else "", plain)]]
-        lines += [[(" " * indent + row, plain)] for row in rows[1:]]
+        rows = textwrap.wrap(
+            reason(verdict),
+            max(20, width - 1),
+            initial_indent=" " * min(indent, max(20, width - 1) - 1),
+            subsequent_indent="   ",
+            max_lines=3,
+            placeholder=" …",
+        )
+        lines: list[Line] = [[*head, (rows[0].lstrip() if rows else "", plain)]]
+        lines += [[(row, plain)] for row in rows[1:]]
         pieces: list[list[Part]] = [
             [
                 (f"{each.label} ", dim),
@@ -124,7 +149,8 @@ class VerdictBanner(Lines):
             ]
             for each in verdict.evidence
         ]
-        pieces += [[(f"{words}   ", dim)] for words in verdict.lacks]
+        # Without its file, which the graph that lacks it names.
+        pieces += [[(f"{words.partition(' (')[0]}   ", dim)] for words in verdict.lacks]
         line: list[Part] = [(" ", dim)]
         for piece in pieces:
             if cells(line) + cells(piece) > width:
@@ -134,31 +160,45 @@ class VerdictBanner(Lines):
         return [*lines, line][:3]
 
 
-def tiny_lines(sample: Sample, seen: Seen, width: int) -> list[Line]:
-    """All there is room for in a small terminal: what free says, the stalls and the verdict."""
+def tiny_lines(sample: Sample, seen: Seen, width: int, height: int) -> list[Line]:
+    """All there is room for in a small terminal, the most important first: how much is left, who
+    waits, what else free says; the reason of the verdict where lines are left for it."""
     free = free_figures(sample.system.meminfo)
     dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
     bright = theme.style(theme.BRIGHT, bold=True)
+    stalled = seen.history.latest("stalled_some_pct")
     lines: list[Line] = [
-        [(" ", dim), *level_parts(seen.verdict)],
         [
             (" available ", dim),
             (units.size(free.available), bright),
             (f" {units.percent(free.available_pct)}", bright),
         ],
+        [
+            (" ", dim),
+            *level_parts(seen.verdict),
+            (" · stalled ", dim),
+            *stall_parts(stalled, "now"),
+        ],
+        [(" ", dim), *swap_parts(free, 6)],
     ]
-    for label, value in (
+    figures = (
         ("total", free.total),
         ("used", free.used),
         ("free", free.free),
-        ("shared", free.shared),
         ("buff/cache", free.buff_cache),
-    ):
-        lines.append([(f" {label:<11}", dim), (f"{units.size(value):>9}", plain)])
-    lines.append([(" ", dim), *swap_parts(free, 6)])
-    stalled = seen.history.latest("stalled_some_pct")
-    lines.append([(" stalled ", dim), *stall_parts(stalled, "now")])
+        ("shared", free.shared),
+    )
+    pairs = [(f" {label:<11}", f"{units.size(value):>9}") for label, value in figures]
+    if width >= 44:
+        for left, right in zip_longest(pairs[::2], pairs[1::2], fillvalue=("", "")):
+            lines.append(
+                [(left[0], dim), (left[1], plain), (f"  {right[0]}", dim), (right[1], plain)]
+            )
+    else:
+        lines += [[(label, dim), (value, plain)] for label, value in pairs]
+    room = height - len(lines) - 1
     rows = textwrap.wrap(reason(seen.verdict), max(20, width - 2))
-    lines += [[(f" {row}", plain)] for row in rows]
+    if len(rows) <= room:
+        lines[2:2] = [[(f" {row}", plain)] for row in rows]
     lines.append([(" 60x15 shows the graph and the map", dim)])
     return lines

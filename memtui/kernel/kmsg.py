@@ -1,0 +1,184 @@
+"""The kernel's log, record by record.
+
+Source: /dev/kmsg. Document: Documentation/ABI/testing/dev-kmsg. Since: 3.5. Permission: anyone where
+kernel.dmesg_restrict is 0, else CAP_SYSLOG; containers mostly have none. Cost: 1 µs a record.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.values import read_number
+
+SOURCE: Final = "dev/kmsg"
+KERNEL_FACILITY: Final = 0
+RECORDS_AT_ONCE: Final = 50_000
+
+_RECORD_BYTES: Final = 16_384  # the kernel's own limit is 8 KiB, and a shorter buffer an error
+_HEAD: Final = re.compile(rb"(\d{1,10}),(\d{1,20}),(\d{1,20}),([^,;]{0,32})(?:,[^;]*)?")
+_ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
+_RECORD_START: Final = re.compile(rb"^(?=\d)", re.MULTILINE)
+
+
+class LogRecord(NamedTuple):
+    """One record. `time_us` counts from boot, without the time in suspend.
+
+    `facility` is 0 only for what the kernel itself said: programs that write to the log get another.
+    `level` is 0 (emergency) to 7 (debug). `message` is as the kernel meant it, escapes undone, and
+    may hold other people's text. `flags` is `-`, or `c` for a part of a line.
+    """
+
+    facility: int
+    level: int
+    sequence: int
+    time_us: int
+    flags: str
+    message: bytes
+    fields: Mapping[str, str]
+
+
+class LogPart(NamedTuple):
+    """What was new in the log. `lost`: older records had been overwritten before they were read."""
+
+    records: list[LogRecord]
+    lost: bool
+
+
+def parse_kmsg_record(data: bytes) -> LogRecord:
+    """`PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE` and ` KEY=VALUE` lines. Raises Malformed."""
+    first, *rest = data.removesuffix(b"\n").split(b"\n")
+    # The message may have semicolons, and fields that later kernels add have none.
+    head, semicolon, message = first.partition(b";")
+    match = _HEAD.fullmatch(head)
+    if not match or not semicolon:
+        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace")))
+    priority = int(match[1])
+    fields = {}
+    for line in rest:
+        if line.startswith(b" "):
+            key, _, value = line[1:].partition(b"=")
+            fields[_text(key)] = _text(_unescaped(value))
+    return LogRecord(
+        priority >> 3,
+        priority & 7,
+        int(match[2]),
+        int(match[3]),
+        _text(match[4]),
+        _unescaped(message),
+        fields,
+    )
+
+
+def parse_kmsg(data: bytes) -> list[LogRecord]:
+    """A saved log: records one after the other; what is none is left out."""
+    records = []
+    for piece in _RECORD_START.split(data):
+        try:
+            records.append(parse_kmsg_record(piece))
+        except Malformed:
+            continue
+    return records
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), text)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+class KernelLog:
+    """The log, read on from where the last reading ended; the first gives all there is.
+
+    A captured machine may have it as a plain file. Never waits.
+    """
+
+    def __init__(self, files: KernelFiles, *, only_new: bool = False) -> None:
+        """`only_new`: what was logged before is left out."""
+        self._files = files
+        self._log = files.open_log(SOURCE)
+        if only_new and not isinstance(self._log, Gap):
+            try:
+                os.lseek(self._log, 0, os.SEEK_END)
+            except OSError as error:
+                self.close()
+                self._log = _gap(error)
+
+    def read(self, at_most: int = RECORDS_AT_ONCE) -> LogPart | Gap:
+        """What came since; a Gap where the log may not be read, with the reason in words."""
+        if isinstance(self._log, Gap):
+            return self._explained(self._log)
+        if os.path.isfile(self._files.path(SOURCE)):
+            return LogPart(parse_kmsg(_rest_of(self._log)), False)
+        records: list[LogRecord] = []
+        lost = False
+        for _ in range(at_most):
+            try:
+                data = os.read(self._log, _RECORD_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    # Overwritten under the reader: the next one is the oldest that is left.
+                    lost = True
+                    continue
+                return LogPart(records, lost) if records else self._explained(_gap(error))
+            if not data:
+                break
+            try:
+                records.append(parse_kmsg_record(data))
+            except Malformed:
+                continue
+        return LogPart(records, lost)
+
+    def close(self) -> None:
+        if not isinstance(self._log, Gap):
+            os.close(self._log)
+            self._log = Gap(SOURCE, "gone", "closed")
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _explained(self, gap: Gap) -> Gap:
+        if gap.reason == "denied":
+            restricted = read_number(self._files, "proc/sys/kernel/dmesg_restrict")
+            if restricted:
+                return gap._replace(
+                    detail="kernel.dmesg_restrict is 1: root and holders of CAP_SYSLOG may"
+                )
+            return gap._replace(detail="root may, and holders of CAP_SYSLOG")
+        if gap.reason == "absent" and not gap.detail:
+            return gap._replace(
+                detail="this machine, or this container, shows no log of its kernel"
+            )
+        return gap
+
+
+def read_log(files: KernelFiles) -> LogPart | Gap:
+    """All that the log still has."""
+    log = KernelLog(files)
+    try:
+        return log.read()
+    finally:
+        log.close()
+
+
+def _gap(error: OSError) -> Gap:
+    denied = error.errno in (errno.EPERM, errno.EACCES)
+    return Gap(SOURCE, "denied" if denied else "failed", os.strerror(error.errno or errno.EIO))
+
+
+def _rest_of(descriptor: int) -> bytes:
+    parts = []
+    try:
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+    except OSError:
+        pass  # what was read is still good
+    return b"".join(parts)

@@ -1,0 +1,265 @@
+"""`memtui oom`: whom the kernel would kill, why, by which policy, and whom it has killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from memtui import sampling, units
+from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
+from memtui.kernel.deaths import OomKill, deaths
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.kmsg import read_log
+from memtui.kernel.meminfo import parse_meminfo
+from memtui.kernel.oom import (
+    dies_with,
+    kernel_release,
+    read_oom_domain,
+    read_oom_tasks,
+    tightest_group,
+)
+from memtui.kernel.tunables import read_vm_settings
+from memtui.model.oom import (
+    CandidateOom,
+    OomScope,
+    Ranking,
+    group_scope,
+    machine_scope,
+    rank_tasks,
+    signed,
+)
+from memtui.model.oompolicy import (
+    OomPolicy,
+    PolicyLine,
+    Prediction,
+    explain,
+    predict,
+    running_killers,
+)
+from memtui.reports.output import (
+    Column,
+    Failure,
+    Form,
+    csv_document,
+    document,
+    one_process,
+    shown,
+    table,
+    unreadable,
+)
+
+_POLICY: Final = (
+    *("panic_on_oom", "oom_kill_allocating_task", "overcommit_memory", "overcommit_ratio"),
+    "swappiness",
+)
+_KEYS: Final = (
+    *("pid", "name", "points", "rss_pages", "swap_pages", "page_table_pages", "oom_score_adj"),
+    *("oom_score", "immune"),
+)
+_KILL_KEYS: Final = (
+    *("pid", "name", "is_group", "total_vm_bytes", "anon_rss_bytes", "file_rss_bytes"),
+    *("shmem_rss_bytes", "page_tables_bytes", "uid", "oom_score_adj", "constraint", "oom_group"),
+    *("task_group", "invoked_by"),
+)
+_LISTED: Final = 20
+_KILLS_LISTED: Final = 5
+_BAR: Final = 16
+
+
+class _Outlook(NamedTuple):
+    """All of the report."""
+
+    ranking: Ranking
+    policy: OomPolicy
+    lines: list[PolicyLine]
+    prediction: Prediction
+    kills: list[OomKill] | Gap
+    page: int
+
+
+def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[str]:
+    """The ranking now, on the machine or in a memory cgroup: a path, or a process's by its pid or name.
+
+    JSON is one document, CSV the candidates. Fails where /proc/meminfo cannot be read.
+    """
+    outlook = _outlook(files, group)
+    rows = [_json(each) for each in outlook.ranking.candidates]
+    if form == "csv":
+        yield from csv_document(_KEYS, rows)
+    elif form == "json":
+        settings = outlook.policy.settings
+        kills = [] if isinstance(outlook.kills, Gap) else outlook.kills
+        yield document(
+            {
+                "policy": {key: settings.get(key) for key in _POLICY},
+                "candidates": rows,
+                "kills": [
+                    {
+                        "time_s": kill.time_us / 1e6,
+                        **{key: getattr(kill, key) for key in _KILL_KEYS},
+                    }
+                    for kill in kills
+                ],
+            }
+        )
+    else:
+        yield from _text(outlook)
+
+
+def _outlook(files: KernelFiles, group: str | None) -> _Outlook:
+    meminfo = files.parsed("proc/meminfo", parse_meminfo)
+    if isinstance(meminfo, Gap):
+        raise unreadable(files, meminfo)
+    page = sampling.page_size(files)
+    scope = machine_scope(meminfo, page) if group is None else _group(files, group, meminfo, page)
+    if scope is None:
+        raise Failure(f"{files.path('proc/meminfo')}: no MemTotal, so there are no shares of it")
+    tasks = read_oom_tasks(files, groups=True)
+    ranking = rank_tasks(tasks, scope, page, kernel_release(files))
+    policy = OomPolicy(read_vm_settings(files), running_killers(task.name for task in tasks))
+    whole = None
+    if ranking.ranked and ranking.ranked[0].group is not None:
+        whole = dies_with(files, ranking.ranked[0].group, scope.path or "/")
+    log = read_log(files)
+    kills: list[OomKill] | Gap
+    if isinstance(log, Gap):
+        kills = log
+    else:
+        kills = [each for each in deaths(log.records) if isinstance(each, OomKill)]
+    return _Outlook(
+        ranking,
+        policy,
+        explain(policy, meminfo, scope),
+        predict(ranking, policy, whole),
+        kills,
+        page,
+    )
+
+
+def _group(files: KernelFiles, text: str, meminfo: dict[str, int], page: int) -> OomScope | None:
+    """The cgroup that is meant: a path in the hierarchy or below /sys, or that of a process."""
+    path = text
+    if text.startswith("/sys/fs/cgroup"):
+        path = text.removeprefix("/sys/fs/cgroup")
+        for mount in ("/memory", "/unified"):
+            if files.exists(f"sys/fs/cgroup{mount}") and not files.exists(
+                "sys/fs/cgroup/cgroup.controllers"
+            ):
+                path = path.removeprefix(mount) if path.startswith(mount) else path
+        path = path or "/"
+    elif not text.startswith("/"):
+        path = _group_of(files, one_process(files, text))
+    domain = read_oom_domain(files, path)
+    if isinstance(domain, Gap):
+        raise Failure(f"no memory cgroup {text!r}: memtui cgroups lists them")
+    return group_scope(domain, meminfo, page)
+
+
+def _group_of(files: KernelFiles, pid: int) -> str:
+    """Where an OOM of that process's groups would be: in the one nearest to its limit."""
+    memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
+    if isinstance(memberships, Gap):
+        raise unreadable(files, memberships)
+    own = memory_cgroup(memberships)
+    path = None if own is None else tightest_group(files, own)
+    if path is None:
+        raise Failure(f"process {pid} is in no memory cgroup that can be seen here")
+    return path
+
+
+def _json(candidate: CandidateOom) -> dict[str, Any]:
+    values = candidate._asdict()
+    values.update(pid=candidate.pid, oom_score_adj=candidate.adj)
+    return {key: values[key] for key in _KEYS}
+
+
+def _text(outlook: _Outlook) -> Iterator[str]:
+    ranking, page = outlook.ranking, outlook.page
+    scope = ranking.scope
+    yield outlook.prediction.sentence + "\n\n"
+    ranked = ranking.ranked
+    listed = ranked[:_LISTED]
+    most = max((each.points or 0 for each in listed), default=0)
+
+    def pages(count: int | None) -> str:
+        return units.size(None if count is None else count * page)
+
+    yield from table(
+        [
+            Column("RANK", ">", [str(each.rank) for each in listed]),
+            Column("PID", ">", [str(each.pid) for each in listed]),
+            Column("POINTS", ">", [units.count(each.points) for each in listed]),
+            Column("", "<", [_bar(each, most) for each in listed]),
+            Column("RSS", ">", [pages(each.rss_pages) for each in listed]),
+            Column("SWAP", ">", [pages(each.swap_pages) for each in listed]),
+            Column("TABLES", ">", [pages(each.page_table_pages) for each in listed]),
+            Column("ADJ", ">", [shown(each.adj) for each in listed]),
+            Column("SCORE", ">", [_score(each) for each in listed]),
+            Column("NAME", "<", [shown(each.name) for each in listed]),
+        ]
+    )
+    if len(ranked) > len(listed):
+        yield f"… and {units.count(len(ranked) - len(listed))} more\n"
+    of = "memory and swap" if scope.path is None else "the group's limit and swap"
+    yield (
+        f"\npoints are pages of {units.size(page)} in memory, swap and page tables, and adj thousandths "
+        f"of {units.size(scope.total_pages * page)}: {of if scope.is_limited else 'memory and swap'}\n"
+    )
+    if any(each.differs for each in listed):
+        yield "! the kernel's own score is another than follows from these sizes\n"
+    yield from _left_out(ranking)
+    yield "\npolicy\n"
+    yield from _policy(outlook.lines)
+    yield from _kills(outlook.kills)
+
+
+def _bar(candidate: CandidateOom, most: int) -> str:
+    share = max(0, candidate.points or 0) / most if most > 0 else None
+    return units.permille_bar(share, _BAR)
+
+
+def _score(candidate: CandidateOom) -> str:
+    return shown(candidate.oom_score) + ("!" if candidate.differs else "")
+
+
+def _left_out(ranking: Ranking) -> Iterator[str]:
+    reasons: dict[str, list[CandidateOom]] = {}
+    for each in ranking.candidates:
+        if each.rank is None:
+            reasons.setdefault(each.immune or "unknown: too little may be read", []).append(each)
+    if reasons:
+        yield "\nnot to be killed\n"
+    for reason, members in sorted(reasons.items(), key=lambda item: len(item[1])):
+        named = ", ".join(f"{units.printable(each.name)} ({each.pid})" for each in members[:3])
+        more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+        yield f"  {reason}: {named}{more}\n"
+
+
+def _policy(lines: list[PolicyLine]) -> Iterator[str]:
+    width = max(len(line.name) for line in lines)
+    for line in lines:
+        value = "" if line.value is None else str(line.value)
+        yield f"  {line.name:<{width}}  {value:>3}  {line.words}\n"
+
+
+def _kills(kills: list[OomKill] | Gap) -> Iterator[str]:
+    if isinstance(kills, Gap):
+        yield f"\nkills: the kernel's log is not to be read: {units.printable(str(kills))}\n"
+        return
+    if not kills:
+        yield "\nkills: none in the kernel's log\n"
+        return
+    yield f"\nkills in the kernel's log: {units.count(len(kills))}\n"
+    for kill in kills[-_KILLS_LISTED:]:
+        where = ""
+        if kill.is_group:
+            where = (
+                f" in {units.printable(kill.oom_group)}"
+                if kill.oom_group
+                else " in a memory cgroup"
+            )
+        adj = "" if not kill.oom_score_adj else f", adj {signed(kill.oom_score_adj)}"
+        yield (
+            f"  {units.duration(kill.time_us / 1e6)} after boot: {units.printable(kill.name)} "
+            f"({kill.pid}), {units.size(kill.rss_bytes)}{adj}{where}\n"
+        )

@@ -1,0 +1,421 @@
+"""Alerts and events on the screen, and what views do with figures that are missing or mad."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from textual.widgets._toast import Toast
+from wcwidth import wcswidth
+
+from memtui.kernel.files import Gap
+from memtui.model.sample import Sample
+from memtui.settings import DEFAULTS
+from memtui.tui import app as app_module
+from memtui.tui.app import MemtuiApp
+from memtui.tui.clock import time_of_day
+from memtui.tui.keys import VIEWS
+from memtui.tui.screens.pressureview import PAGES
+from memtui.tui.widgets.eventtable import EventTable
+from memtui.tui.widgets.figures import FigureTable
+from memtui.tui.widgets.graph import TimeGraph
+from tests.interface import (
+    GIB,
+    Script,
+    app_of,
+    captured,
+    deliver,
+    is_whole,
+    minutes_of,
+    press,
+    running,
+    screen,
+    screen_text,
+    settle,
+)
+from tests.moments import (
+    MAPS,
+    NO_MEMINFO,
+    NO_PSI,
+    NO_VMSTAT,
+    PSI_OFF,
+    confined,
+    dashboard,
+    moment,
+    trouble,
+)
+
+SIZES = [(80, 24), (120, 40), (200, 60), (50, 12)]
+
+
+def toasts(app: MemtuiApp) -> list[str]:
+    return [str(toast._notification.message) for toast in app.screen.query(Toast)]
+
+
+# Events.
+
+
+async def events_page(app: MemtuiApp, pilot) -> list[str]:  # type: ignore[no-untyped-def]
+    app.clear_notifications()
+    await press(pilot, "4", "left")
+    region = app.query_one(EventTable).region
+    return [line.strip() for line in screen_text(app)[region.y + 1 : region.bottom] if line.strip()]
+
+
+async def test_events_newest_first_with_their_time() -> None:
+    app = dashboard(*trouble(5, 15), moment(1030.0, meminfo={"SwapTotal": GIB}))
+    async with running(app) as pilot:
+        lines = await events_page(app, pilot)
+        events = list(app.seen["host"].events)
+        assert len(events) >= 4
+        assert len(lines) == len(events)
+        for line, event in zip(lines, reversed(events), strict=True):
+            assert time_of_day(event.time_s) in line
+            assert event.text in line
+            glyph = {"note": "·", "warning": "!", "alarm": "◆"}[event.level]
+            assert f" {glyph} " in line
+        assert f"[events {len(events)}]" in screen(app)
+        assert {"swap", "gap"} <= {event.kind for event in events}
+        # The cursor's event stays under it when others come.
+        await press(pilot, "down")
+        table = app.query_one(EventTable)
+        chosen = table.current
+        await deliver(pilot, moment(1031.0, meminfo={"SwapTotal": 3 * GIB}))
+        assert f"[events {len(events) + 1}]" in screen(app)
+        assert table.current is chosen
+        assert table.cursor == 2
+
+
+async def test_no_events_yet() -> None:
+    app = dashboard(moment(1000.0))
+    async with running(app) as pilot:
+        assert "nothing yet: no threshold was crossed" in " ".join(await events_page(app, pilot))
+        assert "[events]" in screen(app)
+
+
+def test_times_are_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    for ago in (0, 60, 3600):
+        expected = {
+            time.strftime("%H:%M:%S", time.localtime(time.time() - ago - slack)) for slack in (0, 1)
+        }
+        assert time_of_day(now - ago) in expected
+
+
+# Alerts.
+
+
+class Rung(MemtuiApp):
+    """The application, which counts how often it rings the bell."""
+
+    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
+    rung = 0
+
+    def bell(self) -> None:
+        self.rung += 1
+
+
+def ringing(*samples: Sample) -> Rung:
+    alerts = DEFAULTS.alerts._replace(actions=("mark", "bell", "notify"))
+    script = Script(MAPS)
+    app = Rung(script, host="testhost", settings=DEFAULTS._replace(alerts=alerts))
+    script.app = app
+    for each in samples:
+        app.deliver(each)
+    return app
+
+
+KILL = {"oom_kill": 1001}
+
+
+async def test_an_alert_tells_rings_and_marks() -> None:
+    app = ringing(*trouble(5, 0))
+    async with running(app) as pilot:
+        assert (toasts(app), app.rung) == ([], 0)
+        await deliver(pilot, *trouble(5, 6)[6:])
+        assert app.rung == 1  # several came at once
+        (told,) = toasts(app)
+        assert told == "verdict: thrashing"
+        assert told in screen(app)
+        await deliver(pilot, moment(1012.0, some_us=1_200_000, vmstat=KILL))
+        assert toasts(app) == ["the kernel killed a process for want of memory"]
+        assert app.rung == 2
+
+
+async def test_of_several_at_once_the_worst_is_told() -> None:
+    low = {"MemAvailable": GIB // 4, "MemFree": GIB // 8}
+    app = ringing(moment(1000.0))
+    async with running(app) as pilot:
+        swap = {"SwapTotal": 3 * GIB, **low}
+        await deliver(pilot, moment(1001.0, vmstat=KILL, meminfo=swap))
+        assert {event.kind for event in app.seen["host"].events} >= {"available_below", "oom_kill"}
+        assert len(toasts(app)) == 1
+        assert toasts(app)[0].startswith("the kernel killed")
+        # What is no alert is listed, and silent.
+        await deliver(pilot, moment(1002.0, vmstat=KILL, meminfo=low))
+        assert len(toasts(app)) == 1
+        assert app.rung == 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_a_toast_leaves_the_verdict_and_the_figures_to_be_read(
+    size: tuple[int, int],
+) -> None:
+    app = ringing(*trouble(5, 6))
+    async with running(app, size) as pilot:
+        for key in ("1", "4"):
+            await press(pilot, key)
+            (toast,) = app.screen.query(Toast)
+            assert toast.region.height == 1
+            assert toast.region.bottom == size[1] - 1  # the footer can be read too
+            head = next(line for line in screen_text(app) if "▲ thrashing" in line)
+            assert "verdict:" not in head
+            is_whole(app)
+
+
+async def test_only_the_scope_that_is_looked_at_speaks() -> None:
+    def tight(time_s: float, current: int) -> Sample:
+        return moment(time_s, confinement=confined(current, inactive_file=0, active_file=0))
+
+    full = 1536 * (1 << 20) - 4096
+    app = ringing(tight(1000.0, GIB))
+    async with running(app) as pilot:
+        await deliver(pilot, tight(1001.0, full))
+        assert [event.kind for event in app.seen["group"].events][:1] == ["available_below"]
+        assert not list(app.seen["host"].events)
+        assert (toasts(app), app.rung) == ([], 0)
+        await press(pilot, "c")
+        assert "events 1" not in screen(app) and app.rung == 0
+        await deliver(pilot, tight(1002.0, GIB))
+        await deliver(pilot, *(tight(1003.0 + at, GIB) for at in range(40)))
+        await deliver(pilot, tight(1043.0, full))
+        assert app.rung == 1
+        assert toasts(app)[0].startswith("available is 4.0 KiB")
+
+
+@pytest.mark.parametrize("name", ["", "NO_COLOR"])
+async def test_marks_stand_at_their_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name:
+        monkeypatch.setenv(name, "1")
+    samples = [moment(1000.0 + at, vmstat={"oom_kill": 1000 + (at >= 100)}) for at in range(161)]
+    app = dashboard(*samples)
+    async with running(app) as pilot:
+        for key in ("1", "4"):
+            await press(pilot, key)
+            for graph in app.view.query(TimeGraph):
+                line = graph.render_line(0).text
+                if not line.strip():
+                    continue
+                assert line.count("◆") == 1, line
+                # 60 of 300 seconds before the end, and the axis is before it.
+                labels = line.index("┤") if "┤" in line else 4
+                cells = graph.size.width - labels - 1
+                ago = (graph.size.width - 1 - line.index("◆")) * 300 / cells
+                assert abs(ago - 60) <= 300 / cells + 1, (ago, line)
+
+
+# Figures that are missing.
+
+HOLES: dict[str, dict[str, Gap]] = {
+    "PSI off": {"pressure": PSI_OFF},
+    "no PSI": {"pressure": NO_PSI},
+    "no vmstat": {"vmstat": NO_VMSTAT},
+    "no meminfo": {"meminfo": NO_MEMINFO},
+    "nothing": {"pressure": NO_PSI, "vmstat": NO_VMSTAT, "meminfo": NO_MEMINFO},
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("hole", HOLES)
+async def test_no_view_minds_what_is_missing(hole: str, size: tuple[int, int]) -> None:
+    missing = HOLES[hole]
+    app = dashboard(*(moment(1000.0 + at, **missing) for at in range(4)))  # type: ignore[arg-type]
+    async with running(app, size) as pilot:
+        for view in VIEWS:
+            await press(pilot, view.key)
+            is_whole(app)
+            if view.name == "pressure":
+                for _ in PAGES:
+                    await press(pilot, "right", "down", "pagedown")
+                    is_whole(app)
+        # Come and gone while it is looked at.
+        await press(pilot, "4")
+        await deliver(pilot, moment(1004.0), moment(1005.0))
+        await deliver(pilot, moment(1006.0, **missing))  # type: ignore[arg-type]
+        is_whole(app)
+        if size != (50, 12):
+            assert "n/a" in screen(app) or hole == "no vmstat"
+
+
+REASONS = {
+    "PSI off": "some n/a: PSI is off (boot with psi=1)",
+    "no PSI": "some n/a: this kernel has no PSI",
+    "nothing": "Nothing to judge by",
+}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("hole", REASONS)
+async def test_what_is_missing_is_said(hole: str, size: tuple[int, int]) -> None:
+    app = dashboard(*(moment(1000.0 + at, **HOLES[hole]) for at in range(3)))  # type: ignore[arg-type]
+    async with running(app, size) as pilot:
+        line = next(line for line in screen_text(app) if "stalls n/a" in line)
+        assert re.search("stalls n/a: (PSI is off|this kernel has no PSI)", line)
+        await press(pilot, "4")
+        assert REASONS[hole] in screen(app)
+        assert "tasks waited" not in screen(app)  # over a graph of nothing
+
+
+async def test_psi_that_comes_and_goes() -> None:
+    app = dashboard(moment(1000.0, pressure=PSI_OFF))
+    async with running(app) as pilot:
+        await press(pilot, "4")
+        assert "tasks waited" not in screen(app)
+        await deliver(pilot, moment(1001.0), moment(1002.0, some_us=500_000))
+        assert "tasks waited for memory: some · all" in screen(app)
+        assert app.history.latest("stalled_some_pct") == 50
+        await press(pilot, "1")
+        assert "stalled 50.0 %" in screen(app)
+
+
+# Counters that go backwards, and time that was not lived through.
+
+
+async def test_a_counter_that_goes_backwards_is_no_rate() -> None:
+    samples = trouble(5, 10)
+    app = dashboard(*samples)
+    async with running(app, (200, 60)) as pilot:
+        await press(pilot, "4")
+        assert " 4 000 " in screen(app)
+        await deliver(pilot, moment(samples[-1].time_s + 1, some_us=5))
+        lines = screen_text(app)
+        for label in ("anon refaults", "major faults", "stalls   some"):
+            line = next(line for line in lines if label in line)
+            assert re.search(f"{label}( ▲)? +n/a", line), line
+        await press(pilot, "right")
+        assert re.search(r"majflt/s +n/a", screen(app))
+        assert "inf" not in screen(app) and "-700" not in screen(app)
+
+
+async def test_a_suspended_machine_leaves_a_hole() -> None:
+    before = [moment(1000.0 + at, some_us=at * 100_000) for at in range(60)]
+    after = [moment(1180.0 + at, some_us=6_000_000 + at * 100_000) for at in range(60)]
+    app = dashboard(*before, *after)
+    async with running(app) as pilot:
+        await press(pilot, "4", "down", "down")
+        table = app.query_one(FigureTable)
+        picture = table.row_texts(0, ["picture"])["picture"][0]
+        assert re.fullmatch(r" *█+ +▂?█+", str(picture)), picture
+        assert "nothing was seen for" in " ".join(await events_page(app, pilot))
+
+
+async def test_time_that_goes_back_begins_anew() -> None:
+    app = dashboard(*trouble())
+    async with running(app) as pilot:
+        for page in range(len(PAGES)):
+            await press(pilot, "4", *["right"] * (page > 0))
+            await deliver(pilot, moment(10.0 - page), moment(11.0 - page))
+            is_whole(app)
+        assert app.seen["host"].verdict.level == "comfortable"  # type: ignore[union-attr]
+
+
+# Frozen.
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (50, 12)])
+async def test_frozen_every_page_is_of_that_moment(size: tuple[int, int]) -> None:
+    app = dashboard(*trouble(5, 10))
+    async with running(app, size) as pilot:
+        await press(pilot, "space")
+        app.clear_notifications()
+        screens = await tour(app, pilot)
+        later = [
+            moment(1016.0 + at, meminfo={"MemFree": GIB}, vmstat={"pgfault": 5000 * at})
+            for at in range(40)
+        ]
+        await deliver(pilot, *later)
+        app.clear_notifications()
+        assert await tour(app, pilot) == screens
+        # A resize draws it all anew, and still of then.
+        await pilot.resize_terminal(100, 30)
+        await settle(pilot)
+        await pilot.resize_terminal(*size)
+        await settle(pilot)
+        assert await tour(app, pilot) == screens
+        await press(pilot, "space")
+        assert screen_text(app) != screens[0]
+        assert len(app.history) == 56
+
+
+async def tour(app: MemtuiApp, pilot) -> list[list[str]]:  # type: ignore[no-untyped-def]
+    """The overview, and every page of the pressure view at two places of its cursor."""
+    await press(pilot, "1")
+    screens = [screen_text(app)]
+    for page in PAGES:
+        await press(pilot, "4", "home")
+        screens.append(screen_text(app))
+        await press(pilot, "end")
+        screens.append(screen_text(app))
+        await press(pilot, "right")
+        assert page
+    return screens
+
+
+# Terminals.
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_hostile_names_in_every_view(size: tuple[int, int]) -> None:
+    now, maps = captured("hostile")
+    app = app_of(minutes_of(now, 5), maps)
+    async with running(app, size) as pilot:
+        for view, scope in itertools.product(VIEWS, ("", "c")):
+            await press(pilot, view.key, *scope)
+            is_whole(app)
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "linux")])
+async def test_without_colours(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    app = dashboard(*trouble())
+    async with running(app, (200, 60)) as pilot:
+        assert "▲ thrashing" in screen(app)
+        await press(pilot, "4")
+        text = screen(app)
+        assert "▲ thrashing" in text
+        assert re.search(r"some ▲ +20 %", text)  # evidence is told by more than colour
+        assert not re.search(r"some 10 s ▲", text)
+        if name == "TERM":
+            assert not re.search("[\u2800-\u28ff▁▂▃▅▆▇]", text), text
+        assert {wcswidth(line) for line in screen_text(app)} == {200}
+
+
+@pytest.mark.parametrize("size", [(50, 12), (40, 10), (59, 24), (120, 14)])
+async def test_a_tiny_terminal_has_the_verdict_whole(size: tuple[int, int]) -> None:
+    for samples in (trouble(), [moment(1000.0), moment(1001.0)]):
+        app = dashboard(*samples)
+        async with running(app, size):
+            verdict = app.seen["host"].verdict
+            assert verdict is not None
+            words = " ".join(screen(app).split())
+            level, _, sentence = verdict.sentence.partition(": ")
+            assert level.lower() in words
+            assert sentence in words
+            for word in ("available", "swap", "stalled"):
+                assert word in words
+            is_whole(app)
+
+
+@pytest.mark.parametrize(("size", "swap"), [((80, 24), " swap "), ((120, 40), " swap ")])
+async def test_the_overviews_line_says_why(size: tuple[int, int], swap: str) -> None:
+    app = dashboard(*trouble())
+    async with running(app, size):
+        line = next(line for line in screen_text(app) if "▲ thrashing" in line)
+        assert "stalled 20.0 %" in line
+        assert swap + "1.0" in line
+        assert "4 000 pages a second come" in line
+        assert line.rstrip().endswith(" …")
