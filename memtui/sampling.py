@@ -201,6 +201,8 @@ class LiveSource:
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)
         self._processes = sample.processes
+        if interval_s > self._interval_s:
+            sample = sample._replace(asked_s=self._interval_s)
         if plan.shares and looker is not None:
             sample = sample._replace(shares=looker.reader.known(sample.processes))
         return sample

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 
 import pytest
 from textual.widgets._toast import Toast
@@ -13,7 +12,6 @@ from wcwidth import wcswidth
 from memtui.kernel.files import Gap
 from memtui.model.sample import Sample
 from memtui.settings import DEFAULTS
-from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
 from memtui.tui.clock import time_of_day
 from memtui.tui.keys import VIEWS
@@ -23,7 +21,6 @@ from memtui.tui.widgets.figures import FigureTable
 from memtui.tui.widgets.graph import TimeGraph
 from tests.interface import (
     GIB,
-    Script,
     app_of,
     captured,
     deliver,
@@ -36,7 +33,6 @@ from tests.interface import (
     settle,
 )
 from tests.moments import (
-    MAPS,
     NO_MEMINFO,
     NO_PSI,
     NO_VMSTAT,
@@ -44,6 +40,7 @@ from tests.moments import (
     confined,
     dashboard,
     moment,
+    ringing,
     trouble,
 )
 
@@ -109,31 +106,12 @@ def test_times_are_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 # Alerts.
 
 
-class Rung(MemtuiApp):
-    """The application, which counts how often it rings the bell."""
-
-    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
-    rung = 0
-
-    def bell(self) -> None:
-        self.rung += 1
-
-
-def ringing(*samples: Sample) -> Rung:
-    alerts = DEFAULTS.alerts._replace(actions=("mark", "bell", "notify"))
-    script = Script(MAPS)
-    app = Rung(script, host="testhost", settings=DEFAULTS._replace(alerts=alerts))
-    script.app = app
-    for each in samples:
-        app.deliver(each)
-    return app
-
-
+LOUD = DEFAULTS.alerts._replace(actions=("mark", "bell", "notify"))
 KILL = {"oom_kill": 1001}
 
 
 async def test_an_alert_tells_rings_and_marks() -> None:
-    app = ringing(*trouble(5, 0))
+    app = ringing(LOUD, *trouble(5, 0))
     async with running(app) as pilot:
         assert (toasts(app), app.rung) == ([], 0)
         await deliver(pilot, *trouble(5, 6)[6:])
@@ -148,7 +126,7 @@ async def test_an_alert_tells_rings_and_marks() -> None:
 
 async def test_of_several_at_once_the_worst_is_told() -> None:
     low = {"MemAvailable": GIB // 4, "MemFree": GIB // 8}
-    app = ringing(moment(1000.0))
+    app = ringing(LOUD, moment(1000.0))
     async with running(app) as pilot:
         swap = {"SwapTotal": 3 * GIB, **low}
         await deliver(pilot, moment(1001.0, vmstat=KILL, meminfo=swap))
@@ -165,7 +143,7 @@ async def test_of_several_at_once_the_worst_is_told() -> None:
 async def test_a_toast_leaves_the_verdict_and_the_figures_to_be_read(
     size: tuple[int, int],
 ) -> None:
-    app = ringing(*trouble(5, 6))
+    app = ringing(LOUD, *trouble(5, 6))
     async with running(app, size) as pilot:
         for key in ("1", "4"):
             await press(pilot, key)
@@ -182,7 +160,7 @@ async def test_only_the_scope_that_is_looked_at_speaks() -> None:
         return moment(time_s, confinement=confined(current, inactive_file=0, active_file=0))
 
     full = 1536 * (1 << 20) - 4096
-    app = ringing(tight(1000.0, GIB))
+    app = ringing(LOUD, tight(1000.0, GIB))
     async with running(app) as pilot:
         await deliver(pilot, tight(1001.0, full))
         assert [event.kind for event in app.seen["group"].events][:1] == ["available_below"]

@@ -96,6 +96,8 @@ class Sample(NamedTuple):
     `time_s` counts from boot, suspends included, so a gap in it is a gap; `interval_s` is what was
     asked for, `skipped` how many ticks came too late to be taken, since the beginning.
 
+    Where there is so much to read that ticks are longer than was asked for, `asked_s` is that, else 0.
+
     `details` and `shares` are of those processes whose rows are shown, or have been, and each says
     when it was read; a Gap says why there are no shares.
     """
@@ -107,3 +109,4 @@ class Sample(NamedTuple):
     skipped: int = 0
     details: Mapping[ProcessKey, Details] = _NOTHING
     shares: Mapping[ProcessKey, Shares | Gap] = _NOTHING
+    asked_s: float = 0.0

@@ -56,7 +56,7 @@ class Header(Lines):
             path = sample.system.confinement.group.path
             name = units.printable(path.rpartition("/")[2] or "/")
         slower: list[Part] = []
-        if live and sample is not None and sample.interval_s > 1.01 * interval_s:
+        if live and sample is not None and sample.asked_s == interval_s:
             # There is so much to read that it is read less often than it was asked for.
             slower = [(f"instead of {units.duration(interval_s)} ", theme.style(theme.GROWS))]
             interval_s = sample.interval_s
