@@ -89,7 +89,10 @@ def _run(argv: list[str]) -> int:
         flag = "--json" if options.json else "--csv"
         raise Failure(f"{flag} goes with a report: {_report_names()}", USAGE)
     if command and options.csv and not command.is_table:
-        raise Failure(f"{command.name} is no table, and so no --csv: take --json", USAGE)
+        instead = ": take --json" if command.is_document else ""
+        raise Failure(f"{command.name} is no table, and so no --csv{instead}", USAGE)
+    if command and options.json and not command.is_document:
+        raise Failure(f"{command.name} prints TOML, and no --json", USAGE)
     if not files.has_proc():
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:

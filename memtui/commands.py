@@ -40,6 +40,7 @@ class Command(NamedTuple):
     report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
+    is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
 
 
@@ -205,5 +206,12 @@ COMMANDS: Final = (
     ),
     Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
     Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
-    Command("config", "", "a file of settings that says what holds without one", _config),
+    Command(
+        "config",
+        "",
+        "a file of settings that says what holds without one",
+        _config,
+        is_table=False,
+        is_document=False,
+    ),
 )

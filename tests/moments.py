@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
+from memtui.model.alerts import AlertSettings
 from memtui.model.sample import Sample
+from memtui.settings import DEFAULTS
+from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
-from tests.interface import MIB, app_of, map_of, process, sample
+from tests.interface import MIB, Script, app_of, map_of, process, sample
 
 BIG = process(10, "big", 500)
 MAPS = {BIG.key: map_of(BIG.key, "big")}
@@ -108,3 +112,28 @@ def confined(
 def dashboard(*samples: Sample) -> MemtuiApp:
     """The application with these samples in its inbox."""
     return app_of(samples, MAPS)
+
+
+class Rung(MemtuiApp):
+    """The application, which counts how often it rings the bell."""
+
+    CSS_PATH = str(Path(app_module.__file__).with_name("memtui.tcss"))
+    rung = 0
+
+    def bell(self) -> None:
+        self.rung += 1
+
+
+def ringing(alerts: AlertSettings, *samples: Sample) -> Rung:
+    """The application with these alerts, its samples in the inbox."""
+    said = alerts._asdict()
+    own = said.pop("own_actions")
+    said |= {f"{name}_actions": actions for name, actions in own.items()}
+    settings = DEFAULTS._replace(said_of_alerts=said)
+    assert settings.alerts == alerts
+    script = Script(MAPS)
+    app = Rung(script, host="testhost", settings=settings)
+    script.app = app
+    for each in samples:
+        app.deliver(each)
+    return app

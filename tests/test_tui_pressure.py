@@ -90,7 +90,7 @@ async def test_it_opens_with_its_key() -> None:
         assert isinstance(app.focused, FigureTable)
         lines = screen_text(app)
         assert banner(app)[0].startswith(" ▲ thrashing  4 000 pages a second come back")
-        assert "tasks waited for memory: some · all" in lines[4]
+        assert "tasks waited for memory: some above, all below" in lines[4]
         assert any("[figures] sar  watermarks  events" in line for line in lines)
         await press(pilot, "1", "4")
         assert isinstance(app.focused, FigureTable)
@@ -346,6 +346,7 @@ async def test_sars_average_is_over_what_was_shown() -> None:
 
 async def test_watermarks_are_read_only_while_they_are_shown() -> None:
     now, maps = captured("debian-6.18")
+    now = now._replace(system=now.system._replace(zones=None))
     app = app_of(minutes_of(now, 3), maps)
     zones = readers("zones")
     async with running(app) as pilot:

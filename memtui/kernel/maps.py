@@ -443,4 +443,4 @@ def _ranges(ranges: list[bytes]) -> tuple[array[int], array[int]]:
 
 
 def _quote(line: bytes) -> str:
-    return repr(line[:80].decode("ascii", "backslashreplace"))
+    return repr(line[:80])[1:]

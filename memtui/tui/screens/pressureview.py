@@ -162,8 +162,9 @@ class PressureView(View):
             [
                 (" tasks waited for memory: ", dim),
                 ("some", theme.style(theme.GROWS, bold=True)),
-                (" · ", dim),
+                (" above, ", dim),
                 ("all", theme.style(theme.ALARM, bold=True)),
+                (" below", dim),
             ]
         )
         name, why_other = self._graphed_figure()
