@@ -32,6 +32,7 @@ from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
 
 _PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this
+_ROWS_AHEAD = 6
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
@@ -42,6 +43,11 @@ class FullList(ProcessList):
     """The list with all columns; `g` groups it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("g", "group", show=False)]
+
+    def on_screen(self) -> frozenset[ProcessKey]:
+        """Those on the screen, and some below that are there when one above ends."""
+        rows = self._rows[self.top : self.top + self.body_height + _ROWS_AHEAD]
+        return frozenset(row.key for row in rows)
 
 
 class ProcessesView(View):
@@ -335,7 +341,7 @@ class ProcessesView(View):
         self._told()
 
     def action_tree(self) -> None:
-        self.processes.as_tree = not self.processes.as_tree
+        self.processes.set_tree(not self.processes.as_tree)
         self._within = None
         self._group("")
 

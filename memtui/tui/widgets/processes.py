@@ -32,6 +32,7 @@ from memtui.tui.words import user_name
 
 # In the order that `s` goes through them in the overview.
 _SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")
+_TREE_CELLS: Final = 12  # for the lines before names
 _DIM: Final = theme.style(theme.DIM)
 
 
@@ -120,8 +121,14 @@ class ProcessList(Table):
         self._set_columns()
         self._arrange()
 
+    def set_tree(self, as_tree: bool) -> None:
+        """As a tree, with more room for names, or as a list."""
+        self.as_tree = as_tree
+        self._set_columns()
+
     def _set_columns(self) -> None:
-        self.set_columns(table_columns(self.names, self._digits, self._least, self._added))
+        least = self._least + (_TREE_CELLS if self.as_tree else 0)
+        self.set_columns(table_columns(self.names, self._digits, least, self._added))
 
     def rearrange(self) -> None:
         """Other rows: the cursor goes to the first where its process is not among them."""
