@@ -9,6 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, NoReturn, cast
 
 from memtui import __version__, targets
@@ -193,7 +194,13 @@ def _options_parser(own: Iterable[Option]) -> argparse.ArgumentParser:
 
     The rest is left over.
     """
-    parser = _Parser(prog="memtui", add_help=False, allow_abbrev=False)
+    parser = _Parser(
+        prog="memtui",
+        add_help=False,
+        allow_abbrev=False,
+        # Of a given width: it would import shutil, for 3 ms, to learn that of a terminal.
+        formatter_class=partial(argparse.HelpFormatter, width=80),
+    )
     for setting in SETTINGS:
         if setting.value_name:
             parser.add_argument(

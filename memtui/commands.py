@@ -74,7 +74,7 @@ def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace)
 def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
-    return procs(files, form_of(options))
+    return procs(files, form_of(options), not options.no_pss)
 
 
 def _oom(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -175,7 +175,13 @@ COMMANDS: Final = (
         _SAR_SECTIONS,
     ),
     Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
-    Command("procs", "", "processes by memory, the largest first", _procs),
+    Command(
+        "procs",
+        "",
+        "processes by memory, the largest first",
+        _procs,
+        (Option("--no-pss", "", 0, "without PSS and USS, which take most of the time"),),
+    ),
     Command(
         "oom",
         "",

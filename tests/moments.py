@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from textual.pilot import Pilot
+from textual.widgets._toast import Toast
+
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
@@ -13,7 +16,8 @@ from memtui.model.sample import Sample
 from memtui.settings import DEFAULTS
 from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
-from tests.interface import MIB, Script, app_of, map_of, process, sample
+from memtui.tui.widgets.eventtable import EventTable
+from tests.interface import MIB, Script, app_of, map_of, press, process, sample, screen_text
 
 BIG = process(10, "big", 500)
 MAPS = {BIG.key: map_of(BIG.key, "big")}
@@ -137,3 +141,15 @@ def ringing(alerts: AlertSettings, *samples: Sample) -> Rung:
     for each in samples:
         app.deliver(each)
     return app
+
+
+def toasts(app: MemtuiApp) -> list[str]:
+    return [str(toast._notification.message) for toast in app.screen.query(Toast)]
+
+
+async def events_page(app: MemtuiApp, pilot: Pilot[None]) -> list[str]:
+    """The lines of the list of events."""
+    app.clear_notifications()
+    await press(pilot, "4", "left")
+    region = app.query_one(EventTable).region
+    return [line.strip() for line in screen_text(app)[region.y + 1 : region.bottom] if line.strip()]

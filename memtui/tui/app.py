@@ -211,7 +211,8 @@ class MemtuiApp(App[None]):
             self._show_frame()
 
     def _is_silent(self) -> bool:
-        allowed_s = 3 * self.source.interval_s + _SILENT_S
+        interval_s = self._shown.interval_s if self._shown else 0.0
+        allowed_s = 3 * max(self.source.interval_s, interval_s) + _SILENT_S
         return self._silent_s is not None and self._silent_s() > allowed_s
 
     @on(Arrived)
@@ -311,17 +312,14 @@ class MemtuiApp(App[None]):
 
     def _plan(self) -> None:
         """Tells the source what is visible."""
-        processes, view = self.query_one(ProcessList), self.view
-        in_list = self.view_name == "overview"
+        view, key = self.view, self.chosen.key
+        wanted = Plan() if self.is_tiny else view.wanted
         self.source.look_at(
-            Plan(
-                processes.on_screen()
-                if in_list
-                else frozenset((self.chosen.key,) if self.chosen.key else ()),
-                self.chosen.key,
-                processes.needs_every_detail and in_list,
-                {} if self.is_tiny else view.readers,
-                view.CONFINEMENT,
+            wanted._replace(
+                visible=wanted.visible or frozenset((key,) if key else ()),
+                map_of=key,
+                readers={} if self.is_tiny else view.readers,
+                confinement=view.CONFINEMENT,
             )
         )
 
@@ -366,7 +364,7 @@ class MemtuiApp(App[None]):
         self.query_one(Header).update(
             self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
         )
-        self.query_one(Footer).update(self.view_name)
+        self.query_one(Footer).update(self.view_name, self.readonly)
 
     def _show_map(self) -> None:
         if not self.is_tiny:
@@ -391,6 +389,16 @@ class MemtuiApp(App[None]):
 
     def _made(self, name: str) -> View:
         """A view, whose module is imported when it is first wanted."""
+        if name == "processes":
+            from memtui.tui.screens.processesview import ProcessesView
+
+            return ProcessesView(
+                self.growth,
+                self.source.files,
+                self._page,
+                is_live=self._is_live,
+                readonly=self.readonly,
+            )
         if name == "map":
             from memtui.tui.screens.mapview import MapView
 
@@ -512,7 +520,7 @@ class MemtuiApp(App[None]):
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.readonly))
 
     def _print_error_renderables(self) -> None:
         """A defect is one line, as everywhere; its traceback is for `python -X dev`."""
@@ -527,7 +535,7 @@ class MemtuiApp(App[None]):
             yield SystemCommand(
                 f"{view.title} ({view.key})", view.help, partial(self._later, action)
             )
-        for key in keys_of(self._on_top()[0]):
+        for key in keys_of(self._on_top()[0], self.readonly):
             if key.action not in ("command_palette", "focus_next"):
                 name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
                 yield SystemCommand(name, key.help, partial(self._later, key.action))

@@ -22,6 +22,7 @@ class Key(NamedTuple):
     help: str
     footer: str = ""
     views: tuple[str, ...] = ()
+    changes: bool = False  # the machine: not there where that is not wanted
 
 
 class View(NamedTuple):
@@ -33,12 +34,14 @@ class View(NamedTuple):
 
 VIEWS: Final = (
     View("1", "overview", "Overview", "the memory graph, pressure, processes and a map"),
+    View("2", "processes", "Processes", "every process, what it uses and shares; groups, signals"),
     View("3", "map", "Map", "one process's address space: kinds, picture, mappings"),
     View("4", "pressure", "Pressure", "stalls, reclaim, faults and swap traffic, and the verdict"),
     View("5", "physical", "Physical", "the balance, zones, fragmentation, slabs, huge pages, swap"),
 )
 
 _OVERVIEW: Final = ("overview",)
+_PROCESSES: Final = ("processes",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
 _PHYSICAL: Final = ("physical",)
@@ -73,7 +76,9 @@ KEYS: Final = (
         "",
         _OVERVIEW,
     ),
-    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP, *_PHYSICAL)),
+    Key(
+        "I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_PROCESSES, *_MAP, *_PHYSICAL)
+    ),
     Key(
         "plus,equals_sign",
         "zoom(1)",
@@ -89,6 +94,46 @@ KEYS: Final = (
         "a longer window; a lower adj to try",
         "",
         (*_OVERVIEW, *_PRESSURE),
+    ),
+    # The view of processes.
+    Key("enter", "enter", "Enter", "open its map; of a group, its members", "map", _PROCESSES),
+    Key(
+        "escape",
+        "back",
+        "Esc",
+        "clear the filter; back to the groups, to single processes, to the overview",
+        "",
+        _PROCESSES,
+    ),
+    Key(
+        "slash",
+        "filter",
+        "/",
+        "filter: postgres  rss>1G  user:root  swap>0  -state:S",
+        "filter",
+        _PROCESSES,
+    ),
+    Key("s", "sort", "s", "sort by a column (or click its head)", "sort", _PROCESSES),
+    Key(
+        "g",
+        "group",
+        "g",
+        "group by program, user, unit, cgroup, and back to single processes",
+        "group",
+        _PROCESSES,
+    ),
+    Key("t", "tree", "t", "processes below those that began them", "tree", _PROCESSES),
+    Key("C", "columns", "C", "choose the columns of the table", "columns", _PROCESSES),
+    Key("P", "read_all", "P", "read the PSS of all processes now", "all PSS", _PROCESSES),
+    Key("K", "signal", "K", "send it a signal; asks first", "signal", _PROCESSES, True),
+    Key(
+        "a",
+        "adjust",
+        "a",
+        "change its oom_score_adj; asks first",
+        "adjust",
+        _PROCESSES,
+        True,
     ),
     # The map view.
     Key(
@@ -244,10 +289,15 @@ KEYS: Final = (
 )
 
 
-def keys_of(view: str) -> Iterator[Key]:
-    """The keys that work in a view: its own, then those that work everywhere."""
-    yield from (key for key in KEYS if view in key.views)
-    yield from (key for key in KEYS if not key.views)
+def keys_of(view: str, readonly: bool = False) -> Iterator[Key]:
+    """The keys that work in a view: its own, then those that work everywhere.
+
+    `readonly`: without those that change the machine.
+    """
+    for own in (True, False):
+        for key in KEYS:
+            if (view in key.views if own else not key.views) and not (readonly and key.changes):
+                yield key
 
 
 def bindings(view: str = "") -> list[Binding]:

@@ -32,8 +32,15 @@ def cells(parts: Line) -> int:
 
 def spread(left: Sequence[Part], right: Sequence[Part], width: int) -> Line:
     """Left and right ends of one line; the right one goes where both do not fit."""
+    if not fits(left, right, width):
+        return list(left) or list(right)
     gap = width - cells(left) - cells(right)
-    return [*left, (" " * gap, _PLAIN), *right] if gap >= 1 else list(left)
+    return [*left, (" " * gap, _PLAIN), *right]
+
+
+def fits(left: Sequence[Part], right: Sequence[Part], width: int) -> bool:
+    """Whether both ends have room in one line, a blank between them."""
+    return cells(left) + cells(right) < width
 
 
 class Header(Lines):
@@ -55,18 +62,24 @@ class Header(Lines):
         if scope == "group" and sample and isinstance(sample.system.confinement, Confinement):
             path = sample.system.confinement.group.path
             name = units.printable(path.rpartition("/")[2] or "/")
+        slower: list[Part] = []
+        if live and sample is not None and sample.asked_s == interval_s:
+            # There is so much to read that it is read less often than it was asked for.
+            slower = [(f"instead of {units.duration(interval_s)} ", theme.style(theme.GROWS))]
+            interval_s = sample.interval_s
         right: list[Part] = [
             (
                 f"{theme.glyphs().live} " if live else "‖ ",
                 theme.style(theme.SHRINKS if live else theme.ACCENT),
             ),
             (f"{state} {units.duration(interval_s)} ", _PLAIN if live else _ACCENT),
+            *slower,
         ]
         seen: Part = (f" {sight} ", _DIM)
 
-        def left(host_cells: int, name_cells: int) -> list[Part]:
+        def left(host_cells: int, name_cells: int, brand: str = " memtui ") -> list[Part]:
             shown = units.fit(units.printable(host), host_cells).rstrip()
-            parts: list[Part] = [(" memtui ", _ACCENT), (f" {shown}", _BRIGHT)]
+            parts: list[Part] = [(brand, _ACCENT), (f" {shown}", _BRIGHT)]
             if name:
                 parts += [(" · cgroup ", _DIM), (units.fit(name, name_cells).rstrip(), _ACCENT)]
             else:
@@ -75,13 +88,17 @@ class Header(Lines):
 
         def line(width: int) -> Line:
             """Whole with what may be seen, else without, else names cut: the state always stays."""
-            for parts, end in (
+            forms: tuple[tuple[list[Part], list[Part]], ...] = (
                 (left(64, 32), [*right, seen]),
                 (left(64, 32), right),
                 (left(16, 14), right),
-            ):
-                if cells(parts) + cells(end) < width:
-                    break
+                (left(10, 12, ""), right),
+                (left(8, 6, ""), right),
+                ([], right),
+            )
+            parts, end = next(
+                (parts, end) for parts, end in forms if fits(parts, end, width) or not parts
+            )
             return spread(parts, end, width)
 
         self.draw(lambda width: [line(width)])
@@ -101,13 +118,13 @@ class Footer(Lines):
         super().__init__(id="footer")
         self._spans: list[tuple[int, int, str]] = []
 
-    def update(self, view: str) -> None:
+    def update(self, view: str, readonly: bool = False) -> None:
         """Those of a view."""
-        self.draw(lambda width: [self._line(view, width)])
+        self.draw(lambda width: [self._line(view, readonly, width)])
 
-    def _line(self, view: str, width: int) -> Line:
+    def _line(self, view: str, readonly: bool, width: int) -> Line:
         items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
-        keys = [key for key in keys_of(view) if key.footer]
+        keys = [key for key in keys_of(view, readonly) if key.footer]
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
         room = width - 1 - sum(map(_footer_width, items + ends))

@@ -338,7 +338,10 @@ class Table(Drawn, can_focus=True):
 
 
 def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that fit into `width` cells with a blank between; the flexible one gets the rest."""
+    """The columns that fit into `width` cells with a blank between.
+
+    The last flexible one gets what is left over, others before it their least.
+    """
     kept = list(columns)
     while len(kept) > 1:
         needed = sum(column.width or column.least for column in kept) + len(kept) - 1
@@ -346,5 +349,8 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int
         if needed <= width or worst.priority == 0:
             break
         kept.remove(worst)
-    fixed = sum(column.width for column in kept) + len(kept) - 1
-    return [(column, column.width or max(1, width - fixed)) for column in kept]
+    widths = [column.width or column.least for column in kept]
+    flexible = [at for at, column in enumerate(kept) if not column.width]
+    if flexible:
+        widths[flexible[-1]] = max(1, width - sum(widths) - len(kept) + 1 + widths[flexible[-1]])
+    return list(zip(kept, widths, strict=True))
