@@ -193,7 +193,8 @@ class ProcessesView(View):
             left += [(self._grouping, _ACCENT), (f" of {units.count(total)} processes", _DIM)]
         else:
             count = processes.row_count()
-            shown = units.count(count) + (f" of {units.count(total)}" if count != total else "")
+            # One that has ended keeps its row for as long as the cursor is on it.
+            shown = units.count(count) + (f" of {units.count(total)}" if count < total else "")
             left += [(shown, _BRIGHT), (" process" if shown == "1" else " processes", _DIM)]
             if self._within is not None:
                 grouping, name = self._within
