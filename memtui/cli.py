@@ -9,6 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, NoReturn, cast
 
 from memtui import __version__, targets
@@ -88,7 +89,10 @@ def _run(argv: list[str]) -> int:
         flag = "--json" if options.json else "--csv"
         raise Failure(f"{flag} goes with a report: {_report_names()}", USAGE)
     if command and options.csv and not command.is_table:
-        raise Failure(f"{command.name} is no table, and so no --csv: take --json", USAGE)
+        instead = ": take --json" if command.is_document else ""
+        raise Failure(f"{command.name} is no table, and so no --csv{instead}", USAGE)
+    if command and options.json and not command.is_document:
+        raise Failure(f"{command.name} prints TOML, and no --json", USAGE)
     if not files.has_proc():
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:
@@ -190,7 +194,13 @@ def _options_parser(own: Iterable[Option]) -> argparse.ArgumentParser:
 
     The rest is left over.
     """
-    parser = _Parser(prog="memtui", add_help=False, allow_abbrev=False)
+    parser = _Parser(
+        prog="memtui",
+        add_help=False,
+        allow_abbrev=False,
+        # Of a given width: it would import shutil, for 3 ms, to learn that of a terminal.
+        formatter_class=partial(argparse.HelpFormatter, width=80),
+    )
     for setting in SETTINGS:
         if setting.value_name:
             parser.add_argument(

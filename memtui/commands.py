@@ -40,6 +40,7 @@ class Command(NamedTuple):
     report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
+    is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
 
 
@@ -73,7 +74,7 @@ def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace)
 def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
-    return procs(files, form_of(options))
+    return procs(files, form_of(options), not options.no_pss)
 
 
 def _oom(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
@@ -174,7 +175,13 @@ COMMANDS: Final = (
         _SAR_SECTIONS,
     ),
     Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
-    Command("procs", "", "processes by memory, the largest first", _procs),
+    Command(
+        "procs",
+        "",
+        "processes by memory, the largest first",
+        _procs,
+        (Option("--no-pss", "", 0, "without PSS and USS, which take most of the time"),),
+    ),
     Command(
         "oom",
         "",
@@ -199,5 +206,12 @@ COMMANDS: Final = (
     ),
     Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
     Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
-    Command("config", "", "a file of settings that says what holds without one", _config),
+    Command(
+        "config",
+        "",
+        "a file of settings that says what holds without one",
+        _config,
+        is_table=False,
+        is_document=False,
+    ),
 )

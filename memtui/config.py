@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 INTERVAL_RANGE_S: Final = (0.1, 3600.0)
 WINDOWS_S: Final = (60, 300, 900, 3600)
 THEMES: Final = ("memtui", "light", "high-contrast")
-VIEWS: Final = ("overview", "map", "pressure", "physical")
+VIEWS: Final = ("overview", "processes", "map", "pressure", "physical")
 
 _WINDOW: Final = re.compile(r"([0-9]{1,4}) ?(s|m|min|h|)", re.ASCII)
 _SECONDS: Final = {"s": 1, "": 1, "m": 60, "min": 60, "h": 3600}

@@ -252,6 +252,33 @@ class GrowthTracker:
         history = self._changes.get(key)
         return history[-1][1] - history[0][1] if history else 0
 
+    def last_minute(self, key: ProcessKey, count: int) -> list[int | None]:
+        """The most that RSS was in each of `count` spans of the window; None before it was seen.
+
+        Spans begin at multiples of their length, so that a row of them does not shimmer.
+        """
+        values: list[int | None] = [None] * count
+        history = self._changes.get(key)
+        if not history:
+            return values
+        span = self._window_s / count
+        first = math.floor(self._now / span) - count + 1
+        held: int | None = None
+        at = 0
+        for time_s, rss in history:
+            slot = math.floor(time_s / span) - first
+            while at < min(slot, count):
+                values[at] = held
+                at += 1
+            if 0 <= slot < count:
+                known = values[slot] if at > slot else held
+                values[slot] = rss if known is None else max(known, rss)
+                at = max(at, slot + 1)
+            held = rss
+        for rest in range(at, count):
+            values[rest] = held
+        return values
+
 
 class Buckets(NamedTuple):
     """Values of equal spans of time; the last one's number, counted in spans since boot."""

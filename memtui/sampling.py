@@ -11,12 +11,13 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from heapq import nlargest
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
+from memtui.kernel.details import DETAIL_FILES, Details, read_details
 from memtui.kernel.files import (
     Gap,
     KeptFile,
@@ -24,14 +25,23 @@ from memtui.kernel.files import (
     parsed,
     raise_descriptor_limit,
 )
-from memtui.kernel.maps import read_mappings
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.process import parse_identity, parse_int, parse_statm, parse_status, status_value
-from memtui.kernel.threads import Thread, read_threads, with_last_known
+from memtui.kernel.process import (
+    parse_identity,
+    parse_int,
+    parse_statm,
+    parse_status,
+    status_bytes,
+    status_value,
+)
 from memtui.kernel.vmstat import parse_vmstat
-from memtui.model.addressmap import AddressMap, MapReading
+from memtui.model.addressmap import MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
+from memtui.reading import Looker, affordable, defect
+
+if TYPE_CHECKING:
+    from memtui.model.signs import Signs
 
 T = TypeVar("T")
 Reader = Callable[[KernelFiles], Any]
@@ -45,10 +55,8 @@ _CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody 
 _SPARE_DESCRIPTORS: Final = 128
 _CAP_SYS_PTRACE: Final = 19
 
-# An address space is read again no sooner than this, and no sooner than 20 times what the last
-# reading cost: at most 5 % of a core, however big it is.
-MAP_INTERVAL_S: Final = 2.0
-_MAP_COST_FACTOR: Final = 20
+# New processes are looked at in full by so many a tick, where every detail is wanted.
+_UNSEEN_AT_MOST: Final = 400
 
 
 class Plan(NamedTuple):
@@ -56,7 +64,9 @@ class Plan(NamedTuple):
 
     `every_detail`: the list is sorted or filtered by something that only details tell. `readers` are
     those of the machine's figures that this view alone shows, by their field of SystemSample;
-    `confinement`: memtui's control groups are shown even if none of them has a limit.
+    `confinement`: memtui's control groups are shown even if none of them has a limit. `details`:
+    Details are shown too, with those of DETAIL_FILES that are in it; None: they are not. `shares`:
+    the processes whose PSS and USS are shown, and `hurry`: they are asked for, whatever that costs.
     """
 
     visible: frozenset[ProcessKey] = frozenset()
@@ -64,6 +74,9 @@ class Plan(NamedTuple):
     every_detail: bool = False
     readers: Mapping[str, Reader] = MappingProxyType({})
     confinement: bool = False
+    details: frozenset[str] | None = None
+    shares: Set[ProcessKey] = frozenset()
+    hurry: bool = False
 
 
 class Source(Protocol):
@@ -90,6 +103,13 @@ class Source(Protocol):
         """Ends all calls; waits for the one under way."""
 
 
+class SignReader(Protocol):
+    """Reads what tells of deaths, on the sampling thread (inspecting.signs)."""
+
+    def read(self, sample: Sample, visible: Set[ProcessKey] = ...) -> Signs:
+        """What came since the last time. Never raises."""
+
+
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
@@ -99,11 +119,17 @@ class LiveSource:
         self._plan = Plan()
         self._stopping = threading.Event()
         self._interval_changed = threading.Event()
-        self._map_wanted = threading.Event()
+        self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self.sampler = Sampler(files)
         self._processes: Mapping[ProcessKey, ProcessSample] = {}
+        self._signs: SignReader | None = None
+        self._looker: Looker | None = None
         self._handed_on_s = time.monotonic()
+
+    def watch_deaths(self, signs: SignReader) -> None:
+        """From now on what it reads of deaths stands in the samples. From any thread."""
+        self._signs = signs
 
     def silent_s(self) -> float:
         """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
@@ -121,18 +147,22 @@ class LiveSource:
     def start(
         self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
     ) -> None:
+        looker = self._looker = Looker(self.files, on_map)
+        looking = (lambda: self._plan, self._look_wanted, self._stopping)
         self._threads = [
             threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
-            threading.Thread(target=self._read_maps, args=(on_map,), name="mapping", daemon=True),
+            threading.Thread(target=looker.run, args=looking, name="looking", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     def look_at(self, plan: Plan) -> None:
         before, self._plan = self._plan, plan
-        if plan.map_of != before.map_of:
-            self._map_wanted.set()
-        if plan.readers.keys() - before.readers.keys():
+        if plan.map_of != before.map_of or plan.shares - before.shares:
+            self._look_wanted.set()
+        if plan.readers.keys() - before.readers.keys() or (plan.details or set()) - (
+            before.details or set()
+        ):
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def may_read_map(self, key: ProcessKey) -> bool:
@@ -141,118 +171,58 @@ class LiveSource:
     def stop(self) -> None:
         self._stopping.set()
         self._interval_changed.set()
-        self._map_wanted.set()
+        self._look_wanted.set()
         for thread in self._threads:
             thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
         if not any(thread.is_alive() for thread in self._threads):
             self.sampler.close()
 
     def _tick(self, on_sample: Callable[[Sample], None]) -> None:
-        """A grid without drift: a tick that comes too late is skipped and counted, not made up."""
+        """A grid without drift: a tick that comes too late is skipped and counted, not made up.
+
+        Where there is so much to read that it would take too much of a core, ticks are longer.
+        """
         skipped = 0
         interval = self._interval_s
         # The first sample may have been a quick one, of the largest alone: soon take a whole one.
         due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
         self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
+            began_s = time.thread_time()
             on_sample(self._sample(interval, skipped))
+            cost = time.thread_time() - began_s
             self._handed_on_s = time.monotonic()
             late = int((time.monotonic() - due) // interval)
             skipped += late
             due += (late + 1) * interval
+            longer = affordable(self._interval_s, interval, cost)
+            if longer != interval:
+                due += longer - interval
+                interval = longer
             # A stop is heard at once, a new interval from its first tick on.
             if self._interval_changed.wait(max(0.0, due - time.monotonic())):
                 self._interval_changed.clear()
-                interval = self._interval_s
+                interval = affordable(self._interval_s, self._interval_s, cost)
                 due = time.monotonic()
 
     def _sample(self, interval_s: float, skipped: int) -> Sample:
         """A sample. A defect in the making is a Gap in it: the thread must live, and be believed."""
+        plan, looker = self._plan, self._looker
         try:
-            sample = self.sampler.sample(interval_s, self._plan, skipped)
+            sample = self.sampler.sample(interval_s, plan, skipped)
         except Exception as error:
             now = time.clock_gettime(time.CLOCK_BOOTTIME)
             gap = defect("sampling", error)
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)
         self._processes = sample.processes
+        if self._signs is not None:
+            sample = sample._replace(signs=self._signs.read(sample, plan.visible))
+        if interval_s > self._interval_s:
+            sample = sample._replace(asked_s=self._interval_s)
+        if plan.shares and looker is not None:
+            sample = sample._replace(shares=looker.reader.known(sample.processes))
         return sample
-
-    def _read_maps(self, on_map: Callable[[MapReading], None]) -> None:
-        """The map of the process that is looked at: its layout at once, its usage after."""
-        wait: float | None = None
-        last: AddressMap | None = None
-        while True:
-            self._map_wanted.wait(wait)
-            self._map_wanted.clear()
-            if self._stopping.is_set():
-                return
-            key = self._plan.map_of
-            if key is None:
-                wait = None
-                continue
-            started = time.monotonic()
-            try:
-                wait, last = self._read_map(on_map, key, last)
-            except Exception as error:
-                gap = defect(f"proc/{key.pid}/smaps", error)
-                on_map(MapReading(key, gap, None, started, time.monotonic() - started))
-                wait, last = MAP_INTERVAL_S, None
-
-    def _read_map(
-        self, on_map: Callable[[MapReading], None], key: ProcessKey, last: AddressMap | None
-    ) -> tuple[float, AddressMap | None]:
-        """Reads one map and hands it on; how long to wait before the next, and what it was."""
-        started = time.monotonic()
-        if last is None or last.key != key:
-            last = None
-            reading = read_map(self.files, key, "maps")
-            if self._plan.map_of != key:
-                return 0.0, last  # somebody has gone on to the next already
-            on_map(reading)
-            if isinstance(reading.map, Gap):
-                return MAP_INTERVAL_S, last
-        reading = read_map(self.files, key, "smaps", last)
-        if isinstance(reading.map, Gap) and reading.map.reason == "absent":
-            reading = read_map(self.files, key, "maps", last, reading.map)
-        if isinstance(reading.map, AddressMap):
-            last = reading.map
-        if self._plan.map_of == key:
-            on_map(reading)
-        return max(MAP_INTERVAL_S, _MAP_COST_FACTOR * (time.monotonic() - started)), last
-
-
-def defect(source: str, error: Exception) -> Gap:
-    """A defect of memtui's own in a reading, as what a reading may give: it is told, not fatal."""
-    return Gap(source, "failed", f"a defect in memtui: {type(error).__name__}: {error}")
-
-
-def read_map(
-    files: KernelFiles,
-    key: ProcessKey,
-    source: str,
-    last: AddressMap | None = None,
-    usage_gap: Gap | None = None,
-) -> MapReading:
-    """One reading of `maps` or `smaps`, told apart from that of another process with the pid.
-
-    The threads are read with it but for a quick first look, which is `maps` without a `usage_gap`.
-    """
-    started = time.monotonic()
-    name = f"proc/{key.pid}/{source}"
-    mappings = read_mappings(files, key.pid, source)
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
-    if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
-        return MapReading(key, Gap(name, "gone"), None, started, time.monotonic() - started)
-    if isinstance(mappings, Gap):
-        return MapReading(key, mappings, stat, started, time.monotonic() - started)
-    threads: tuple[Thread, ...] = ()
-    if stat.num_threads > 1 and (source == "smaps" or usage_gap is not None):
-        before = last.threads if last else ()
-        found = read_threads(files, key.pid)
-        threads = before if isinstance(found, Gap) else with_last_known(found, before)
-    map_ = AddressMap(key, mappings, stat.num_threads, last, usage_gap, thread_list=threads)
-    return MapReading(key, map_, stat, started, time.monotonic() - started)
 
 
 def may_see(files: KernelFiles) -> str:
@@ -283,12 +253,13 @@ def page_size(files: KernelFiles) -> int:
 class _Kept:
     """What is remembered of a process between two ticks."""
 
-    __slots__ = ("data", "file", "sample")
+    __slots__ = ("data", "details", "file", "sample")
 
     def __init__(self, file: KeptFile | None) -> None:
         self.file = file
         self.data = b""
         self.sample: ProcessSample | None = None
+        self.details: Details | None = None
 
 
 class Sampler:
@@ -371,12 +342,17 @@ class Sampler:
         for pid in detailed:
             kept = self._kept[pid]
             if kept.sample is not None:
-                kept.sample = self._detailed(kept.sample)
+                self._read_details(kept, kept.sample, now, plan)
         self.ticks += 1
         processes = {
             kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
         }
-        return Sample(now, interval_s, system, processes, skipped)
+        sample = Sample(now, interval_s, system, processes, skipped)
+        if plan.details is None:
+            return sample
+        kept_ = self._kept.values()
+        details = {each.sample.key: each.details for each in kept_ if each.sample and each.details}
+        return sample._replace(details=details)
 
     def _processes(self, plan: Plan) -> set[int]:
         """Brings every process's sizes up to date; those whose details are due."""
@@ -401,6 +377,9 @@ class Sampler:
         if plan.map_of is not None:
             wanted.add(plan.map_of.pid)
         wanted.update(pid for pid in pids if pid % rotation == turn)
+        if plan.details is not None and plan.every_detail:
+            unseen = [pid for pid, kept in self._kept.items() if kept.details is None]
+            wanted.update(unseen[:_UNSEEN_AT_MOST])
         return wanted & alive
 
     def _read_statm(self, pid: int, due: list[int]) -> bool:
@@ -464,18 +443,23 @@ class Sampler:
             due.append(pid)
         return True
 
-    def _detailed(self, sample: ProcessSample) -> ProcessSample:
+    def _read_details(self, kept: _Kept, sample: ProcessSample, now: float, plan: Plan) -> None:
+        """Brings up to date what a process's statm does not tell."""
         pid = sample.pid
         stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
         if isinstance(stat, Gap):
-            return sample
+            return
         swap, uid = sample.swap_bytes, sample.uid
         status = self._files.read(f"proc/{pid}/status")
         if not isinstance(status, Gap):
-            value = status_value(status, b"VmSwap") or b""
-            swap = int(value[:-3]) * 1024 if value[:-3].isdigit() else None
+            swap = status_bytes(status, b"VmSwap")
             uids = (status_value(status, b"Uid") or b"").split()
             uid = int(uids[1]) if len(uids) > 1 and uids[1].isdigit() else None
+            if plan.details is not None and (
+                plan.every_detail or sample.key in plan.visible or sample.key == plan.map_of
+            ):
+                wanted = DETAIL_FILES if sample.key == plan.map_of else plan.details
+                kept.details = read_details(self._files, pid, now, stat, status, wanted)
         score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
         detailed = ProcessSample(
             # Without a kept descriptor a reused pid shows itself here.
@@ -492,7 +476,8 @@ class Sampler:
             swap,
             None if isinstance(score, Gap) else score,
         )
-        return sample if detailed == sample else detailed
+        if detailed != sample:
+            kept.sample = detailed
 
     def _keep(self, pid: int) -> _Kept:
         file = None

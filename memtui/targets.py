@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
@@ -12,8 +11,7 @@ from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
 _PID_DIGITS = 10  # more than any pid has: a longer number is a name, if anything
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where the dashboard opens: on one process, or on the list filtered to several (pid None)."""
 
     pid: int | None
@@ -48,8 +46,7 @@ def meant(text: str, processes: Iterable[P]) -> list[P]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A process that fits a name; `name` is its comm."""
 
     pid: int

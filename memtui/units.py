@@ -88,6 +88,16 @@ def duration(seconds: float | None) -> str:
     return " ".join(part for part in parts if not part.startswith("0 "))
 
 
+def brief(seconds: float | None) -> str:
+    """The leading unit alone, in at most six cells: `12 s`, `59 min`, `400 d`."""
+    if seconds is None:
+        return UNKNOWN
+    for name, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {name}"
+    return f"{int(seconds)} s"
+
+
 def address(value: int) -> str:
     """A virtual address in the twelve digits of a 47-bit space, sixteen where it needs them."""
     return f"{value:012x}"

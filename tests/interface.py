@@ -23,7 +23,8 @@ from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.process import parse_identity
 from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
-from memtui.sampling import Plan, Sampler, read_map
+from memtui.reading import read_map
+from memtui.sampling import Plan, Sampler
 from memtui.sources import READERS
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp

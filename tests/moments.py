@@ -11,11 +11,13 @@ from textual.widgets._toast import Toast
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
+from memtui.model.alerts import AlertSettings
 from memtui.model.sample import Sample
+from memtui.settings import DEFAULTS
 from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
 from memtui.tui.widgets.eventtable import EventTable
-from tests.interface import MIB, app_of, map_of, press, process, sample, screen_text
+from tests.interface import MIB, Script, app_of, map_of, press, process, sample, screen_text
 
 BIG = process(10, "big", 500)
 MAPS = {BIG.key: map_of(BIG.key, "big")}
@@ -124,6 +126,21 @@ class Rung(MemtuiApp):
 
     def bell(self) -> None:
         self.rung += 1
+
+
+def ringing(alerts: AlertSettings, *samples: Sample) -> Rung:
+    """The application with these alerts, its samples in the inbox."""
+    said = alerts._asdict()
+    own = said.pop("own_actions")
+    said |= {f"{name}_actions": actions for name, actions in own.items()}
+    settings = DEFAULTS._replace(said_of_alerts=said)
+    assert settings.alerts == alerts
+    script = Script(MAPS)
+    app = Rung(script, host="testhost", settings=settings)
+    script.app = app
+    for each in samples:
+        app.deliver(each)
+    return app
 
 
 def toasts(app: MemtuiApp) -> list[str]:

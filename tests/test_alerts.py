@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.files import Gap
+from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.alerts import (
     CLEAR_S,
@@ -22,10 +23,10 @@ from memtui.model.alerts import (
 from memtui.model.events import LEVELS, Event, Events
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import ORDER as VERDICTS
-from memtui.model.sample import Sample
-from memtui.settings import DEFAULTS
-from tests.interface import GIB, Script, press, running, sample, screen_text, settle
-from tests.moments import Rung
+from memtui.model.sample import Sample, SystemSample
+from tests.conftest import open_host
+from tests.interface import GIB, press, running, sample, screen_text, settle
+from tests.moments import ringing
 
 OFF = alert_settings(
     {
@@ -80,6 +81,7 @@ def available(time_s: float, gib: float) -> Sample:
     return at(time_s, MemAvailable=int(gib * GIB))
 
 
+NONE = Gap("proc/vmstat", "absent")
 LOW = OFF._replace(available_below=Limit(25.0, None))  # of 16 GiB
 
 
@@ -113,6 +115,16 @@ def test_what_is_not_known_neither_fires_nor_clears() -> None:
     gap = [unknown._replace(time_s=float(t)) for t in range(2, 80)]
     assert events_of([available(1, 3), *gap, available(80, 3)], LOW)[0].time_s == 1
     assert len(events_of([available(1, 3), *gap, available(80, 3)], LOW)) == 1
+
+
+@pytest.mark.parametrize("host", ["linux-2.6.18-vendor", "linux-3.2"])
+def test_before_mem_available_the_cache_counts(host: str) -> None:
+    """free(1) shows MemFree as available there: a few per cent on any healthy machine."""
+    system = SystemSample(open_host(host).parsed("proc/meminfo", parse_meminfo), NONE, NONE)
+    now = Sample(1.0, 1.0, system, {})
+    assert not events_of([now], OFF._replace(available_below=Limit(5.0, None)))
+    (event,) = events_of([now], OFF._replace(available_below=Limit(99.0, None)))
+    assert event.kind == "available_below"
 
 
 def test_a_limit_in_bytes() -> None:
@@ -243,15 +255,6 @@ def test_events_are_bounded() -> None:
     assert len(events) == 3
 
 
-def app_with(alerts: AlertSettings) -> Rung:
-    said = alerts._asdict()
-    own = said.pop("own_actions")
-    said |= {f"{name}_actions": actions for name, actions in own.items()}
-    settings = DEFAULTS._replace(said_of_alerts=said)
-    assert settings.alerts == alerts
-    return Rung(Script({}), host="testhost", settings=settings)
-
-
 @pytest.mark.parametrize(
     ("actions", "own", "marked", "rung", "told"),
     [
@@ -265,7 +268,7 @@ def app_with(alerts: AlertSettings) -> Rung:
 async def test_what_an_alert_does(
     actions: tuple[str, ...], own: dict[str, Any], marked: int, rung: int, told: int
 ) -> None:
-    app = app_with(LOW._replace(actions=actions, own_actions=own))
+    app = ringing(LOW._replace(actions=actions, own_actions=own))
     async with running(app) as pilot:
         app.deliver(available(0, 5))
         app.deliver(available(1, 3))
@@ -280,7 +283,7 @@ async def test_what_an_alert_does(
 
 
 async def test_what_is_no_alert_only_marks() -> None:
-    app = app_with(OFF._replace(actions=("bell", "notify")))
+    app = ringing(OFF._replace(actions=("bell", "notify")))
     async with running(app) as pilot:
         app.deliver(at(0, SwapTotal=0))
         app.deliver(at(1, SwapTotal=GIB))
@@ -290,7 +293,7 @@ async def test_what_is_no_alert_only_marks() -> None:
 
 
 async def test_a_frozen_screen_does_not_keep_an_alert_back() -> None:
-    app = app_with(LOW._replace(actions=("bell",)))
+    app = ringing(LOW._replace(actions=("bell",)))
     async with running(app) as pilot:
         app.deliver(available(0, 5))
         await press(pilot, "space")

@@ -154,6 +154,17 @@ def test_kernel_stacks_are_not_counted_again_in_vmalloc() -> None:
     assert (size(shadow, "vmalloc"), size(shadow, "kernel_stacks")) == (25, 75)
 
 
+def test_a_shadow_stack_larger_than_its_stack_is_left_out() -> None:
+    """`ShadowCallStack:10373888 kB`, which are bytes: nothing else is cut to make room for it."""
+    sheet = balance(of_host("arm64-64k"))
+    assert not any(line.cut_bytes for line in sheet.lines)
+    assert sheet.contradictions == (
+        "ShadowCallStack is larger than KernelStack, which it cannot be: left out",
+    )
+    share = sheet.line(UNACCOUNTED).share_pct
+    assert share is not None and share < 1
+
+
 @pytest.mark.parametrize("host", ["no-psi", "linux-3.2", "linux-2.6.18-vendor"])
 def test_vmalloc_is_unknown_where_it_counts_nothing_or_addresses(host: str) -> None:
     line = balance(of_host(host)).line("vmalloc")

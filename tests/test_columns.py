@@ -25,8 +25,8 @@ from memtui.model.labels import label
 from memtui.model.mapchange import Trail, gain
 from memtui.model.query import Term, Value, parse_query
 from memtui.model.sample import ProcessKey
+from memtui.reading import read_map
 from memtui.reports.mappings import maps
-from memtui.sampling import read_map
 from tests.conftest import HOSTS, open_host
 
 KEY = ProcessKey(7, 1)

@@ -145,6 +145,7 @@ def test_the_default_file_says_what_holds_anyway(
             "3: alerts.available_below: expected a share such as '5%', a size such as '500M', "
             "or false, not '101%'",
         ),
+        ("[alerts]\navailable_below = '5'", "2: alerts.available_below: expected a share such as"),
         ("[alerts]\navailable_below = 5", "2: alerts.available_below: expected a share such as"),
         ("[alerts]\npsi_some_above = 101", "2: alerts.psi_some_above: expected 0 to 100 per cent"),
         ("[alerts]\nstall_above_ms = 0", "2: alerts.stall_above_ms: expected milliseconds"),

@@ -60,7 +60,10 @@ def formulas(entry: Entry) -> list[Formula]:
 
 
 # What begins a sentence in small letters, being a name.
-LOWER = frozenset("free() tmpfs overcommit_memory low high min free(1)'s free vmstat".split())
+LOWER = frozenset(
+    "allocatable kbmemused kbswpused kbswpcad kbhugused kB free() tmpfs overcommit_memory low high "
+    "min free(1)'s free vmstat".split()
+)
 
 
 # What is there -------------------------------------------------------------------------------

@@ -151,3 +151,8 @@ def test_gaps_of_a_sample() -> None:
     gap = Gap("proc/vmstat", "absent")
     sample = Sample(1.0, 1.0, SystemSample(BASE, gap, Pressure(None, None)), {})
     assert gaps(sample) == [gap]
+
+
+def test_what_went_below_zero_is_unknown() -> None:
+    found = free_figures({"MemTotal": 8, "MemFree": 4, "SwapTotal": 4, "SwapFree": -2})
+    assert (found.swap_free, found.swap_used, found.swap_total) == (None, None, 4)

@@ -279,6 +279,14 @@ def test_sources_that_fail_now_and_then_are_survived() -> None:
     assert set(levels) <= {"comfortable", None}
 
 
+def test_nothing_that_can_be_read_is_no_comfort() -> None:
+    gap = Gap("proc/vmstat", "malformed")
+    blind = [Sample(time_s, 1.0, SystemSample(gap, gap, gap), {}) for time_s in (1.0, 2.0, 3.0)]
+    for _, verdict in judged(blind):
+        assert verdict.level is None
+        assert verdict.sentence.startswith("Nothing to judge by: ")
+
+
 def test_what_it_keeps_is_bounded() -> None:
     judge = Judge()
     for at in range(5000):

@@ -61,7 +61,7 @@ def lower_modules() -> list[str]:
     [
         (command.name, "PID" in command.argument, form)
         for command in COMMANDS
-        for form in ([], ["--json"], ["--csv"] * command.is_table)
+        for form in ([], ["--json"] * command.is_document, ["--csv"] * command.is_table)
     ],
 )
 def test_a_report_leaves_no_package_imported(

@@ -14,7 +14,7 @@ from memtui.kernel.maps import Mappings, parse_maps
 from memtui.model.addressmap import AddressMap
 from memtui.model.mapchange import Change, Snapshot, Sums, Trail, What, difference, gain, gains
 from memtui.model.sample import ProcessKey
-from memtui.sampling import read_map
+from memtui.reading import read_map
 from tests.conftest import HOSTS, open_host
 
 KEY = ProcessKey(1, 1)

@@ -155,3 +155,20 @@ def _bytes(files: KernelFiles) -> bytes:
 def test_hosts_are_found(host: Callable[[str], KernelFiles]) -> None:
     assert "debian-6.18" in HOSTS
     assert all(host(name).has_proc() for name in HOSTS)
+
+
+def test_sizes_without_their_kb_are_sizes() -> None:
+    """As a container's own file system has written them; counts stay counts."""
+    values = parse_meminfo(b"MemTotal: 8\nHugePages_Total: 8\nHugepagesize: 2048\nCached:4\n")
+    assert values == {
+        "MemTotal": 8 * KIB,
+        "HugePages_Total": 8,
+        "Hugepagesize": 2048 * KIB,
+        "Cached": 4 * KIB,
+    }
+
+
+def test_a_number_that_no_kernel_has_is_none() -> None:
+    assert parse_meminfo(b"MemTotal: 8 kB\nOdd: " + b"9" * 35 + b" kB\n") == {"MemTotal": 8 * KIB}
+    with pytest.raises(Malformed):
+        parse_meminfo(b"MemTotal: " + b"9" * 35 + b" kB\n")

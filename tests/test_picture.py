@@ -16,7 +16,8 @@ from memtui.model.addressmap import AddressMap, MapReading
 from memtui.model.kinds import KINDS
 from memtui.model.layout import Region, region_cells, regions, share_cells
 from memtui.model.sample import ProcessKey
-from memtui.sampling import Sampler, read_map
+from memtui.reading import read_map
+from memtui.sampling import Sampler
 from memtui.tui.widgets.spots import Spot, picture
 from tests.conftest import open_host
 

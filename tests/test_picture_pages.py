@@ -17,7 +17,8 @@ from memtui.model.addressmap import AddressMap
 from memtui.model.layout import mapped_runs
 from memtui.model.pages import PAGE_STATES
 from memtui.model.sample import ProcessKey
-from memtui.sampling import Sampler, read_map
+from memtui.reading import read_map
+from memtui.sampling import Sampler
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.spots import Spot
 from tests.test_picture import KEY, PAGE, map_of

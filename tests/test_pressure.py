@@ -277,6 +277,7 @@ def test_before_mem_available_little_free_is_normal() -> None:
     """free(1) shows MemFree as available there, and the cache gives way."""
     meminfo = of_host("linux-3.2").system.meminfo
     assert isinstance(meminfo, dict)
+    assert "MemFree for lack of MemAvailable" in verdict_of(of_host("linux-3.2")).evidence[0].source
     low = meminfo | {"MemFree": meminfo["MemTotal"] // 100, "SwapFree": 0}
     assert verdict_of(sample(10.0, low)).level == "comfortable"
     assert (

@@ -237,6 +237,16 @@ def test_a_machine_that_runs_may_be_below_another_root(tmp_path: Path) -> None:
     assert len(rows(KernelFiles(str(tmp_path)), words=("0.1", "2"))) == 2
 
 
+def test_states_that_give_no_rates_say_why(tmp_path: Path) -> None:
+    shutil.copytree(DEBIAN, tmp_path / "odd")
+    (tmp_path / "odd/proc/vmstat").write_bytes(b"\xb3\x00 noise")
+    odd = KernelFiles(str(tmp_path / "odd"))
+    said = lines(KernelFiles(DEBIAN), KernelFiles(LATER), odd, flags=["-B"])[1:3]
+    assert said[0] == f"not read: {odd.root}: proc/vmstat: malformed (not ASCII)"
+    assert said[1] == f"no rates: {odd.root} is not known to be later than the state before it"
+    assert not any("no rates" in line for line in lines(odd, KernelFiles(DEBIAN), flags=["-r"]))
+
+
 @contextlib.contextmanager
 def endless(*words: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(

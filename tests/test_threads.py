@@ -12,7 +12,7 @@ import pytest
 
 from memtui.kernel.files import Gap, KernelFiles, Malformed
 from memtui.kernel.threads import Thread, parse_stack_pointer, read_threads, with_last_known
-from memtui.sampling import read_map
+from memtui.reading import read_map
 from tests.programs import Mapped, compiled, look, mapped
 
 FILES = KernelFiles()

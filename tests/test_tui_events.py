@@ -14,7 +14,6 @@ from memtui.tui.widgets.eventtable import EventTable
 from memtui.tui.widgets.graph import TimeGraph
 from tests.interface import (
     GIB,
-    Script,
     deliver,
     is_whole,
     press,
@@ -23,12 +22,11 @@ from tests.interface import (
     screen_text,
 )
 from tests.moments import (
-    MAPS,
-    Rung,
     confined,
     dashboard,
     events_page,
     moment,
+    ringing,
     toasts,
     trouble,
 )
@@ -79,21 +77,14 @@ def test_times_are_of_the_clock() -> None:
 # Alerts.
 
 
-def ringing(*samples: Sample) -> Rung:
-    said = {"actions": ["mark", "bell", "notify"]}
-    script = Script(MAPS)
-    app = Rung(script, host="testhost", settings=DEFAULTS._replace(said_of_alerts=said))
-    script.app = app
-    for each in samples:
-        app.deliver(each)
-    return app
+LOUD = DEFAULTS.alerts._replace(actions=("mark", "bell", "notify"))
 
 
 KILL = {"oom_kill": 1001}
 
 
 async def test_an_alert_tells_rings_and_marks() -> None:
-    app = ringing(*trouble(5, 0))
+    app = ringing(LOUD, *trouble(5, 0))
     async with running(app) as pilot:
         assert (toasts(app), app.rung) == ([], 0)
         await deliver(pilot, *trouble(5, 6)[6:])
@@ -108,7 +99,7 @@ async def test_an_alert_tells_rings_and_marks() -> None:
 
 async def test_of_several_at_once_the_worst_is_told() -> None:
     low = {"MemAvailable": GIB // 4, "MemFree": GIB // 8}
-    app = ringing(moment(1000.0))
+    app = ringing(LOUD, moment(1000.0))
     async with running(app) as pilot:
         swap = {"SwapTotal": 3 * GIB, **low}
         await deliver(pilot, moment(1001.0, vmstat=KILL, meminfo=swap))
@@ -125,7 +116,7 @@ async def test_of_several_at_once_the_worst_is_told() -> None:
 async def test_a_toast_leaves_the_verdict_and_the_figures_to_be_read(
     size: tuple[int, int],
 ) -> None:
-    app = ringing(*trouble(5, 6))
+    app = ringing(LOUD, *trouble(5, 6))
     async with running(app, size) as pilot:
         for key in ("1", "4"):
             await press(pilot, key)
@@ -142,7 +133,7 @@ async def test_only_the_scope_that_is_looked_at_speaks() -> None:
         return moment(time_s, confinement=confined(current, inactive_file=0, active_file=0))
 
     full = 1536 * (1 << 20) - 4096
-    app = ringing(tight(1000.0, GIB))
+    app = ringing(LOUD, tight(1000.0, GIB))
     async with running(app) as pilot:
         await deliver(pilot, tight(1001.0, full))
         assert [event.kind for event in app.seen["group"].events][:1] == ["available_below"]

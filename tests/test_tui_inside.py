@@ -18,7 +18,7 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import Mappings
 from memtui.model.image import Image, Symbols
 from memtui.model.sample import ProcessKey
-from memtui.sampling import read_map
+from memtui.reading import read_map
 from memtui.tui.app import MemtuiApp
 from memtui.tui.screens.inside import InsideSheet
 from memtui.tui.widgets.page import text_of

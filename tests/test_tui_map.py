@@ -62,7 +62,7 @@ async def test_enter_opens_the_map_and_escape_comes_back() -> None:
             assert words in screen(app)
         await press(pilot, "escape")
         assert app.view_name == "overview"
-        assert app.focused is app.query_one("#processes")
+        assert app.focused is app.query_one("#top-processes")
         await press(pilot, "3")
         assert app.view_name == "map"
         await press(pilot, "1")

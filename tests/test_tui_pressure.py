@@ -90,7 +90,7 @@ async def test_it_opens_with_its_key() -> None:
         assert isinstance(app.focused, FigureTable)
         lines = screen_text(app)
         assert banner(app)[0].startswith(" ▲ thrashing  4 000 pages a second come back")
-        assert "tasks waited for memory: some · all" in lines[4]
+        assert "tasks waited for memory: some above, all below" in lines[4]
         assert any("[figures] sar  watermarks  events" in line for line in lines)
         await press(pilot, "1", "4")
         assert isinstance(app.focused, FigureTable)

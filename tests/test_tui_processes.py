@@ -126,10 +126,10 @@ async def test_arrows_walk_the_list_and_the_map_follows() -> None:
 async def test_a_click_chooses_and_a_double_click_opens() -> None:
     app = dashboard()
     async with running(app) as pilot:
-        await pilot.click("#processes", offset=(5, 1 + listed(app).index(SMALL.pid)))
+        await pilot.click("#top-processes", offset=(5, 1 + listed(app).index(SMALL.pid)))
         await pilot.pause()
         assert chosen(app) == SMALL.pid
-        await pilot.click("#processes", offset=(5, 1 + listed(app).index(MIDDLE.pid)), times=2)
+        await pilot.click("#top-processes", offset=(5, 1 + listed(app).index(MIDDLE.pid)), times=2)
         await pilot.pause()
         assert (app.view_name, app.chosen.key) == ("map", MIDDLE.key)
 
@@ -168,12 +168,12 @@ async def test_a_click_on_a_head_sorts_by_its_column() -> None:
     async with running(app) as pilot:
         head = screen_text(app)[processes(app).region.y]
         for title, column in (("PID", "pid"), ("NAME", "name"), ("SWAP", "swap"), ("OOM", "oom")):
-            await pilot.click("#processes", offset=(head.index(title) + 1, 0))
+            await pilot.click("#top-processes", offset=(head.index(title) + 1, 0))
             await pilot.pause()
             sorted_by = processes(app).sorted_by()
             assert sorted_by is not None
             assert sorted_by[0] == column
-            await pilot.click("#processes", offset=(head.index(title) + 1, 0))
+            await pilot.click("#top-processes", offset=(head.index(title) + 1, 0))
             await pilot.pause()
             assert processes(app).sorted_by() == (column, not sorted_by[1])
 

@@ -26,6 +26,7 @@ from memtui.tui.screens.pagetable import PageTableSheet
 from memtui.tui.screens.pagetypes import PageTypesSheet
 from memtui.tui.screens.physical import PhysicalView
 from memtui.tui.screens.pressureview import PressureView
+from memtui.tui.screens.processesview import ProcessesView
 from memtui.tui.screens.sharers import SharersSheet
 from memtui.tui.widgets.processes import ProcessList
 from tests.interface import (
@@ -286,6 +287,7 @@ async def test_samples_arrive_while_help_is_open() -> None:
 
 PLACES: dict[str, type[DOMNode]] = {
     "overview": Overview,
+    "processes": ProcessesView,
     "map": MapView,
     "pressure": PressureView,
     "physical": PhysicalView,

@@ -99,7 +99,7 @@ async def test_psi_that_comes_and_goes() -> None:
         await press(pilot, "4")
         assert "tasks waited" not in screen(app)
         await deliver(pilot, moment(1001.0), moment(1002.0, some_us=500_000))
-        assert "tasks waited for memory: some · all" in screen(app)
+        assert "tasks waited for memory: some above, all below" in screen(app)
         assert app.history.latest("stalled_some_pct") == 50
         await press(pilot, "1")
         assert "stalled 50.0 %" in screen(app)

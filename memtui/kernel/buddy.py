@@ -143,4 +143,4 @@ def _text(name: bytes) -> str:
 
 
 def _quote(line: bytes) -> str:
-    return repr(line[:60].decode("ascii", "backslashreplace"))
+    return repr(line[:60])[1:]

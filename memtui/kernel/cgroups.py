@@ -288,6 +288,27 @@ def read_tree(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
     return Tree(version, tuple(groups), bool(waiting))
 
 
+def read_kill_counts(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> dict[str, int]:
+    """How many processes the OOM killer took in each group, by its path; 15 µs a group.
+
+    Version 2 counts those of the groups below too. Empty where nothing counts them (before 4.13).
+    """
+    version = memory_version(files)
+    mount = _mount(files, version)
+    name = "memory.events" if version == 2 else "memory.oom_control"
+    counts: dict[str, int] = {}
+    waiting, seen = ["/"], 0
+    while waiting and seen < at_most:
+        path = waiting.pop()
+        seen += 1
+        directory = f"{mount}{path}".rstrip("/")
+        counters = files.parsed(f"{directory}/{name}", parse_counters)
+        if not isinstance(counters, Gap) and "oom_kill" in counters:
+            counts[path] = counters["oom_kill"]
+        waiting += [f"{path.rstrip('/')}/{each}" for each in files.directories(directory)]
+    return counts
+
+
 def _psi(files: KernelFiles, path: str, version: Literal[1, 2]) -> str | None:
     """Where a v1 group's PSI is: a hybrid host has it in v2's groups, which systemd names alike."""
     if version == 2 or path == "/":

@@ -20,24 +20,40 @@ _ESSENTIAL = frozenset(
     b"MemTotal MemFree MemAvailable Buffers Cached SReclaimable Shmem SwapTotal SwapFree".split()
 )
 
+# Written without kB by some container's file systems; of other keys that is a count.
+_SIZES = _ESSENTIAL | frozenset(
+    b"SwapCached Active Inactive Active(anon) Inactive(anon) Active(file) Inactive(file) Unevictable "
+    b"Mlocked Dirty Writeback AnonPages Mapped KReclaimable Slab SUnreclaim KernelStack PageTables "
+    b"SecPageTables Bounce WritebackTmp CommitLimit Committed_AS VmallocTotal VmallocUsed Percpu "
+    b"AnonHugePages ShmemHugePages FileHugePages CmaTotal CmaFree Hugepagesize Hugetlb Zswap "
+    b"Zswapped".split()
+)
+_LONGEST = 20  # digits: 2^64 in bytes
+
 
 def parse_meminfo(data: bytes) -> dict[str, int]:
     """Every key verbatim; sizes in bytes, keys without kB (HugePages_Total …) as plain counts.
 
-    Raises Malformed where a line that free(1) needs is not a number, or there are no lines at all.
+    A size without its kB is one all the same. Raises Malformed where a line that free(1) needs is no
+    number, or there are no lines at all.
     """
     values: dict[str, int] = {}
     for line in data.splitlines():
         if match := _LINE.fullmatch(line):
             key, number, kilo = match.groups()
-            values[key.decode("ascii", "surrogateescape")] = int(number) * (1024 if kilo else 1)
+            if len(number) > _LONGEST:
+                if key in _ESSENTIAL:
+                    raise Malformed(_quote(line))
+                continue
+            factor = 1024 if kilo or key in _SIZES else 1
+            values[key.decode("ascii", "surrogateescape")] = int(number) * factor
         elif (start := _KEY.match(line)) and start[1] in _ESSENTIAL:
             raise Malformed(_quote(line))
         # Else a 2.4-style table in bytes that some vendors print first, its head, or an addition.
     if not values:
-        raise Malformed(_quote(data))
+        raise Malformed(_quote(data) if data.strip() else "empty")
     return values
 
 
 def _quote(line: bytes) -> str:
-    return repr(line[:60].decode("ascii", "backslashreplace"))
+    return repr(line[:60])[1:]

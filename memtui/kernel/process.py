@@ -89,6 +89,8 @@ class Identity(NamedTuple):
     state: str
     ppid: int
     flags: int
+    minflt: int
+    majflt: int
     num_threads: int
     starttime: int
 
@@ -136,6 +138,8 @@ def parse_identity(data: bytes) -> Identity:
             words[0].decode("ascii"),
             int(words[1]),
             int(words[6]),
+            int(words[7]),
+            int(words[9]),
             int(words[17]),
             int(words[19]),
         )
@@ -177,6 +181,20 @@ def status_value(data: bytes, key: bytes) -> bytes | None:
     start += len(key) + 2
     end = data.find(b"\n", start)
     return data[start : end if end >= 0 else len(data)].strip()
+
+
+def status_bytes(status: bytes, key: bytes) -> int | None:
+    """A size of status in bytes; None where it has none, or no size."""
+    value = status_value(status, key)
+    return int(value[:-3]) * 1024 if value and value[:-3].isdigit() else None
+
+
+def status_name(status: bytes) -> str | None:
+    """The name in status; None where it has an escape in it, and only stat tells it as it is."""
+    name = status[6 : status.find(b"\n")]
+    if not status.startswith(b"Name:\t") or b"\\" in name:
+        return None
+    return name.decode("utf-8", "surrogateescape")
 
 
 def parse_status(data: bytes) -> dict[str, int | str]:

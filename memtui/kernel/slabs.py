@@ -46,7 +46,7 @@ def parse_slabinfo(data: bytes) -> list[Slab]:
     """Every cache, in the file's order; names repeat, and are no keys. Raises Malformed."""
     lines = data.splitlines()
     if not lines or not _HEAD.fullmatch(lines[0]):
-        raise Malformed(_quote(lines[0] if lines else b""))
+        raise Malformed(_quote(lines[0]) if lines else "empty")
     rows = [line for line in lines[1:] if line.strip() and not line.startswith(b"#")]
     if not rows:
         return []
@@ -71,4 +71,4 @@ def _fields(row: bytes) -> Sequence[bytes]:
 
 
 def _quote(line: bytes) -> str:
-    return repr(line[:60].decode("ascii", "backslashreplace"))
+    return repr(line[:60])[1:]

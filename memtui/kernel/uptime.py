@@ -35,4 +35,4 @@ def parse_boot_time(data: bytes) -> int:
 
 
 def _quote(data: bytes) -> str:
-    return repr(data[:60].decode("ascii", "backslashreplace"))
+    return repr(data[:60])[1:]

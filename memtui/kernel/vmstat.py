@@ -17,6 +17,8 @@ def parse_vmstat(data: bytes) -> dict[str, int]:
     try:
         words = data.decode("ascii").split()
         values = dict(zip(words[::2], map(int, words[1::2]), strict=True))
+    except UnicodeDecodeError:
+        raise Malformed("not ASCII") from None
     except ValueError as error:
         raise Malformed(str(error)[:80]) from None
     if not values:

@@ -15,7 +15,7 @@ from memtui.config import Setting, choice, number, shown, switch
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.model.events import Event, Level
-from memtui.model.free import free_figures
+from memtui.model.free import allocatable_bytes
 from memtui.model.metrics import stalled_pct
 from memtui.model.pressure import ORDER as VERDICTS
 from memtui.model.sample import Sample
@@ -23,7 +23,8 @@ from memtui.model.sample import Sample
 CLEAR_S: Final = 30.0  # a threshold that fired must be clear for so long before it fires again
 ACTIONS: Final = ("mark", "bell", "notify")
 
-_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([KMGT]?)(?:i?B)?", re.ASCII)
+# "5" alone would be five bytes, which nobody means.
+_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:([KMGT])(?:i?B)?|B)", re.ASCII)
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%", re.ASCII)
 
 
@@ -60,7 +61,8 @@ class AlertSettings(NamedTuple):
 
     def actions_of(self, event: Event) -> tuple[str, ...]:
         """What an event does besides being listed. What is no alert only marks the graph."""
-        if event.level == "note":
+        unwatched = event.kind == "segfault" or (event.kind == "oom_kill" and not self.oom_kill)
+        if event.level == "note" or unwatched:
             return ("mark",)
         return self.own_actions.get(event.kind, self.actions)
 
@@ -252,12 +254,14 @@ def _thresholds(
         return Event(sample.time_s, kind, level, text, metric)
 
     if settings.available_below is not None:
-        free = free_figures(sample.system.meminfo)
-        limit = settings.available_below.of(free.total)
-        known = free.available is not None and limit is not None
-        crossed = free.available < limit if known else None  # type: ignore[operator]
+        # Not free(1)'s, which before 3.14 is MemFree: a healthy machine would be below any limit.
+        available = allocatable_bytes(sample.system.meminfo)
+        total = _key(sample.system.meminfo, "MemTotal")
+        limit = settings.available_below.of(total)
+        crossed = None if available is None or limit is None else available < limit
+        share = 100 * available / total if available is not None and total else None
         text = (
-            f"available is {units.size(free.available)}, {units.percent(free.available_pct, 1)}: "
+            f"available is {units.size(available)}, {units.percent(share, 1)}: "
             f"below {settings.available_below}"
         )
         yield (

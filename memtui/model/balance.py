@@ -170,6 +170,9 @@ def _contradictions(meminfo: Meminfo, known: Meminfo) -> list[str]:
         f"{key} is negative: taken as unknown"
         for key in sorted(_USED_KEYS & (meminfo.keys() - known.keys()))
     ]
+    stacks = known.get("KernelStack")
+    if stacks is not None and known.get("ShadowCallStack", 0) > stacks:
+        found.append("ShadowCallStack is larger than KernelStack, which it cannot be: left out")
     for part, whole in _WITHIN:
         small, large = known.get(part), known.get(whole)
         if small is None or large is None:

@@ -40,9 +40,29 @@ class Free(NamedTuple):
         return 100 * self.available / self.total
 
 
+def allocatable_bytes(meminfo: Mapping[str, int] | Gap) -> int | None:
+    """What programs can still allocate without swap: available, or a guess where it is not told.
+
+    Where free(1) takes MemFree for lack of better, little of it is normal: the cache is left too.
+    """
+    found = free_figures(meminfo)
+    if found.available is None or isinstance(meminfo, Gap):
+        return None
+    if found.available == meminfo.get("MemAvailable"):  # which a container's may not be
+        return found.available
+    cache = (found.buff_cache or 0) - (found.shared or 0)
+    return min(found.total or 0, found.available + max(0, cache))
+
+
 def free_figures(meminfo: Mapping[str, int] | Gap) -> Free:
     """`free`'s figures from /proc/meminfo, in bytes."""
-    get = (lambda key: None) if isinstance(meminfo, Gap) else meminfo.get
+    known = {} if isinstance(meminfo, Gap) else meminfo
+
+    def get(key: str) -> int | None:
+        # A counter that went below zero says nothing; -1 has been seen of MemAvailable.
+        value = known.get(key)
+        return None if value is not None and value < 0 else value
+
     total, free, available = get("MemTotal"), get("MemFree"), get("MemAvailable")
     # Missing before 3.14; in some containers greater than the total, and -1 has been seen: free
     # takes MemFree in all of these.

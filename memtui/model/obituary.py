@@ -28,6 +28,8 @@ WAIT_S: Final = 5.0
 TOLD_S: Final = 60.0
 _SUSPECTS: Final = 3  # named beside the likeliest
 _VANISHED_KEPT: Final = 2000
+# Maps are remembered of those that were looked at last, of so many mappings together.
+_MAPPINGS_KEPT: Final = 100_000
 
 
 class Known(NamedTuple):
@@ -46,6 +48,7 @@ class Memories:
     def __init__(self, kept: int = 4000) -> None:
         self._kept = kept
         self._by_pid: OrderedDict[int, Known] = OrderedDict()
+        self._with_map: list[int] = []
 
     def __len__(self) -> int:
         return len(self._by_pid)
@@ -65,6 +68,23 @@ class Memories:
         self._by_pid[pid] = known
         while len(self._by_pid) > self._kept:
             self._by_pid.popitem(last=False)
+        if known.map is not None and (before is None or known.map is not before.map):
+            self._forget_maps(pid)
+
+    def _forget_maps(self, newest: int) -> None:
+        """Of those that were looked at longest ago, but for the newest."""
+        self._with_map = [pid for pid in self._with_map if pid != newest] + [newest]
+        left, kept = _MAPPINGS_KEPT, []
+        for pid in reversed(self._with_map):
+            known = self._by_pid.get(pid)
+            if known is None or known.map is None:
+                continue
+            left -= len(known.map)
+            if left >= 0 or pid == newest:
+                kept.append(pid)
+            else:
+                self._by_pid[pid] = known._replace(map=None)
+        self._with_map = kept[::-1]
 
     def of(self, pid: int) -> Known | None:
         return self._by_pid.get(pid)
@@ -107,7 +127,8 @@ class Obituary(NamedTuple):
     """One death. Sizes in bytes, of the last look or the kernel's word; None: unknown.
 
     `pid` is None for one that lived too briefly to be seen. `others` are further processes that
-    may have been the one, where it is inferred. `sentence` is printable.
+    may have been the one, where it is inferred. `sentence` is printable. `death` is what the
+    kernel's log said, where it did.
     """
 
     time_s: float
@@ -124,6 +145,7 @@ class Obituary(NamedTuple):
     key: ProcessKey | None = None
     map: AddressMap | None = None
     others: tuple[str, ...] = ()
+    death: OomKill | Segfault | None = None
 
 
 class Owed(NamedTuple):
@@ -259,7 +281,8 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
         swap = None if seen.swap_pages is None else seen.swap_pages * now.page_bytes
         # The line is written after the signal: a quick victim has given some back by then.
         rss = max(rss or 0, (seen.rss_pages or 0) * now.page_bytes) or rss
-    sentence = f"the kernel killed {who}, {units.size(rss)} in memory: {why}"
+    swapped = f" and {units.size(swap)} in swap" if swap else ""
+    sentence = f"the kernel killed {who}, {units.size(rss)} in memory{swapped}: {why}"
     if kill.invoked_by is not None and kill.invoked_by != kill.name:
         sentence += f" as {units.printable(kill.invoked_by)} asked for more"
     return Obituary(
@@ -276,6 +299,7 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
         sentence,
         known.key if known else None,
         known.map if known else None,
+        death=kill,
     )
 
 
@@ -303,6 +327,7 @@ def _of_segfault(fault: Segfault, now: Look, memories: Memories) -> Obituary:
         f"segfault of {who}: {words}",
         known.key if known else None,
         known.map if known else None,
+        death=fault,
     )
 
 

@@ -7,7 +7,8 @@ recording and a captured tree are the same from here on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
@@ -16,6 +17,8 @@ from memtui.kernel.pressure import Pressure
 if TYPE_CHECKING:
     # Read only while they are shown, and their modules imported then.
     from memtui.kernel.buddy import FreeBlocks
+    from memtui.kernel.cgroups import Tree
+    from memtui.kernel.details import Details, Shares
     from memtui.kernel.hugepages import HugePool, ThpSettings
     from memtui.kernel.ksm import Ksm
     from memtui.kernel.numa import Node
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from memtui.kernel.swaps import Swap
     from memtui.kernel.zones import Zone
     from memtui.kernel.zram import Zram, Zswap
+    from memtui.model.signs import Signs
 
 
 class ProcessKey(NamedTuple):
@@ -54,6 +58,7 @@ class SystemSample(NamedTuple):
     thp: ThpSettings | None = None
     ksm: Ksm | Gap | None = None
     settings: Mapping[str, int] | None = None
+    cgroups: Tree | Gap | None = None
 
 
 class ProcessSample(NamedTuple):
@@ -85,11 +90,20 @@ class ProcessSample(NamedTuple):
         return self.state in ("Z", "X")
 
 
+_NOTHING: Final[Mapping[ProcessKey, Any]] = MappingProxyType({})
+
+
 class Sample(NamedTuple):
     """One tick.
 
     `time_s` counts from boot, suspends included, so a gap in it is a gap; `interval_s` is what was
-    asked for, `skipped` how many ticks came too late to be taken, since the beginning.
+    asked for, `skipped` how many ticks came too late to be taken, since the beginning. `signs` tell
+    of deaths, where they are watched for.
+
+    Where there is so much to read that ticks are longer than was asked for, `asked_s` is that, else 0.
+
+    `details` and `shares` are of those processes whose rows are shown, or have been, and each says
+    when it was read; a Gap says why there are no shares.
     """
 
     time_s: float
@@ -97,3 +111,7 @@ class Sample(NamedTuple):
     system: SystemSample
     processes: Mapping[ProcessKey, ProcessSample]
     skipped: int = 0
+    signs: Signs | None = None
+    details: Mapping[ProcessKey, Details] = _NOTHING
+    shares: Mapping[ProcessKey, Shares | Gap] = _NOTHING
+    asked_s: float = 0.0

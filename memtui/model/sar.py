@@ -1,7 +1,8 @@
-"""The figures of sar -r ALL -B -S -W -H -q MEM, by sysstat's names and formulas (12.7.8 and later).
+"""The figures of sar -r ALL -B -S -W -H -q MEM, by sysstat's names and formulas (12.7.9 and later).
 
-One table of columns: reports, views and explanations read it. Older versions differ in kbmemused
-(all that is not free, buffers, cache or slab), pgsteal/s (every page counted twice), and have %vmeff.
+One table of columns: reports, views and explanations read it. Versions before 12.7.8 differ in
+kbmemused (all that is not free, buffers, cache or slab) and have no kbshmem, those before 12.7.9 in
+pgsteal/s (every page counted twice).
 """
 
 from __future__ import annotations
@@ -107,6 +108,10 @@ def _figure(
             value = None if start is None or value < start else (value - start) / elapsed_s
     except OverflowError:
         return None
+    return _bounded(value)
+
+
+def _bounded(value: float | None) -> float | None:
     return value if value is not None and abs(value) < _BEYOND else None
 
 
@@ -143,7 +148,7 @@ class Average:
             {key: total / count for key, (total, count) in self._sizes.items()}, None, None
         )
         return {
-            column.name: column.of(mean)
+            column.name: _bounded(column.of(mean))
             if _SOURCES[column.section] == "proc/meminfo"
             else self._mean(column.name)
             for column in self._columns
@@ -245,7 +250,7 @@ _by_reclaimer: Final = _events("pgsteal_", but=_BY_TYPE)
 
 
 def _stolen(state: State) -> float | None:
-    """Every page is counted once by who took it and, since 5.9, once by its type: one of both."""
+    """Every page is counted once by who took it and, since 5.8, once by its type: one of both."""
     by_type = [(state.vmstat or {}).get(key) for key in _BY_TYPE]
     known = [pages for pages in by_type if pages is not None]
     return sum(known) if len(known) == len(_BY_TYPE) else _by_reclaimer(state)

@@ -6,12 +6,16 @@ the verdict speak of the group without knowing of groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, Literal
 
 from memtui.kernel.cgroups import Confinement, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.model.sample import Sample
+
+if TYPE_CHECKING:
+    from memtui.model.events import Event
+    from memtui.model.obituary import Obituary
 
 Scope = Literal["host", "group"]
 
@@ -62,6 +66,22 @@ def in_group(sample: Sample) -> Sample | None:
         meminfo=_meminfo(group, limit, host), vmstat=_vmstat(group), pressure=group.pressure
     )
     return sample._replace(system=system)
+
+
+def of_group(
+    sample: Sample, deaths: Iterable[tuple[Event, Obituary]]
+) -> list[tuple[Event, Obituary]]:
+    """The deaths in the group that a sample is of, and in those in it."""
+    confinement = sample.system.confinement
+    if not isinstance(confinement, Confinement):
+        return []
+    path = confinement.group.path
+    below = path.rstrip("/") + "/"
+    return [
+        each
+        for each in deaths
+        if each[1].group is not None and (each[1].group + "/").startswith(below)
+    ]
 
 
 def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> Mapping[str, int] | Gap:

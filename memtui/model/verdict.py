@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from memtui import units
 from memtui.kernel.files import Gap
+from memtui.model.free import free_figures
 from memtui.model.metrics import METRICS
 from memtui.model.pressure import (
     HITS_PER_S,
@@ -112,6 +113,10 @@ def _evidence(name: str, figures: Figures, now: Sample, start: Sample | None) ->
     if name in ("some", "full") and METRICS[metric].value(now, start) is None:
         metric, label = f"{name}_avg10_pct", f"{label}, average of 10 s"
     source = METRICS[metric].source
+    meminfo = now.system.meminfo
+    told = None if isinstance(meminfo, Gap) else meminfo.get("MemAvailable")
+    if name in ("mem_available_bytes", "available_pct") and free_figures(meminfo).available != told:
+        source = source.replace("MemAvailable", "MemFree for lack of MemAvailable")
     return Evidence(metric, label, value, shown.unit, figure_text(value, shown.unit), source)
 
 

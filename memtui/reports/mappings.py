@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Final
 
-from memtui import sampling, units
+from memtui import reading, units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
@@ -90,9 +90,9 @@ def maps(files: KernelFiles, text: str, form: Form) -> Iterator[str]:
 def _read_map(files: KernelFiles, pid: int, stat: Stat) -> AddressMap:
     """smaps; maps, and so no usage, where smaps is missing or cannot be understood."""
     key = ProcessKey(pid, stat.starttime or 0)
-    found = sampling.read_map(files, key, "smaps").map
+    found = reading.read_map(files, key, "smaps").map
     if isinstance(found, Gap) and found.reason not in ("denied", "gone"):
-        found = sampling.read_map(files, key, "maps", None, found).map
+        found = reading.read_map(files, key, "maps", None, found).map
     if isinstance(found, AddressMap):
         return found
     who = f"process {pid} ({stat.comm})"

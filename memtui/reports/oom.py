@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from memtui import sampling, units
-from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
+from memtui.inspecting.oom import MEMINFO, Outlook, group_of, read_outlook
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.kmsg import read_log
-from memtui.kernel.meminfo import parse_meminfo
-from memtui.kernel.oom import (
-    dies_with,
-    kernel_release,
-    read_oom_domain,
-    read_oom_tasks,
-    tightest_group,
-)
-from memtui.kernel.tunables import read_vm_settings
-from memtui.model.oom import (
-    CandidateOom,
-    OomScope,
-    Ranking,
-    group_scope,
-    machine_scope,
-    rank_tasks,
-    signed,
-)
-from memtui.model.oompolicy import (
-    OomPolicy,
-    PolicyLine,
-    Prediction,
-    explain,
-    predict,
-    running_killers,
-)
+from memtui.model.oom import CandidateOom, Ranking, signed
+from memtui.model.oompolicy import PolicyLine
 from memtui.reports.output import (
     Column,
     Failure,
@@ -66,29 +42,19 @@ _KILLS_LISTED: Final = 5
 _BAR: Final = 16
 
 
-class _Outlook(NamedTuple):
-    """All of the report."""
-
-    ranking: Ranking
-    policy: OomPolicy
-    lines: list[PolicyLine]
-    prediction: Prediction
-    kills: list[OomKill] | Gap
-    page: int
-
-
 def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[str]:
     """The ranking now, on the machine or in a memory cgroup: a path, or a process's by its pid or name.
 
     JSON is one document, CSV the candidates. Fails where /proc/meminfo cannot be read.
     """
     outlook = _outlook(files, group)
+    found = _read_kills(files)
     rows = [_json(each) for each in outlook.ranking.candidates]
     if form == "csv":
         yield from csv_document(_KEYS, rows)
     elif form == "json":
         settings = outlook.policy.settings
-        kills = [] if isinstance(outlook.kills, Gap) else outlook.kills
+        kills = [] if isinstance(found, Gap) else found
         yield document(
             {
                 "policy": {key: settings.get(key) for key in _POLICY},
@@ -104,41 +70,30 @@ def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[st
         )
     else:
         yield from _text(outlook)
+        yield from _kills(found)
 
 
-def _outlook(files: KernelFiles, group: str | None) -> _Outlook:
-    meminfo = files.parsed("proc/meminfo", parse_meminfo)
-    if isinstance(meminfo, Gap):
-        raise unreadable(files, meminfo)
-    page = sampling.page_size(files)
-    scope = machine_scope(meminfo, page) if group is None else _group(files, group, meminfo, page)
-    if scope is None:
-        raise Failure(f"{files.path('proc/meminfo')}: no MemTotal, so there are no shares of it")
-    tasks = read_oom_tasks(files, groups=True)
-    ranking = rank_tasks(tasks, scope, page, kernel_release(files))
-    policy = OomPolicy(read_vm_settings(files), running_killers(task.name for task in tasks))
-    whole = None
-    if ranking.ranked and ranking.ranked[0].group is not None:
-        whole = dies_with(files, ranking.ranked[0].group, scope.path or "/")
+def _outlook(files: KernelFiles, group: str | None) -> Outlook:
+    path = None if group is None else _group(files, group)
+    outlook = read_outlook(files, sampling.page_size(files), path)
+    if not isinstance(outlook, Gap):
+        return outlook
+    if outlook.source != MEMINFO:
+        raise Failure(f"no memory cgroup {group!r}: memtui cgroups lists them")
+    if outlook.reason == "unsupported":
+        raise Failure(f"{files.path(MEMINFO)}: {outlook.detail}")
+    raise unreadable(files, outlook)
+
+
+def _read_kills(files: KernelFiles) -> list[OomKill] | Gap:
     log = read_log(files)
-    kills: list[OomKill] | Gap
     if isinstance(log, Gap):
-        kills = log
-    else:
-        kills = [each for each in deaths(log.records) if isinstance(each, OomKill)]
-    return _Outlook(
-        ranking,
-        policy,
-        explain(policy, meminfo, scope),
-        predict(ranking, policy, whole),
-        kills,
-        page,
-    )
+        return log
+    return [each for each in deaths(log.records) if isinstance(each, OomKill)]
 
 
-def _group(files: KernelFiles, text: str, meminfo: dict[str, int], page: int) -> OomScope | None:
-    """The cgroup that is meant: a path in the hierarchy or below /sys, or that of a process."""
-    path = text
+def _group(files: KernelFiles, text: str) -> str:
+    """The path of the cgroup that is meant: one in the hierarchy or below /sys, or a process's."""
     if text.startswith("/sys/fs/cgroup"):
         path = text.removeprefix("/sys/fs/cgroup")
         for mount in ("/memory", "/unified"):
@@ -146,22 +101,14 @@ def _group(files: KernelFiles, text: str, meminfo: dict[str, int], page: int) ->
                 "sys/fs/cgroup/cgroup.controllers"
             ):
                 path = path.removeprefix(mount) if path.startswith(mount) else path
-        path = path or "/"
-    elif not text.startswith("/"):
-        path = _group_of(files, one_process(files, text))
-    domain = read_oom_domain(files, path)
-    if isinstance(domain, Gap):
-        raise Failure(f"no memory cgroup {text!r}: memtui cgroups lists them")
-    return group_scope(domain, meminfo, page)
+        return path or "/"
+    return text if text.startswith("/") else _group_of(files, one_process(files, text))
 
 
 def _group_of(files: KernelFiles, pid: int) -> str:
-    """Where an OOM of that process's groups would be: in the one nearest to its limit."""
-    memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
-    if isinstance(memberships, Gap):
-        raise unreadable(files, memberships)
-    own = memory_cgroup(memberships)
-    path = None if own is None else tightest_group(files, own)
+    path = group_of(files, pid)
+    if isinstance(path, Gap):
+        raise unreadable(files, path)
     if path is None:
         raise Failure(f"process {pid} is in no memory cgroup that can be seen here")
     return path
@@ -173,8 +120,8 @@ def _json(candidate: CandidateOom) -> dict[str, Any]:
     return {key: values[key] for key in _KEYS}
 
 
-def _text(outlook: _Outlook) -> Iterator[str]:
-    ranking, page = outlook.ranking, outlook.page
+def _text(outlook: Outlook) -> Iterator[str]:
+    ranking, page = outlook.ranking, outlook.page_bytes
     scope = ranking.scope
     yield outlook.prediction.sentence + "\n\n"
     ranked = ranking.ranked
@@ -210,7 +157,6 @@ def _text(outlook: _Outlook) -> Iterator[str]:
     yield from _left_out(ranking)
     yield "\npolicy\n"
     yield from _policy(outlook.lines)
-    yield from _kills(outlook.kills)
 
 
 def _bar(candidate: CandidateOom, most: int) -> str:

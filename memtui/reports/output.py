@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final, Literal, NamedTuple
@@ -61,11 +60,15 @@ def table(columns: list[Column]) -> Iterator[str]:
 
 def document(value: Any, indent: int | None = None) -> str:
     """JSON in ASCII, on one line unless it is to be indented."""
+    import json  # by those alone that want it: it takes a millisecond
+
     return json.dumps(value, indent=indent) + "\n"
 
 
 def list_document(values: list[dict[str, Any]]) -> str:
     """A list with an element a line, so that line tools are of use too."""
+    import json
+
     return "[" + ",\n ".join(map(json.dumps, values)) + "]\n"
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
-from memtui import sampling, units
-from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
-from memtui.kernel.files import Gap, KernelFiles
-from memtui.kernel.maps import parse_smaps_rollup
-from memtui.kernel.process import parse_cmdline, parse_int, parse_stat, parse_statm, parse_status
+from memtui import units
+from memtui.kernel.files import Gap, KernelFiles, parsed
+from memtui.kernel.process import (
+    parse_cmdline,
+    parse_identity,
+    parse_int,
+    parse_statm,
+    status_bytes,
+    status_name,
+    status_value,
+)
 from memtui.reports.output import (
     Column,
     Form,
     csv_document,
-    effective_uid,
     list_document,
     shown,
     table,
@@ -32,39 +38,34 @@ _KEYS: Final = (
 )
 
 
-def procs(files: KernelFiles, form: Form) -> Iterator[str]:
-    """Every process, the largest RSS first; JSON and CSV in bytes, null where denied or absent."""
-    page = sampling.page_size(files)
-    user = lru_cache(maxsize=None)(user_name if files.is_live else str)
-    found = [
-        process
-        for pid in sorted(files.pids())
-        if (process := _process(files, pid, page, user)) is not None
-    ]
-    found.sort(key=lambda process: process.json["rss_bytes"] or 0, reverse=True)
+def procs(files: KernelFiles, form: Form, pss: bool = True) -> Iterator[str]:
+    """Every process, the largest RSS first; JSON and CSV in bytes, null where denied or absent.
+
+    PSS and USS, which cost more than all else, are null without `pss`. What the text does not show
+    is not read for it.
+    """
+    reader = _Reader(files, pss, whole=form != "text")
+    rows = (reader.read(pid) for pid in sorted(files.pids()))
+    found = [row for row in rows if row is not None]
+    found.sort(key=lambda row: row.json["rss_bytes"] or 0, reverse=True)
     if form == "json":
-        yield list_document([process.json for process in found])
+        yield list_document([row.json for row in found])
         return
     if form == "csv":
-        yield from csv_document(_KEYS, [process.json for process in found])
+        yield from csv_document(_KEYS, [row.json for row in found])
         return
-    listed = [process for process in found if not process.is_kernel or process.json["rss_bytes"]]
+    listed = [row for row in found if not row.is_kernel or row.json["rss_bytes"]]
+    size = lru_cache(maxsize=None)(units.size)  # many are alike
 
     def sizes(head: str, key: str) -> Column:
-        return Column(head, ">", [units.size(process.json[key]) for process in listed])
+        return Column(head, ">", [size(row.json[key]) for row in listed])
 
-    def rollup(head: str, key: str) -> Column:
-        return Column(
-            head,
-            ">",
-            [
-                "denied" if process.is_denied else units.size(process.json[key])
-                for process in listed
-            ],
-        )
+    def shares(head: str, key: str) -> Column:
+        cells = ["denied" if row.is_denied else size(row.json[key]) for row in listed]
+        return Column(head, ">", cells)
 
     def texts(head: str, key: str, align: Literal["<", ">"]) -> Column:
-        return Column(head, align, [shown(process.json[key]) for process in listed])
+        return Column(head, align, [shown(row.json[key]) for row in listed])
 
     yield from table(
         [
@@ -74,8 +75,7 @@ def procs(files: KernelFiles, form: Form) -> Iterator[str]:
             sizes("ANON", "rss_anon_bytes"),
             sizes("FILE", "rss_file_bytes"),
             sizes("SHMEM", "rss_shmem_bytes"),
-            rollup("PSS", "pss_bytes"),
-            rollup("USS", "uss_bytes"),
+            *((shares("PSS", "pss_bytes"), shares("USS", "uss_bytes")) if pss else ()),
             sizes("SWAP", "swap_bytes"),
             sizes("PEAK", "peak_rss_bytes"),
             texts("OOM", "oom_score", ">"),
@@ -87,65 +87,108 @@ def procs(files: KernelFiles, form: Form) -> Iterator[str]:
         yield f"\n{threads} without memory left out\n"
 
 
-class _Process(NamedTuple):
-    """One row: what JSON says of it. `is_denied`: its PSS and USS may not be read."""
+class _Row(NamedTuple):
+    """One process: what JSON says of it. `is_denied`: its PSS and USS may not be read."""
 
     json: dict[str, Any]
     is_kernel: bool
     is_denied: bool
 
 
-def _process(
-    files: KernelFiles, pid: int, page: int, user: Callable[[int], str]
-) -> _Process | None:
-    """One process now; None if it has ended. What cannot be read of it is None."""
+class _Reader:
+    """Reads processes; `whole`: also what only JSON and CSV have."""
 
-    def read(name: str, parse: Callable[[bytes], T]) -> T | Gap:
-        return files.parsed(f"proc/{pid}/{name}", parse)
+    def __init__(self, files: KernelFiles, pss: bool, whole: bool) -> None:
+        self._files = files
+        self._pss = pss
+        self._whole = whole
+        self._user: Callable[[int], str] = lru_cache(maxsize=None)(
+            user_name if files.is_live else str
+        )
 
-    stat, status, statm = (
-        read("stat", parse_stat),
-        read("status", parse_status),
-        read("statm", parse_statm),
-    )
-    if any(isinstance(part, Gap) and part.reason == "gone" for part in (stat, status, statm)):
-        return None
-    rollup = read("smaps_rollup", parse_smaps_rollup)
-    cgroups = read("cgroup", parse_cgroup)
-    uid = effective_uid(status)
-    sizes = {} if isinstance(status, Gap) else status
-    sums = {} if isinstance(rollup, Gap) else rollup
-    rss = sizes.get("VmRSS")
-    if rss is None and not isinstance(statm, Gap):
-        rss = statm.resident_pages * page  # kernel threads and zombies have no VmRSS
-    uss = None
-    if "Private_Clean" in sums and "Private_Dirty" in sums:
-        uss = sums["Private_Clean"] + sums["Private_Dirty"] + sums.get("Private_Hugetlb", 0)
-    return _Process(
-        {
+    def read(self, pid: int) -> _Row | None:
+        """One process now; None if it has ended. What cannot be read of it is None."""
+        files, prefix = self._files, f"proc/{pid}/"
+        data = files.read_record(prefix + "status")
+        if isinstance(data, Gap) and data.reason == "gone":
+            return None
+        status = b"" if isinstance(data, Gap) else data
+        rss = status_bytes(status, b"VmRSS")
+        name = status_name(status)
+        minor = major = None
+        is_kernel = False
+        if self._whole or rss is None or name is None:
+            stat = files.parsed(prefix + "stat", parse_identity)
+            if isinstance(stat, Gap):
+                if stat.reason == "gone":
+                    return None
+            else:
+                name, minor, major = stat.comm, stat.minflt, stat.majflt
+                is_kernel = stat.is_kernel_thread
+        if rss is None:
+            rss = self._statm_rss(pid)  # kernel threads and zombies have no VmRSS
+        uids = (status_value(status, b"Uid") or b"").split()
+        uid = int(uids[1]) if len(uids) > 1 and uids[1].isdigit() else None
+        row: dict[str, Any] = {
             "pid": pid,
-            "name": sizes.get("Name") if isinstance(stat, Gap) else stat.comm,
-            "command": _known(read("cmdline", parse_cmdline)),
-            "user": None if uid is None else user(uid),
+            "name": name,
+            "command": self._of(pid, "cmdline", parse_cmdline),
+            "user": None if uid is None else self._user(uid),
             "rss_bytes": rss,
-            "rss_anon_bytes": sizes.get("RssAnon"),
-            "rss_file_bytes": sizes.get("RssFile"),
-            "rss_shmem_bytes": sizes.get("RssShmem"),
-            "pss_bytes": sums.get("Pss"),
-            "uss_bytes": uss,
-            "swap_bytes": sizes.get("VmSwap"),
-            "peak_rss_bytes": sizes.get("VmHWM"),
-            "page_tables_bytes": sizes.get("VmPTE"),
-            "minor_faults": None if isinstance(stat, Gap) else stat.minflt,
-            "major_faults": None if isinstance(stat, Gap) else stat.majflt,
-            "oom_score": _known(read("oom_score", parse_int)),
-            "oom_score_adj": _known(read("oom_score_adj", parse_int)),
-            "cgroup": None if isinstance(cgroups, Gap) else memory_cgroup(cgroups),
-        },
-        not isinstance(stat, Gap) and stat.is_kernel_thread,
-        isinstance(rollup, Gap) and rollup.reason == "denied",
-    )
+            "rss_anon_bytes": status_bytes(status, b"RssAnon"),
+            "rss_file_bytes": status_bytes(status, b"RssFile"),
+            "rss_shmem_bytes": status_bytes(status, b"RssShmem"),
+            "pss_bytes": None,
+            "uss_bytes": None,
+            "swap_bytes": status_bytes(status, b"VmSwap"),
+            "peak_rss_bytes": status_bytes(status, b"VmHWM"),
+            "page_tables_bytes": status_bytes(status, b"VmPTE"),
+            "minor_faults": minor,
+            "major_faults": major,
+            "oom_score": self._known(
+                "oom_score", files.read_record(prefix + "oom_score"), parse_int
+            ),
+            "oom_score_adj": self._of(pid, "oom_score_adj", parse_int),
+            "cgroup": self._cgroup(pid) if self._whole else None,
+        }
+        return _Row(row, is_kernel, self._pss and self._add_shares(pid, row))
 
+    def _cgroup(self, pid: int) -> str | None:
+        from memtui.kernel.details import memory_path
 
-def _known(value: T | Gap) -> T | None:
-    return None if isinstance(value, Gap) else value
+        return self._of(pid, "cgroup", memory_path)
+
+    def _add_shares(self, pid: int, row: dict[str, Any]) -> bool:
+        """PSS and USS; whether they are denied."""
+        # Imported where it is wanted: the grammar of maps takes its time.
+        from memtui.kernel.details import read_shares
+
+        shares = read_shares(self._files, pid, 0.0)
+        if isinstance(shares, Gap):
+            return shares.reason == "denied"
+        row["pss_bytes"], row["uss_bytes"] = shares.pss_bytes, shares.uss_bytes
+        return False
+
+    def _statm_rss(self, pid: int) -> int | None:
+        statm = self._files.parsed(f"proc/{pid}/statm", parse_statm)
+        if isinstance(statm, Gap):
+            return None
+        return statm.resident_pages and statm.resident_pages * self._page()
+
+    def _page(self) -> int:
+        if self._files.is_live:
+            return os.sysconf("SC_PAGE_SIZE")
+        from memtui.sampling import page_size
+
+        return page_size(self._files)
+
+    def _of(self, pid: int, name: str, parse: Callable[[bytes], T]) -> T | None:
+        """A file that the text does not show."""
+        if not self._whole:
+            return None
+        return self._known(name, self._files.read(f"proc/{pid}/{name}"), parse)
+
+    @staticmethod
+    def _known(source: str, data: bytes | Gap, parse: Callable[[bytes], T]) -> T | None:
+        value = data if isinstance(data, Gap) else parsed(source, data, parse)
+        return None if isinstance(value, Gap) else value

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
@@ -86,8 +87,10 @@ def _sar(
             raise Failure(
                 f"{files.root}: no proc directory in it; --root takes the directory above"
             )
+    captured: list[_Reading] = []
     if interval_s is None:
-        readings = iter([_read(files, sources) for files in roots])
+        captured = [_read(files, sources) for files in roots]
+        readings = iter(captured)
     else:
         if len(roots) > 1:
             raise Failure("several --root are captured states, which take no INTERVAL", USAGE)
@@ -106,8 +109,8 @@ def _sar(
         yield _title(roots[0], first)
         if since_boot and any(column.is_growth for column in columns):
             yield f"Rates are means since boot, {units.duration(first.uptime_s)} ago\n"
-        for gap in first.gaps:
-            yield f"not read: {units.printable(str(gap))}\n"
+        for line in _lacks(roots, captured or [first], any(column.is_growth for column in columns)):
+            yield f"{units.printable(line)}\n"
         yield from _text(rows, [section.flag for section in sections], columns)
     elif form == "json":
         for row in rows:
@@ -194,6 +197,19 @@ def _check(files: KernelFiles, sources: set[str], reading: _Reading) -> None:
     """Fails where there is nothing at all to show. Without PSI a kernel has no stalls to tell."""
     if len(reading.gaps) == len(sources) and sources != {"proc/pressure/memory"}:
         raise unreadable(files, reading.gaps[0])
+
+
+def _lacks(
+    roots: Sequence[KernelFiles], readings: Sequence[_Reading], has_rates: bool
+) -> Iterator[str]:
+    """Why there will be n/a: what could not be read, and states from which no time passes."""
+    for files, reading in zip(roots, readings, strict=True):
+        where = f"{files.root}: " if len(roots) > 1 else ""
+        for gap in reading.gaps:
+            yield f"not read: {where}{gap}"
+    for files, (before, now) in zip(roots[1:], pairwise(readings), strict=True):
+        if has_rates and _elapsed(before, now) is None:
+            yield f"no rates: {files.root} is not known to be later than the state before it"
 
 
 def _rows(

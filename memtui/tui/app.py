@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -26,7 +26,7 @@ from memtui.history import GrowthTracker, History
 from memtui.model.addressmap import MapReading
 from memtui.model.events import Event
 from memtui.model.sample import ProcessSample, Sample
-from memtui.model.scope import Scope, in_group
+from memtui.model.scope import Scope, in_group, of_group
 from memtui.sampling import Plan, Source
 from memtui.settings import DEFAULTS, Settings
 from memtui.targets import Target, fits, meant
@@ -41,6 +41,10 @@ from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
+
+if TYPE_CHECKING:
+    from memtui.model.deathwatch import DeathWatch
+    from memtui.model.obituary import Obituary
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -120,6 +124,7 @@ class MemtuiApp(App[None]):
         self._taking = False
         self._shown: Sample | None = None
         self._still: dict[Scope, Seen] = {}  # while frozen: what was seen by then
+        self._deaths: DeathWatch | None = None
 
     @property
     def history(self) -> History:
@@ -206,7 +211,8 @@ class MemtuiApp(App[None]):
             self._show_frame()
 
     def _is_silent(self) -> bool:
-        allowed_s = 3 * self.source.interval_s + _SILENT_S
+        interval_s = self._shown.interval_s if self._shown else 0.0
+        allowed_s = 3 * max(self.source.interval_s, interval_s) + _SILENT_S
         return self._silent_s is not None and self._silent_s() > allowed_s
 
     @on(Arrived)
@@ -242,12 +248,26 @@ class MemtuiApp(App[None]):
 
         What happened in the one that is looked at.
         """
-        found = {"host": self.seen["host"].record(sample)}
+        deaths = self._deaths_in(sample)
+        found = {"host": self.seen["host"].record(sample, deaths)}
         self.growth.record(sample)
         group = in_group(sample)
         if group is not None:
-            found["group"] = self.seen["group"].record(group)
+            found["group"] = self.seen["group"].record(group, of_group(group, deaths))
         return found.get(self.scope, [])
+
+    def _deaths_in(self, sample: Sample) -> list[tuple[Event, Obituary]]:
+        """Who has died since the sample before."""
+        if sample.signs is None:
+            return []
+        if self._deaths is None:
+            from memtui.model.deathwatch import DeathWatch
+
+            self._deaths = DeathWatch(self._page)
+        chosen = self.chosen
+        if chosen.process is not None and chosen.map is not None:
+            self._deaths.note_map(chosen.process.key, chosen.process.name, chosen.map)
+        return self._deaths.see(sample)
 
     def _choose_first(self, sample: Sample) -> bool:
         """The process that was asked for, or the largest whose map may be read; whether one was.
@@ -292,17 +312,14 @@ class MemtuiApp(App[None]):
 
     def _plan(self) -> None:
         """Tells the source what is visible."""
-        processes, view = self.query_one(ProcessList), self.view
-        in_list = self.view_name == "overview"
+        view, key = self.view, self.chosen.key
+        wanted = Plan() if self.is_tiny else view.wanted
         self.source.look_at(
-            Plan(
-                processes.on_screen()
-                if in_list
-                else frozenset((self.chosen.key,) if self.chosen.key else ()),
-                self.chosen.key,
-                processes.needs_every_detail and in_list,
-                {} if self.is_tiny else view.readers,
-                view.CONFINEMENT,
+            wanted._replace(
+                visible=wanted.visible or frozenset((key,) if key else ()),
+                map_of=key,
+                readers={} if self.is_tiny else view.readers,
+                confinement=view.CONFINEMENT,
             )
         )
 
@@ -347,7 +364,7 @@ class MemtuiApp(App[None]):
         self.query_one(Header).update(
             self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
         )
-        self.query_one(Footer).update(self.view_name)
+        self.query_one(Footer).update(self.view_name, self.readonly)
 
     def _show_map(self) -> None:
         if not self.is_tiny:
@@ -372,6 +389,16 @@ class MemtuiApp(App[None]):
 
     def _made(self, name: str) -> View:
         """A view, whose module is imported when it is first wanted."""
+        if name == "processes":
+            from memtui.tui.screens.processesview import ProcessesView
+
+            return ProcessesView(
+                self.growth,
+                self.source.files,
+                self._page,
+                is_live=self._is_live,
+                readonly=self.readonly,
+            )
         if name == "map":
             from memtui.tui.screens.mapview import MapView
 
@@ -379,7 +406,7 @@ class MemtuiApp(App[None]):
         if name == "pressure":
             from memtui.tui.screens.pressureview import PressureView
 
-            return PressureView(self._page)
+            return PressureView(self._page, self.source.files)
         from memtui.tui.screens.physical import PhysicalView
 
         return PhysicalView(self._page, self.source.files)
@@ -493,7 +520,7 @@ class MemtuiApp(App[None]):
     def action_help(self) -> None:
         from memtui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.readonly))
 
     def _print_error_renderables(self) -> None:
         """A defect is one line, as everywhere; its traceback is for `python -X dev`."""
@@ -508,7 +535,7 @@ class MemtuiApp(App[None]):
             yield SystemCommand(
                 f"{view.title} ({view.key})", view.help, partial(self._later, action)
             )
-        for key in keys_of(self._on_top()[0]):
+        for key in keys_of(self._on_top()[0], self.readonly):
             if key.action not in ("command_palette", "focus_next"):
                 name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
                 yield SystemCommand(name, key.help, partial(self._later, key.action))

@@ -22,6 +22,7 @@ class Key(NamedTuple):
     help: str
     footer: str = ""
     views: tuple[str, ...] = ()
+    changes: bool = False  # the machine: not there where that is not wanted
 
 
 class View(NamedTuple):
@@ -33,16 +34,27 @@ class View(NamedTuple):
 
 VIEWS: Final = (
     View("1", "overview", "Overview", "the memory graph, pressure, processes and a map"),
+    View("2", "processes", "Processes", "every process, what it uses and shares; groups, signals"),
     View("3", "map", "Map", "one process's address space: kinds, picture, mappings"),
     View("4", "pressure", "Pressure", "stalls, reclaim, faults and swap traffic, and the verdict"),
     View("5", "physical", "Physical", "the balance, zones, fragmentation, slabs, huge pages, swap"),
 )
 
 _OVERVIEW: Final = ("overview",)
+_PROCESSES: Final = ("processes",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
 _PHYSICAL: Final = ("physical",)
-_SHEETS: Final = ("pagetable", "inside", "sharers", "difference", "pagetypes", "choice")
+_SHEETS: Final = (
+    "pagetable",
+    "inside",
+    "sharers",
+    "difference",
+    "pagetypes",
+    "policy",
+    "obituary",
+    "choice",
+)
 _EXPLAINING: Final = ("explain", "terms")
 
 KEYS: Final = (
@@ -64,16 +76,65 @@ KEYS: Final = (
         "",
         _OVERVIEW,
     ),
-    Key("I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_MAP, *_PHYSICAL)),
+    Key(
+        "I", "invert", "I", "turn the order round", "", (*_OVERVIEW, *_PROCESSES, *_MAP, *_PHYSICAL)
+    ),
     Key(
         "plus,equals_sign",
         "zoom(1)",
         "+",
-        "a shorter window: 60, 15, 5, 1 min",
+        "a shorter window: 60, 15, 5, 1 min; of the OOM ranking a higher adj to try",
         "",
         (*_OVERVIEW, *_PRESSURE),
     ),
-    Key("minus,underscore", "zoom(-1)", "-", "a longer window", "", (*_OVERVIEW, *_PRESSURE)),
+    Key(
+        "minus,underscore",
+        "zoom(-1)",
+        "-",
+        "a longer window; a lower adj to try",
+        "",
+        (*_OVERVIEW, *_PRESSURE),
+    ),
+    # The view of processes.
+    Key("enter", "enter", "Enter", "open its map; of a group, its members", "map", _PROCESSES),
+    Key(
+        "escape",
+        "back",
+        "Esc",
+        "clear the filter; back to the groups, to single processes, to the overview",
+        "",
+        _PROCESSES,
+    ),
+    Key(
+        "slash",
+        "filter",
+        "/",
+        "filter: postgres  rss>1G  user:root  swap>0  -state:S",
+        "filter",
+        _PROCESSES,
+    ),
+    Key("s", "sort", "s", "sort by a column (or click its head)", "sort", _PROCESSES),
+    Key(
+        "g",
+        "group",
+        "g",
+        "group by program, user, unit, cgroup, and back to single processes",
+        "group",
+        _PROCESSES,
+    ),
+    Key("t", "tree", "t", "processes below those that began them", "tree", _PROCESSES),
+    Key("C", "columns", "C", "choose the columns of the table", "columns", _PROCESSES),
+    Key("P", "read_all", "P", "read the PSS of all processes now", "all PSS", _PROCESSES),
+    Key("K", "signal", "K", "send it a signal; asks first", "signal", _PROCESSES, True),
+    Key(
+        "a",
+        "adjust",
+        "a",
+        "change its oom_score_adj; asks first",
+        "adjust",
+        _PROCESSES,
+        True,
+    ),
     # The map view.
     Key(
         "escape", "back", "Esc", "clear the filter; zoom out; go back to the overview", "back", _MAP
@@ -138,12 +199,45 @@ KEYS: Final = (
     ),
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
     Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
-    Key("right", "turn(1)", "→", "the next page: figures, sar, watermarks, events", "", _PRESSURE),
+    Key("right", "turn(1)", "→", "the next page: figures, sar, marks, OOM, events", "", _PRESSURE),
+    Key(
+        "enter",
+        "enter",
+        "Enter",
+        "all that is known of a death; the OOM ranking in a process's group",
+        "",
+        _PRESSURE,
+    ),
+    Key("escape", "back", "Esc", "take back the adj that is tried; leave the group", "", _PRESSURE),
+    Key(
+        "w",
+        "what_if",
+        "w",
+        "what if: where another oom_score_adj would rank a process",
+        "what if",
+        _PRESSURE,
+    ),
+    Key("slash", "find", "/", "find a process in the OOM ranking", "", _PRESSURE),
+    Key("p", "policy", "p", "the policy in force when memory runs out", "policy", _PRESSURE),
     # The physical view.
     Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),
     Key("escape", "back", "Esc", "clear the filter; back to the list of sections", "", _PHYSICAL),
-    Key("s", "sort", "s", "sort slab caches by the next column (or click its head)", "", _PHYSICAL),
-    Key("slash", "filter", "/", "show only slab caches whose name has this", "filter", _PHYSICAL),
+    Key(
+        "s",
+        "sort",
+        "s",
+        "sort slab caches or control groups by the next column (or click its head)",
+        "",
+        _PHYSICAL,
+    ),
+    Key(
+        "slash",
+        "filter",
+        "/",
+        "show only slab caches or control groups whose name has this",
+        "filter",
+        _PHYSICAL,
+    ),
     Key(
         "p",
         "page_types",
@@ -195,10 +289,15 @@ KEYS: Final = (
 )
 
 
-def keys_of(view: str) -> Iterator[Key]:
-    """The keys that work in a view: its own, then those that work everywhere."""
-    yield from (key for key in KEYS if view in key.views)
-    yield from (key for key in KEYS if not key.views)
+def keys_of(view: str, readonly: bool = False) -> Iterator[Key]:
+    """The keys that work in a view: its own, then those that work everywhere.
+
+    `readonly`: without those that change the machine.
+    """
+    for own in (True, False):
+        for key in KEYS:
+            if (view in key.views if own else not key.views) and not (readonly and key.changes):
+                yield key
 
 
 def bindings(view: str = "") -> list[Binding]:

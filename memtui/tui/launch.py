@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from memtui.kernel.files import KernelFiles
@@ -60,7 +61,7 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
             target=target,
             inbox=inbox,
             settings=settings,
-            started=stay_in_memory,
+            started=partial(_started, source),
             silent_s=source.silent_s,
         )
         wake.append(app.wake)
@@ -68,6 +69,14 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     finally:
         source.stop()
     return app.return_code or 0
+
+
+def _started(source: LiveSource) -> None:
+    """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
+    from memtui.inspecting.signs import DeathSigns
+
+    source.watch_deaths(DeathSigns(source.files, page_size(source.files)))
+    stay_in_memory()
 
 
 def _host_name(files: KernelFiles) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from memtui.history import History
@@ -13,26 +15,31 @@ from memtui.settings import Settings
 if TYPE_CHECKING:
     from memtui.model.alerts import AlertSettings, State
     from memtui.model.judge import Judge
+    from memtui.model.obituary import Obituary
     from memtui.model.verdict import Verdict
+
+_OBITUARIES_KEPT = 100
 
 
 class Seen:
     """The last hour's figures and events, and the verdict: of the host, or of the group around memtui.
 
-    `marks` are those of the events that graphs show.
+    `marks` are those of the events that graphs show; `obituaries` belong to those that are deaths,
+    the newest last.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.history = History()
         self.events = Events()
         self.marks = Events()
+        self.obituaries: OrderedDict[Event, Obituary] = OrderedDict()
         self.before: Sample | None = None  # the sample before the last
         self.verdict: Verdict | None = None
         self._settings = settings
         self._watching: tuple[AlertSettings, Judge, State] | None = None
 
-    def record(self, sample: Sample) -> list[Event]:
-        """Takes a sample in; the events that it makes."""
+    def record(self, sample: Sample, deaths: Sequence[tuple[Event, Obituary]] = ()) -> list[Event]:
+        """Takes a sample in, and the deaths it told of; the events that it makes."""
         # Not before the first frame, which has no room for any of it yet.
         from memtui.model.alerts import State, watch
         from memtui.model.judge import Judge
@@ -43,7 +50,15 @@ class Seen:
         self.verdict = judge.see(sample)
         state, found = watch(state, alerts, sample, before, self.verdict.level)
         self._watching = alerts, judge, state
-        for event in found:
+        if sample.signs is not None:
+            # One death is one event: whoever was counted has an obituary, or will have.
+            found = [event for event in found if event.kind != "oom_kill"]
+        for event, obituary in deaths:
+            self.obituaries[event] = obituary
+            found.append(event)
+        while len(self.obituaries) > _OBITUARIES_KEPT:
+            self.obituaries.popitem(last=False)
+        for event in sorted(found, key=lambda event: event.time_s):
             self.events.add(event)
             if "mark" in alerts.actions_of(event):
                 self.marks.add(event)
@@ -53,4 +68,5 @@ class Seen:
         """As it is now, whatever is recorded after; only the history goes on, and knows where to end."""
         seen = copy.copy(self)
         seen.events, seen.marks = copy.copy(self.events), copy.copy(self.marks)
+        seen.obituaries = self.obituaries.copy()
         return seen

@@ -19,6 +19,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Row]]] = {
     "free": reading.starting,
     "growth": growth.growth,
     "maps": reading.reports,
+    "procs": reading.listing,
     "keys": mapview.keys,
     "open": mapview.opening,
     "churn": mapview.churn,

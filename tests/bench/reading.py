@@ -14,7 +14,7 @@ import psutil
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import Mappings, _Reader, read_mappings
-from tests.bench.loads import many_mappings
+from tests.bench.loads import many_mappings, many_processes
 from tests.bench.row import Row, interleaved, seconds
 
 _SLEEP_S = 0.0002
@@ -149,6 +149,35 @@ def reports(quick: bool) -> Iterator[Row]:
             lambda: run_seconds(pmap, "-X", str(pid)),
         )
     for (what, at_most), figure in zip(names, (text, json), strict=True):
+        note = f"{1000 * figure:.0f} / {1000 * theirs:.0f} ms"
+        yield Row(what, figure / theirs, at_most, note=note)
+
+
+def listing(quick: bool) -> Iterator[Row]:
+    """`memtui procs` of 1,000 processes: with PSS against smem, without against ps."""
+    count = 30 if quick else 1000
+    smem, ps = shutil.which("smem"), shutil.which("ps")
+    names = (
+        (f"memtui procs of {count:,} / smem -P .", 0.5),
+        (f"memtui procs --no-pss of {count:,} / ps aux and python -c pass", 1.0),
+    )
+    if not smem or not ps:
+        missing = "ps" if smem else "smem"
+        for what, at_most in names:
+            yield Row(what, None, at_most, note=f"{missing} is not installed")
+        return
+    ours = (sys.executable, "-m", "memtui", "procs")
+    with many_processes(count):
+        whole, quickly, with_pss, plain, start = interleaved(
+            1 if quick else 7,
+            lambda: run_seconds(*ours),
+            lambda: run_seconds(*ours, "--no-pss"),
+            lambda: run_seconds(smem, "-P", "."),
+            lambda: run_seconds(ps, "aux"),
+            lambda: run_seconds(sys.executable, "-c", "pass"),
+        )
+    figures = ((whole, with_pss), (quickly, plain + start))
+    for (what, at_most), (figure, theirs) in zip(names, figures, strict=True):
         note = f"{1000 * figure:.0f} / {1000 * theirs:.0f} ms"
         yield Row(what, figure / theirs, at_most, note=note)
 

@@ -16,7 +16,7 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.process import parse_identity
 from memtui.model.addressmap import AddressMap
 from memtui.model.sample import ProcessKey
-from memtui.sampling import read_map
+from memtui.reading import read_map
 
 _HERE = Path(__file__).parent
 

@@ -11,7 +11,7 @@ from memtui.kernel.pressure import Pressure
 from memtui.kernel.zones import Zone
 from memtui.model.balance import per_cpu_free_bytes
 from memtui.model.formula import Quantity, Unit
-from memtui.model.free import free_figures
+from memtui.model.free import allocatable_bytes, free_figures
 from memtui.model.sample import Sample
 
 VM: Final = "proc/sys/vm/"
@@ -163,6 +163,10 @@ def _free(field: str) -> Derived:
 
 _DERIVED: Final[dict[str, Derived]] = {
     "available": _free("available"),
+    "allocatable": (
+        "bytes",
+        lambda context: allocatable_bytes(context.sample.system.meminfo),
+    ),
     "buff/cache": _free("buff_cache"),
     "page_size": ("bytes", lambda context: context.page_size_bytes),
     "uptime": ("s", lambda context: context.uptime_s),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from memtui.model.explanations.context import Context
 from memtui.model.explanations.entry import Entry, Fact, Tool, share, size
 
 _USED_WITH_CACHE = size("MemTotal − MemFree")
@@ -11,6 +12,19 @@ _USED_3 = size("MemTotal − MemFree − Buffers − Cached − SReclaimable?")
 _USED_3_FIRST = size("MemTotal − MemFree − Buffers − Cached − Slab")
 _USED_SAR_12 = size("max(0, MemTotal − MemFree − Buffers − Cached − Slab)")
 _AVAILABLE_RULE = size("MemFree + Buffers + Cached")
+
+
+def _not_told(context: Context) -> str:
+    if not context.meminfo or "MemAvailable" in context.meminfo:
+        return ""
+    return "This kernel does not tell it (before 3.14): MemFree stands for it, as in free."
+
+
+def _allocatable(context: Context) -> str:
+    if "MemAvailable" in context.meminfo:
+        return "allocatable is available here."
+    return "allocatable is MemFree + buff/cache − shared: this kernel tells no available."
+
 
 FIGURES: Final = (
     Entry(
@@ -59,6 +73,7 @@ FIGURES: Final = (
             Tool("free's line -/+ buffers/cache, procps 3.3.9 and before", _AVAILABLE_RULE),
         ),
         here=(
+            _not_told,
             Fact(
                 "How the kernel arrives at it, from the zones' low watermarks and reserve:",
                 size(
@@ -86,7 +101,8 @@ FIGURES: Final = (
         "What is left",
         "The two are not the same: memory can be had at once, swap only by writing others' pages there.",
         "It is no promise of speed: long before it is used up a machine may thrash.",
-        formula=size("available + min(SwapFree, SwapTotal)"),
+        formula=size("allocatable + min(SwapFree, SwapTotal)"),
+        here=(_allocatable,),
         see=("available", "swap free", "OOM killer", "thrashing"),
         metric="left_bytes",
     ),
@@ -95,7 +111,8 @@ FIGURES: Final = (
         "What is left as a share",
         "It falls to 0 where nothing can be reclaimed and all swap is full.",
         "It is no time: how long it lasts depends on how fast it falls.",
-        formula=share("100 × (available + min(SwapFree, SwapTotal)) / (MemTotal + SwapTotal)"),
+        formula=share("100 × (allocatable + min(SwapFree, SwapTotal)) / (MemTotal + SwapTotal)"),
+        here=(_allocatable,),
         see=("left", "available share", "OOM killer"),
         metric="left_pct",
     ),

@@ -264,7 +264,8 @@ SWAPPING: Final = (
     Entry(
         "swap in",
         "Pages swapped in",
-        "Each stands for a task that waited.",
+        "A fault brings its neighbours on the device along (page-cluster says how many): not each was "
+        "waited for.",
         "It is not paged in, which counts all reading. Pages that come from zram count here too, "
         "though no disk moves.",
         see=("swap out", "anon refaults", "thrashing", "major faults"),

@@ -117,7 +117,9 @@ def _entry(column: Column) -> Entry:
     if note is None:  # PSI: eight of one kind
         line = "some" if column.name.startswith("%s") else "full"
         note = _Note("It is no share of memory, and of no number of tasks.", (line, "PSI"))
-    words = column.words[0].upper() + column.words[1:]
+    words = column.words
+    if not words.startswith("kb"):  # another column's name, or kB
+        words = words[0].upper() + words[1:]
     short = column.name.removesuffix("/s")
     return Entry(
         column.name,

@@ -6,7 +6,7 @@ from typing import Final
 
 from memtui.kernel.files import Gap
 from memtui.model.balance import unaccounted_bytes
-from memtui.model.free import free_figures
+from memtui.model.free import allocatable_bytes, free_figures
 from memtui.model.metrics.base import Metric, Value, of_free, of_meminfo
 from memtui.model.sample import Sample
 
@@ -17,15 +17,7 @@ def _available_pct(now: Sample, _before: Sample | None) -> Value:
 
 def _left(now: Sample) -> int | None:
     """What programs can still allocate, swap included."""
-    meminfo = now.system.meminfo
-    if isinstance(meminfo, Gap):
-        return None
-    free = free_figures(meminfo)
-    available = free.available
-    # Where free(1) takes MemFree for lack of better, little of it is normal: the cache is left too.
-    if available is not None and available != meminfo.get("MemAvailable"):
-        cache = (free.buff_cache or 0) - (free.shared or 0)
-        available = min(free.total or 0, available + max(0, cache))
+    free, available = free_figures(now.system.meminfo), allocatable_bytes(now.system.meminfo)
     # A container may have more swap free than there is.
     swap = (free.swap_total or 0) - (free.swap_used or 0)
     return None if available is None else available + swap

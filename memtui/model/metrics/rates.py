@@ -141,6 +141,9 @@ _COMING_BACK: Final = (
         "limit_hits",
         "How often the control group reached its limit and had to reclaim its own pages: failcnt in "
         "version 1, max of memory.events in version 2. Of a group alone.",
+    )._replace(
+        source="/sys/fs/cgroup: memory.failcnt (version 1), memory.events max (version 2)",
+        formula="growth of failcnt, or of max / time between the two readings",
     ),
 )
 
@@ -150,7 +153,7 @@ _TRAFFIC: Final = (
         "swap in",
         "pages_per_s",
         "pswpin",
-        "Pages read back from swap: each was wanted again.",
+        "Pages read back from swap: wanted again, or read ahead with one that was.",
     ),
     of_counter(
         "swap_out_pages_per_s",

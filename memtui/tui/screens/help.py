@@ -18,7 +18,7 @@ from memtui.model.metrics import METRICS
 from memtui.model.pages import PAGE_STATES
 from memtui.model.pressure import LEVELS, ORDER, RULES, rule_words
 from memtui.tui import theme
-from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.keys import KEYS, VIEWS, keys_of
 
 FILTERS: Final = (
     ("libc", "the word is in the name, or in what the mapping is"),
@@ -43,22 +43,26 @@ class HelpScreen(ModalScreen[None]):
         Binding("pagedown,space", "scroll(10)", "page down", show=False),
     ]
 
+    def __init__(self, readonly: bool = False) -> None:
+        super().__init__()
+        self._readonly = readonly
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
-            yield Static(help_text(), markup=False)
+            yield Static(help_text(self._readonly), markup=False)
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
-def help_text() -> Text:
+def help_text(readonly: bool = False) -> Text:
     """The whole help, made of the tables that the rest of the program reads."""
     bright = theme.style(theme.BRIGHT, bold=True)
     accent, dim = theme.style(theme.ACCENT, bold=True), theme.style(theme.DIM)
     text = Text()
     text.append(f"memtui {__version__}", bright)
     text.append(f" · {own_cost()} · Esc closes\n\n", dim)
-    for heading, rows in _keys():
+    for heading, rows in _keys(readonly):
         text.append(f"{heading}\n", accent)
         for shown, words in rows:
             text.append(f"  {shown:<8} ", bright)
@@ -115,14 +119,14 @@ def help_text() -> Text:
     return text
 
 
-def _keys() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _keys(readonly: bool) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The table of keys by where they work."""
     everywhere = [(view.key, f"{view.title}: {view.help}") for view in VIEWS]
     everywhere += [(key.shown, key.help) for key in KEYS if not key.views]
     everywhere.append(("↑ ↓ PgUp PgDn Home End", "move in a list"))
     yield "KEYS EVERYWHERE", everywhere
     for view in VIEWS:
-        own = [(key.shown, key.help) for key in KEYS if view.name in key.views]
+        own = [(key.shown, key.help) for key in keys_of(view.name, readonly) if key.views]
         if view.name == "map":
             own.append(("← → ↑ ↓", "in the picture: from mapping to mapping; zoomed: cell by cell"))
         yield f"KEYS IN {view.title.upper()}", own

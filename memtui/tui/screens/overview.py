@@ -15,6 +15,7 @@ from memtui.history import GrowthTracker
 from memtui.kernel.pressure import Pressure
 from memtui.model.free import free_figures
 from memtui.model.sample import Sample
+from memtui.sampling import Plan
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
@@ -64,7 +65,7 @@ class Overview(View):
                 yield Lines(id="balance-lines")
         yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
-            yield ProcessList(self._growth, id="processes")
+            yield ProcessList(self._growth, id="top-processes")
             with Vertical(id="beside"):
                 yield Lines(id="beside-title")
                 yield Picture(self._page, zoomable=False, id="ribbon")
@@ -102,7 +103,9 @@ class Overview(View):
         self._seen = seen
         free = free_figures(sample.system.meminfo)
         self.query_one(Headline).update(seen.history, free)
-        self.query_one(VerdictLine).update(sample, seen.history, free, seen.verdict)
+        self.query_one(VerdictLine).update(
+            sample, seen.history, free, seen.verdict, self._killed_lately(sample, seen)
+        )
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
         self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
@@ -111,6 +114,14 @@ class Overview(View):
             self._show_balance(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(sample)
+
+    @staticmethod
+    def _killed_lately(sample: Sample, seen: Seen) -> Line:
+        if not seen.obituaries:
+            return ()
+        from memtui.tui.deathwords import lately
+
+        return lately(seen, sample.time_s)
 
     def _show_balance(self, sample: Sample) -> None:
         """Where all memory is, the largest parts first; all of it is in the physical view."""
@@ -133,6 +144,11 @@ class Overview(View):
                 ]
             )
         self.query_one("#balance-lines", Lines).show(*shown)
+
+    @property
+    def wanted(self) -> Plan:
+        processes = self.query_one(ProcessList)
+        return Plan(processes.on_screen(), every_detail=processes.needs_every_detail)
 
     @property
     def main(self) -> ProcessList:
@@ -182,10 +198,10 @@ class Overview(View):
         before = self.query_one(ProcessList).filter
         await ask(self, "filter: ", self._set_filter, before, live=True)
 
-    def _set_filter(self, text: str, _final: bool) -> str:
-        self.query_one(ProcessList).set_filter(text)
+    def _set_filter(self, text: str, final: bool) -> str:
+        complaint = self.query_one(ProcessList).set_filter(text)
         self._rearranged()
-        return ""
+        return "" if final else complaint
 
     def action_sort(self) -> None:
         self.query_one(ProcessList).sort_next()
@@ -207,6 +223,9 @@ class Overview(View):
 
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map, its state, or why there is none."""
+        processes = self.query_one(ProcessList)
+        if chosen.key is not None and processes.selected != chosen.key:
+            processes.select(chosen.key)  # another view has gone to it
         self._chosen = chosen
         table = self.query_one("#beside-table", MappingTable)
         ribbon = self.query_one(Picture)

@@ -154,7 +154,7 @@ class PhysicalView(View):
         self.query_one("#section-about", Lines).draw(lambda width: wrapped(words, width, dim))
 
     def _arrangement(self, section: Section) -> Arrangement:
-        return self._arrangements.get(section.name, Arrangement())
+        return self._arrangements.get(section.name, section.arrangement)
 
     def _arrange(self, arrangement: Arrangement) -> None:
         self._arrangements[self.section.name] = arrangement
@@ -207,7 +207,7 @@ class PhysicalView(View):
     def action_sort(self) -> None:
         names = list(self.section.sorts)
         if not names:
-            self.notify("only the slab caches can be sorted", timeout=3)
+            self.notify("only slab caches and control groups can be sorted", timeout=3)
             return
         at = names.index(self._arrangement(self.section).sort)
         self._sort_by(names[(at + 1) % len(names)])
@@ -220,10 +220,14 @@ class PhysicalView(View):
         from memtui.tui.widgets.prompt import ask
 
         if not self.section.sorts:
-            self.notify("only the slab caches can be filtered", timeout=3)
+            self.notify("only slab caches and control groups can be filtered", timeout=3)
             return
         await ask(
-            self, "cache: ", self._set_filter, self._arrangement(self.section).filter, live=True
+            self,
+            f"{self.section.row}: ",
+            self._set_filter,
+            self._arrangement(self.section).filter,
+            live=True,
         )
 
     def _set_filter(self, text: str, _final: bool) -> str:

@@ -9,13 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from memtui import units
 from memtui.config import WINDOWS_S
-from memtui.kernel.files import Gap
+from memtui.kernel.cgroups import Confinement
+from memtui.kernel.files import Gap, KernelFiles
 from memtui.model.metrics import METRICS
 from memtui.model.sample import Sample
 from memtui.sampling import Reader
 from memtui.sources import readers
 from memtui.tui import theme
+from memtui.tui.deathwords import log_words
 from memtui.tui.keys import bindings
 from memtui.tui.screens.view import View
 from memtui.tui.sections.base import Arrangement, Facts
@@ -24,18 +27,27 @@ from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import why_no_pressure
 from memtui.tui.widgets.eventtable import EventTable
 from memtui.tui.widgets.figures import FigureTable
-from memtui.tui.widgets.lines import Lines, Table
+from memtui.tui.widgets.lines import Line, Lines, Table
+from memtui.tui.widgets.oompage import OomPage
+from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.sartable import SarTable
 from memtui.tui.widgets.section import SectionPanel, SectionTable
 from memtui.tui.widgets.tabs import Tabs
 from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour, level_glyph
 
 if TYPE_CHECKING:
+    from memtui.model.obituary import Obituary
     from memtui.tui.widgets.graph import TimeGraph
 
 _STALLS = ("stalled_some_pct", "stalled_full_pct")
 _INSTEAD = "mem_available_bytes"
-PAGES = ("figures", "sar", "watermarks", "events")
+_EVENT_HEAD = 13  # cells of an event's time and mark
+PAGES = ("figures", "sar", "watermarks", "OOM", "events")
+
+OOM_TOPICS = (
+    *("OOM killer", "oom_score", "oom_score_adj", "OOM", "overcommit", "panic_on_oom"),
+    *("oom_kill_allocating_task", "memory cgroup"),
+)
 
 
 class PressureView(View):
@@ -43,8 +55,9 @@ class PressureView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("pressure")]
 
-    def __init__(self, page: int) -> None:
+    def __init__(self, page: int, files: KernelFiles | None = None) -> None:
         super().__init__(id="pressure")
+        self._files = files
         self._page = page
         self._window_s = 300
         self._seen: Seen | None = None
@@ -64,7 +77,9 @@ class PressureView(View):
         yield FigureTable(id="figures")
         yield SarTable(id="sar")
         yield SectionPanel(id="watermarks")
+        yield OomPage(self._files, self._page, id="OOM")
         yield EventTable(id="events")
+        yield Lines(id="event-words")
 
     def on_mount(self) -> None:
         self._mount_graphs()
@@ -81,6 +96,8 @@ class PressureView(View):
     @property
     def main(self) -> Table:
         page = self.query_one(f"#{self._page_name}")
+        if isinstance(page, OomPage):
+            return page.rows
         return page.rows if isinstance(page, SectionPanel) else self.query_one(f"#{page.id}", Table)
 
     @property
@@ -94,6 +111,8 @@ class PressureView(View):
             return (table.metric,)
         if isinstance(table, SarTable):
             return (table.rows[table.cursor].name,)
+        if self._page_name == "OOM":
+            return OOM_TOPICS
         if isinstance(table, SectionTable):
             return (table.topic or "watermark",)
         event = table.current if isinstance(table, EventTable) else None
@@ -120,9 +139,46 @@ class PressureView(View):
             table.show(seen.history, self._window_s, *self._evidence(seen))
         elif isinstance(table, EventTable):
             table.show(seen.events)
+            self._show_event()
+        elif self._page_name == "OOM":
+            self._look_at_oom(sample)
         elif isinstance(table, SectionTable):
             facts = Facts(sample, seen.before, seen.history, self._page)
             self.query_one(SectionPanel).update(ZONES, facts, Arrangement())
+
+    def _look_at_oom(self, sample: Sample) -> None:
+        """In the group's scope among those in the group alone."""
+        confinement = sample.system.confinement
+        group = None
+        if getattr(self.app, "scope", "host") == "group" and isinstance(confinement, Confinement):
+            group = confinement.group.path
+        frozen = bool(getattr(self.app, "frozen", False))
+        self.query_one(OomPage).look(group, frozen=frozen)
+
+    @property
+    def _obituary(self) -> Obituary | None:
+        """Of the event under the cursor, where that is a death."""
+        event = self.query_one(EventTable).current
+        return None if event is None or self._seen is None else self._seen.obituaries.get(event)
+
+    def _show_event(self) -> None:
+        """The event under the cursor in full, and what is not seen."""
+        if self._sample is None:
+            return
+        event, signs = self.query_one(EventTable).current, self._sample.signs
+        said: list[str | Line] = []
+        if event is not None and self._obituary is not None:
+            dim = theme.style(theme.DIM)
+            said += [event.text, [(" Enter: all that is known of it", dim)]]
+        elif event is not None and units.width(event.text) > self.size.width - _EVENT_HEAD:
+            said.append(event.text)
+        if signs is not None and (words := log_words(signs.log)):
+            said += [[], words] if said else [words]
+        words_ = self.query_one("#event-words", Lines)
+        lines = wrapped(said, self.size.width)
+        words_.show(*lines)
+        words_.styles.height = len(lines)
+        words_.display = bool(lines) and self._page_name == "events"
 
     @staticmethod
     def _evidence(seen: Seen) -> tuple[dict[str, str], str]:
@@ -139,6 +195,8 @@ class PressureView(View):
         self.query_one("#pressure-tabs", Tabs).pick(name)
         for each in PAGES:
             self.query_one(f"#{each}").display = each == name
+        self.query_one("#event-words").display = False
+        self.set_class(name == "OOM", "-oom")
         self._show_page()
         self.post_message(self.Turned())
 
@@ -162,8 +220,9 @@ class PressureView(View):
             [
                 (" tasks waited for memory: ", dim),
                 ("some", theme.style(theme.GROWS, bold=True)),
-                (" · ", dim),
+                (" above, ", dim),
                 ("all", theme.style(theme.ALARM, bold=True)),
+                (" below", dim),
             ]
         )
         name, why_other = self._graphed_figure()
@@ -206,9 +265,63 @@ class PressureView(View):
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()
+        if event.table is self.main and isinstance(event.table, EventTable):
+            self._show_event()
         self._show_graphs()
 
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        await self.action_enter()
+
+    async def action_enter(self) -> None:
+        from memtui.tui.screens.obituary import ObituarySheet
+
+        if self._page_name == "OOM":
+            if complaint := self.query_one(OomPage).enter():
+                self.notify(complaint, timeout=3, markup=False)
+            return
+        obituary = self._obituary if self._page_name == "events" else None
+        if obituary is not None:
+            await self.app.push_screen(ObituarySheet(obituary))
+
+    def action_back(self) -> None:
+        if self._page_name == "OOM" and self.query_one(OomPage).back():
+            self._show_page()
+
+    async def action_find(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        page = self.query_one(OomPage)
+        if self._page_name != "OOM":
+            self._turn_to("OOM")
+            self.main.focus()
+        else:
+            await ask(self, "process: ", lambda text, final: page.find(text))
+
+    async def action_what_if(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        page = self.query_one(OomPage)
+        if self._page_name != "OOM":
+            self._turn_to("OOM")
+            self.main.focus()
+        elif page.outlook is not None:
+            await ask(self, "oom_score_adj to try: ", lambda text, final: page.try_adj(text))
+
+    async def action_policy(self) -> None:
+        from memtui.tui.screens.policysheet import PolicySheet
+
+        outlook = self.query_one(OomPage).outlook
+        if outlook is None:
+            self._turn_to("OOM")
+            self.main.focus()
+        else:
+            await self.app.push_screen(PolicySheet(outlook))
+
     def action_zoom(self, step: int) -> None:
+        if self._page_name == "OOM":
+            self.query_one(OomPage).try_step(step)
+            return
         at = WINDOWS_S.index(self._window_s) - step
         self._window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
         if self._sample is not None and self._seen is not None:

@@ -13,7 +13,7 @@ from memtui.tui.chosen import Chosen
 
 if TYPE_CHECKING:
     from memtui.model.sample import Sample
-    from memtui.sampling import Reader
+    from memtui.sampling import Plan, Reader
     from memtui.tui.seen import Seen
 
 
@@ -32,6 +32,13 @@ class View(Vertical):
     def readers(self) -> Mapping[str, Reader]:
         """What is read for it now."""
         return self.READERS
+
+    @property
+    def wanted(self) -> Plan:
+        """What is read of processes for it now, beside the map of the chosen one."""
+        from memtui.sampling import Plan
+
+        return Plan()
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample of the machine, or of a group as one, and what was seen of it before."""

@@ -10,6 +10,7 @@ from typing import Final
 from memtui.tui.sections.balance import BALANCE
 from memtui.tui.sections.base import Section
 from memtui.tui.sections.cgroup import CGROUP
+from memtui.tui.sections.cgroups import CGROUPS
 from memtui.tui.sections.fragmentation import FRAGMENTATION
 from memtui.tui.sections.hugepages import HUGE_PAGES
 from memtui.tui.sections.ksm import KSM
@@ -27,6 +28,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     SWAP,
     KSM,
     CGROUP,
+    CGROUPS,
 )
 
 # What stands beside the section that is read where there is room: short, and cheap to read.

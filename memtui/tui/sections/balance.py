@@ -8,7 +8,7 @@ from rich.style import Style
 
 from memtui import units
 from memtui.kernel.files import Gap
-from memtui.model.balance import UNACCOUNTED, Balance, balance
+from memtui.model.balance import UNACCOUNTED, Balance, balance, per_cpu_free_bytes
 from memtui.model.balance import Line as Entry
 from memtui.tui import theme
 from memtui.tui.sections.base import (
@@ -92,11 +92,14 @@ _TOPICS: Final = {
 
 def sheet(facts: Facts) -> Balance:
     """The machine's, or the group's, whose share of zram nobody tells."""
-    zrams = facts.system.zrams
-    zram = None
-    if zrams is not None and not isinstance(zrams, Gap) and not facts.is_group:
-        zram = sum(device.mem_used_bytes or 0 for device in zrams)
-    return balance(facts.system.meminfo, zram)
+    zrams, zones = facts.system.zrams, facts.system.zones
+    zram = lists = None
+    if not facts.is_group:
+        if zrams is not None and not isinstance(zrams, Gap):
+            zram = sum(device.mem_used_bytes or 0 for device in zrams)
+        if zones is not None and not isinstance(zones, Gap):
+            lists = per_cpu_free_bytes(zones, facts.page_size)
+    return balance(facts.system.meminfo, zram, lists)
 
 
 def _summary(facts: Facts) -> Summary:

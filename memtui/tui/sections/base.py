@@ -107,8 +107,11 @@ class Section(NamedTuple):
     fields: tuple[str, ...]
     summary: Callable[[Facts], Summary]
     page: Callable[[Facts, int, Arrangement], SectionPage]
-    # The columns it can be sorted by, and whether the largest come first.
+    # The columns it can be sorted by, and whether the largest come first; how it is at first; what
+    # a filter is asked for.
     sorts: Mapping[str, bool] = {}
+    arrangement: Arrangement = Arrangement()
+    row: str = "cache"
 
 
 def page_of(

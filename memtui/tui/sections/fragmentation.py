@@ -72,7 +72,8 @@ def _summary(facts: Facts) -> Summary:
     size = units.size(fit.size_bytes).replace(".0 ", " ")
     if not fit.can:
         return Summary((f"{size}: no", WARN), (f"{size}: none to be had", WARN))
-    return plain(f"{size}: yes", f"{size}: yes, {units.count(fit.pieces)} pages")
+    pages = "1 page" if fit.pieces == 1 else f"{units.count(fit.pieces)} pages"
+    return plain(f"{size}: yes", f"{size}: yes, {pages}")
 
 
 def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:

@@ -78,7 +78,9 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
         Column("more", "", 0, "<", 1, least=28),
     )
     head: list[str | Line] = []
-    if not pools:
+    if not pools and facts.meminfo.get("HugePages_Total"):
+        head.append("meminfo tells of a pool of huge pages; of which sizes it is cannot be read.")
+    elif not pools:
         head.append("This kernel has no pools of huge pages.")
     return page_of(columns, items, head)
 

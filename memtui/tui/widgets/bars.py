@@ -62,12 +62,18 @@ class Header(Lines):
         if scope == "group" and sample and isinstance(sample.system.confinement, Confinement):
             path = sample.system.confinement.group.path
             name = units.printable(path.rpartition("/")[2] or "/")
+        slower: list[Part] = []
+        if live and sample is not None and sample.asked_s == interval_s:
+            # There is so much to read that it is read less often than it was asked for.
+            slower = [(f"instead of {units.duration(interval_s)} ", theme.style(theme.GROWS))]
+            interval_s = sample.interval_s
         right: list[Part] = [
             (
                 f"{theme.glyphs().live} " if live else "‖ ",
                 theme.style(theme.SHRINKS if live else theme.ACCENT),
             ),
             (f"{state} {units.duration(interval_s)} ", _PLAIN if live else _ACCENT),
+            *slower,
         ]
         seen: Part = (f" {sight} ", _DIM)
 
@@ -112,13 +118,13 @@ class Footer(Lines):
         super().__init__(id="footer")
         self._spans: list[tuple[int, int, str]] = []
 
-    def update(self, view: str) -> None:
+    def update(self, view: str, readonly: bool = False) -> None:
         """Those of a view."""
-        self.draw(lambda width: [self._line(view, width)])
+        self.draw(lambda width: [self._line(view, readonly, width)])
 
-    def _line(self, view: str, width: int) -> Line:
+    def _line(self, view: str, readonly: bool, width: int) -> Line:
         items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
-        keys = [key for key in keys_of(view) if key.footer]
+        keys = [key for key in keys_of(view, readonly) if key.footer]
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
         room = width - 1 - sum(map(_footer_width, items + ends))

@@ -415,7 +415,10 @@ def figure_top(metric: Metric) -> Callable[[History], float | None]:
         least = 5.0 if metric.unit == "pct" else 1.0
         base = 1024.0 if metric.unit in ("bytes", "bytes_per_s") else 1000.0
         unit = base ** max(0, math.floor(math.log(max(1.0, most), base)))
-        steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, base)
+        if base == 1024:
+            steps: Sequence[float] = [2**power for power in range(11)]
+        else:
+            steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
         return max(least, next(unit * step for step in steps if most <= unit * step))
 
     return top

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import ClassVar, NamedTuple
@@ -21,6 +21,7 @@ from memtui.tui import theme
 
 Part = tuple[str, Style]
 Line = Sequence[Part]
+Cell = str | Part | list[Part]  # a list is exactly as wide as its column
 
 
 def strip(parts: Line, width: int, base: Style) -> Strip:
@@ -163,7 +164,7 @@ class Table(Drawn, can_focus=True):
     def row_count(self) -> int:
         raise NotImplementedError
 
-    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+    def row_texts(self, row: int, names: Sequence[str]) -> Mapping[str, Cell]:
         """The text of a row's columns, with a style where it has one of its own."""
         raise NotImplementedError
 
@@ -253,13 +254,16 @@ class Table(Drawn, can_focus=True):
             return strip(self._head(), width, base)
         if content[0] == "empty":
             return strip([(" " + str(content[1]), theme.style(theme.DIM))], width, base)
-        items: tuple[tuple[str, str | Part], ...] = content[0]  # type: ignore[assignment]
+        items: tuple[tuple[str, Cell], ...] = content[0]  # type: ignore[assignment]
         texts = dict(items)
         selected, active = content[2], content[3]
         mark = theme.glyphs().bar if selected else " "
         parts: list[Part] = [(mark, theme.style(theme.ACCENT))]
         for index, (column, cells) in enumerate(self.columns()):
             value = texts.get(column.name, "")
+            if isinstance(value, list):
+                parts += [(" " if index else "", Style.null()), *value]
+                continue
             text, style = (value, Style.null()) if isinstance(value, str) else value
             parts.append(((" " if index else "") + units.fit(text, cells, column.align), style))
         if selected:
@@ -334,7 +338,10 @@ class Table(Drawn, can_focus=True):
 
 
 def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that fit into `width` cells with a blank between; the flexible one gets the rest."""
+    """The columns that fit into `width` cells with a blank between.
+
+    The last flexible one gets what is left over, others before it their least.
+    """
     kept = list(columns)
     while len(kept) > 1:
         needed = sum(column.width or column.least for column in kept) + len(kept) - 1
@@ -342,5 +349,8 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int
         if needed <= width or worst.priority == 0:
             break
         kept.remove(worst)
-    fixed = sum(column.width for column in kept) + len(kept) - 1
-    return [(column, column.width or max(1, width - fixed)) for column in kept]
+    widths = [column.width or column.least for column in kept]
+    flexible = [at for at, column in enumerate(kept) if not column.width]
+    if flexible:
+        widths[flexible[-1]] = max(1, width - sum(widths) - len(kept) + 1 + widths[flexible[-1]])
+    return list(zip(kept, widths, strict=True))

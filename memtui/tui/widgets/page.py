@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, overload
 
@@ -11,7 +11,7 @@ from rich.style import Style
 
 from memtui import units
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Line, Part, Table
+from memtui.tui.widgets.lines import Cell, Column, Line, Part, Table
 
 T = TypeVar("T")
 Row = dict[str, str | Part]
@@ -71,7 +71,7 @@ class SheetTable(Table):
     def row_count(self) -> int:
         return len(self.page.rows)
 
-    def row_texts(self, row: int, names: Sequence[str]) -> Row:
+    def row_texts(self, row: int, names: Sequence[str]) -> Mapping[str, Cell]:
         # Whoever makes a row may have forgotten that names are other people's.
         return {
             name: units.printable(part)

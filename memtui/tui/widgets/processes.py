@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from memtui import units
 from memtui.history import GrowthTracker
+from memtui.model.groups import tree
+from memtui.model.processcolumns import (
+    COLUMNS,
+    FIELDS,
+    RANKED,
+    Facts,
+    Prospect,
+    Rates,
+    fields_of,
+    holding,
+    is_always_known,
+    needs,
+    ordered,
+)
+from memtui.model.query import BadQuery, Term, parse_query
 from memtui.model.sample import ProcessKey, ProcessSample, Sample
 from memtui.targets import fits
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Part, Table
+from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, cell, table_columns
+from memtui.tui.words import user_name
 
-# Every column that can be sorted by, and whether its largest comes first.
-_SORTS: dict[str, bool] = {
-    "rss": True,
-    "gain": True,
-    "swap": True,
-    "oom": True,
-    "pid": False,
-    "name": False,
-}
+# In the order that `s` goes through them in the overview.
+_SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")
+_TREE_CELLS: Final = 12  # for the lines before names
+_DIM: Final = theme.style(theme.DIM)
 
 
 class ProcessList(Table):
@@ -29,32 +42,58 @@ class ProcessList(Table):
     The chosen process stays in its row, marked gone, when it dies: its map is still beside it.
     """
 
-    def __init__(self, growth: GrowthTracker, *, id: str | None = None) -> None:
-        super().__init__(
-            (
-                Column("pid", "PID", 5, priority=1),
-                Column("name", "NAME", 0, "<"),
-                Column("rss", "RSS", 5),
-                Column("gain", "Δ/MIN", 6, priority=2),
-                Column("swap", "SWAP", 5, priority=3),
-                Column("oom", "OOM", 4, priority=4),
-            ),
-            id=id,
-        )
+    def __init__(
+        self,
+        growth: GrowthTracker,
+        names: Sequence[str] = OVERVIEW_COLUMNS,
+        *,
+        is_live: bool = True,
+        least: int = 7,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(table_columns(names, 5, least), id=id)
+        self.names = tuple(names)
         self._growth = growth
-        self._sample: Sample | None = None
+        self._is_live = is_live
+        self._least = least
+        self._digits = 5
+        self._added: set[str] = set()
+        self.facts: Facts | None = None
         self._rows: list[ProcessSample] = []
+        self._lines: dict[ProcessKey, str] = {}  # before a name, where they stand as a tree
         self._sort, self._downwards = "rss", True
         self.filter = ""
+        self._terms: tuple[Term, ...] = ()
+        self._literal = False
+        self.within: frozenset[ProcessKey] | None = None  # only these
+        self.as_tree = False
         self.selected: ProcessKey | None = None
         self._last_seen: ProcessSample | None = None
 
     # What it shows.
 
-    def update(self, sample: Sample) -> None:
+    def update(
+        self,
+        sample: Sample,
+        rates: Mapping[ProcessKey, Rates] | None = None,
+        prospects: Mapping[ProcessKey, Prospect] | None = None,
+    ) -> None:
         """A new sample: sorted anew, the cursor staying with its process."""
-        self._sample = sample
+        self.learn(sample, rates, prospects)
         self._arrange()
+
+    def learn(
+        self,
+        sample: Sample,
+        rates: Mapping[ProcessKey, Rates] | None = None,
+        prospects: Mapping[ProcessKey, Prospect] | None = None,
+    ) -> None:
+        """A new sample, which is not shown yet."""
+        ticks = os.sysconf("SC_CLK_TCK") if self._is_live else None
+        self.facts = Facts(sample, self._growth, self._user, rates or {}, prospects or {}, ticks)
+
+    def _user(self, uid: int | None) -> str:
+        return user_name(uid, self._is_live)
 
     def select(self, key: ProcessKey) -> None:
         """Puts the cursor on a process."""
@@ -62,17 +101,68 @@ class ProcessList(Table):
         self._last_seen = None
         self._arrange()
 
-    def set_filter(self, text: str) -> None:
-        """Only processes whose name or pid has `text` in it."""
+    def set_filter(self, text: str) -> str:
+        """Only processes that fulfil a filter's terms; what is wrong with it, or "".
+
+        One that is no filter is looked for as it stands, in names and pids.
+        """
         self.filter = text
+        try:
+            self._terms, self._literal, complaint = parse_query(text, FIELDS), False, ""
+        except BadQuery as error:
+            self._terms, self._literal, complaint = (), True, str(error)
+        self.rearrange()
+        return complaint
+
+    def choose_columns(self, names: Sequence[str]) -> None:
+        """Other columns from now on."""
+        self._added = (self._added | set(names) - set(self.names)) & set(names)
+        self.names = tuple(names)
+        self._set_columns()
+        self._arrange()
+
+    def set_tree(self, as_tree: bool) -> None:
+        """As a tree, with more room for names, or as a list."""
+        self.as_tree = as_tree
+        self._set_columns()
+
+    def _set_columns(self) -> None:
+        least = self._least + (_TREE_CELLS if self.as_tree else 0)
+        self.set_columns(table_columns(self.names, self._digits, least, self._added))
+
+    def rearrange(self) -> None:
+        """Other rows: the cursor goes to the first where its process is not among them."""
         self._arrange()
         if self._rows and self.selected not in {row.key for row in self._rows}:
             self.set_cursor(0)
             self._follow_cursor()
 
     @property
+    def _asked(self) -> set[str]:
+        """The columns that say which rows there are, and where."""
+        return {self._sort} | fields_of(self._terms)
+
+    @property
     def needs_every_detail(self) -> bool:
-        return self._sort in ("swap", "oom")
+        return self.needs_ranks or any(not is_always_known(name) for name in self._asked)
+
+    @property
+    def needs_ranks(self) -> bool:
+        """Whether a column is shown or asked for that takes the OOM killer's ranking of all."""
+        return not RANKED.isdisjoint(self._used)
+
+    @property
+    def _used(self) -> set[str]:
+        return {column.name for column, _ in self.columns()} | self._asked
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What must be read for the columns that are shown, sorted by or filtered by."""
+        return needs(self._used)
+
+    @property
+    def needs_every_share(self) -> bool:
+        return "shares" in needs(self._asked)
 
     @property
     def current(self) -> ProcessSample | None:
@@ -84,21 +174,21 @@ class ProcessList(Table):
 
     def is_gone(self, process: ProcessSample) -> bool:
         """Whether a process has ended since it was seen like this; a zombie has given all back."""
-        if self._sample is None:
+        if self.facts is None:
             return False
-        now = self._sample.processes.get(process.key)
+        now = self.facts.sample.processes.get(process.key)
         return now is None or (now.is_zombie and not process.is_zombie)
 
     def sort_next(self) -> None:
-        names = list(_SORTS)
-        self.sort_by(names[(names.index(self._sort) + 1) % len(names)])
+        at = _SORTS.index(self._sort) + 1 if self._sort in _SORTS else 0
+        self.sort_by(_SORTS[at % len(_SORTS)])
 
     def sort_by(self, column: str) -> None:
         """By a column; by the one it is sorted by already, the other way round."""
         if column == self._sort:
             self._downwards = not self._downwards
-        elif column in _SORTS:
-            self._sort, self._downwards = column, _SORTS[column]
+        elif column in COLUMNS:
+            self._sort, self._downwards = column, COLUMNS[column].downwards
         self._arrange()
 
     def invert(self) -> None:
@@ -106,26 +196,24 @@ class ProcessList(Table):
         self._arrange()
 
     def _arrange(self) -> None:
-        if self._sample is None:
+        facts = self.facts
+        if facts is None:
             return
-        rows = [row for row in self._sample.processes.values() if self._fits(row)]
-        by: dict[str, Callable[[ProcessSample], Any]] = {
-            "rss": lambda row: row.rss_bytes,
-            "gain": lambda row: self._growth.gained_bytes(row.key),
-            "swap": lambda row: row.swap_bytes or 0,
-            "oom": lambda row: row.oom_score or 0,
-            "pid": lambda row: row.pid,
-            "name": lambda row: row.name.casefold(),
-        }
-        # Equal ones stand by pid, so that the order does not change by itself.
-        rows.sort(key=lambda row: row.pid)
-        rows.sort(key=by[self._sort], reverse=self._downwards)
+        everyone = facts.sample.processes
+        rows = ordered(facts, self.fitting(everyone.values()), self._sort, self._downwards)
+        self._lines.clear()
+        if self.as_tree:
+            # Those above the ones that are meant tell where these belong.
+            narrowed = len(rows) < len(everyone)
+            branches = tree(rows, everyone.values() if narrowed else None)
+            rows = [branch.process for branch in branches]
+            self._lines = {branch.process.key: branch.lines for branch in branches}
         cursor = self.cursor
         last = self._last_seen
         if last is not None and last.key == self.selected and self.is_gone(last):
             # Neither a jump to the end of the list, as the zombie that it may be, nor another row.
             rows = [row for row in rows if row.key != last.key]
-            if self._fits(last):
+            if self.fitting((last,)):
                 cursor = min(cursor, len(rows))
                 rows.insert(cursor, last)
         else:
@@ -138,12 +226,19 @@ class ProcessList(Table):
             self.top = max(0, self.top + cursor - self.cursor)
         self._rows = rows
         digits = max((len(str(row.pid)) for row in rows), default=5)
-        if digits > self.all_columns[0].width:
-            self.set_columns((Column("pid", "PID", digits, priority=1), *self.all_columns[1:]))
+        if digits > self._digits:
+            self._digits = digits
+            self._set_columns()
         self.set_cursor(cursor)
 
-    def _fits(self, process: ProcessSample) -> bool:
-        return fits(self.filter, process.pid, process.name)
+    def fitting(self, processes: Iterable[ProcessSample]) -> Sequence[ProcessSample]:
+        """Those of some processes that the filter lets through."""
+        assert self.facts is not None
+        if self.within is not None:
+            processes = [each for each in processes if each.key in self.within]
+        if self._literal:
+            return [each for each in processes if fits(self.filter.strip(), each.pid, each.name)]
+        return holding(self.facts, processes, self._terms)
 
     def _follow_cursor(self) -> None:
         current = self.current
@@ -168,40 +263,36 @@ class ProcessList(Table):
         return self._sort, self._downwards
 
     def empty_text(self) -> str:
+        if self._terms and fields_of(self._terms):
+            return f"no process fulfils {units.printable(self.filter)}"
         if self.filter:
             return f"no process has “{units.printable(self.filter)}” in its name or pid"
         return "no processes can be seen"
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
-        process = self._rows[row]
-        dim = theme.style(theme.DIM)
-        name = units.printable(process.name)
+        process, facts = self._rows[row], self.facts
+        assert facts is not None
+        lines = self._lines.get(process.key, "")
+        name = lines + units.printable(process.name)
         if self.is_gone(process):
             return {
-                "pid": (str(process.pid), dim),
-                "name": (f"{name} gone", dim),
-                "rss": (units.size(process.rss_bytes, short=True), dim),
+                "pid": (str(process.pid), _DIM),
+                "name": (f"{name} gone", _DIM),
+                "rss": (units.size(process.rss_bytes, short=True), _DIM),
             }
-        if process.is_kernel_thread:
-            return {"pid": (str(process.pid), dim), "name": (name, dim), "rss": ("0", dim)}
-        if process.is_zombie:
-            return {
-                "pid": (str(process.pid), dim),
-                "name": (f"{name} zombie", dim),
-                "rss": ("0", dim),
+        if process.is_kernel_thread or process.is_zombie:
+            word = " zombie" if process.is_zombie else ""
+            texts: dict[str, str | Part] = {
+                each: (part if isinstance(part, str) else part[0], _DIM)
+                for each in names
+                if each in _OF_ANYONE and (part := cell(facts, process, each))
             }
-        gain = self._growth.gained_bytes(process.key)
-        colour = theme.GROWS if gain > 0 else theme.SHRINKS if gain < 0 else theme.DIM
-        return {
-            "pid": (str(process.pid), dim),
-            "name": name,
-            "rss": (units.size(process.rss_bytes, short=True), theme.style(theme.BRIGHT)),
-            "gain": (units.change(gain), theme.style(colour)),
-            "swap": _quiet(units.size(process.swap_bytes, short=True)),
-            "oom": _quiet(units.UNKNOWN if process.oom_score is None else str(process.oom_score)),
-        }
+            return texts | {"name": (f"{name}{word}", _DIM), "rss": ("0", _DIM)}
+        texts = {each: cell(facts, process, each) for each in names}
+        if lines:
+            texts["name"] = name
+        return texts
 
 
-def _quiet(text: str) -> Part:
-    """Zero and unknown stand back."""
-    return text, theme.style(theme.DIM if text in ("0", units.UNKNOWN) else theme.FOREGROUND)
+# What is said of processes that have no memory either.
+_OF_ANYONE: Final = ("pid", "user", "state", "parent", "threads", "age", "unit", "cgroup", "adj")

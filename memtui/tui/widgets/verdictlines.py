@@ -13,7 +13,7 @@ from memtui.model.free import Free, free_figures
 from memtui.model.sample import Sample
 from memtui.tui import theme
 from memtui.tui.seen import Seen
-from memtui.tui.widgets.bars import cells, stall_parts, swap_parts, why_no_pressure
+from memtui.tui.widgets.bars import cells, spread, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
 if TYPE_CHECKING:
@@ -76,11 +76,24 @@ class VerdictLine(Lines):
     _skipped = 0
     _skipped_at = 0.0
 
-    def update(self, sample: Sample, history: History, free: Free, verdict: Verdict | None) -> None:
+    def update(
+        self,
+        sample: Sample,
+        history: History,
+        free: Free,
+        verdict: Verdict | None,
+        late: Line = (),
+    ) -> None:
+        """`late` stands at the right end whatever else there is: who was killed lately."""
         if sample.skipped != self._skipped:
             self._skipped, self._skipped_at = sample.skipped, sample.time_s
         now = history.latest("stalled_some_pct")
-        self.draw(lambda width: [self._line(sample, now, free, verdict, width)])
+        room = cells(late)
+        self.draw(
+            lambda width: [
+                spread(self._line(sample, now, free, verdict, width - room), list(late), width)
+            ]
+        )
 
     def _line(
         self,
@@ -162,7 +175,7 @@ class VerdictBanner(Lines):
 
 def tiny_lines(sample: Sample, seen: Seen, width: int, height: int) -> list[Line]:
     """All there is room for in a small terminal, the most important first: how much is left, who
-    waits, what else free says; the reason of the verdict where lines are left for it."""
+    waits, the verdict, what else free says."""
     free = free_figures(sample.system.meminfo)
     dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
     bright = theme.style(theme.BRIGHT, bold=True)
@@ -188,17 +201,15 @@ def tiny_lines(sample: Sample, seen: Seen, width: int, height: int) -> list[Line
         ("buff/cache", free.buff_cache),
         ("shared", free.shared),
     )
-    pairs = [(f" {label:<11}", f"{units.size(value):>9}") for label, value in figures]
-    if width >= 44:
-        for left, right in zip_longest(pairs[::2], pairs[1::2], fillvalue=("", "")):
-            lines.append(
-                [(left[0], dim), (left[1], plain), (f"  {right[0]}", dim), (right[1], plain)]
-            )
-    else:
-        lines += [[(label, dim), (value, plain)] for label, value in pairs]
-    room = height - len(lines) - 1
+    short = width < 44
+    pairs = [
+        (f" {label:<11}", f"{units.size(value, short=short):>{6 if short else 9}}")
+        for label, value in figures
+    ]
     rows = textwrap.wrap(reason(seen.verdict), max(20, width - 2))
-    if len(rows) <= room:
-        lines[2:2] = [[(f" {row}", plain)] for row in rows]
-    lines.append([(" 60x15 shows the graph and the map", dim)])
+    lines[2:2] = [[(f" {row}", plain)] for row in rows]
+    for left, right in zip_longest(pairs[::2], pairs[1::2], fillvalue=("", "")):
+        lines.append([(left[0], dim), (left[1], plain), (f"  {right[0]}", dim), (right[1], plain)])
+    if len(lines) < height:
+        lines.append([(" 60x15 shows the graph and the map", dim)])
     return lines

@@ -1,0 +1,126 @@
+"""More about one process than its size: what its memory is made of, its faults, its place.
+
+Source: /proc/PID/{stat,status,oom_score_adj,cgroup,cmdline,limits,smaps_rollup}. Document:
+Documentation/filesystems/proc.rst, proc(5). Since: RssAnon, RssFile and RssShmem 4.5, smaps_rollup
+4.14. Permission: anyone (hidepid apart), smaps_rollup needs ptrace read access. Cost of 1,000:
+oom_score_adj, cgroup and cmdline 8 ms each; smaps_rollup 40 ms of small ones, and 11 ms a GiB.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
+from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.maps import parse_smaps_rollup
+from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_bytes
+
+# The files that cost an opening each: read only where something that they tell is shown.
+DETAIL_FILES: Final = frozenset({"oom_score_adj", "cgroup", "cmdline"})
+
+
+class Details(NamedTuple):
+    """One process at `time_s` (since boot). None: not read, or not offered by this kernel.
+
+    `minor_faults` and `major_faults` count since its start; `cgroup` is the one that its memory is
+    charged to; `command` is empty for kernel threads and zombies.
+    """
+
+    time_s: float
+    rss_anon_bytes: int | None = None
+    rss_file_bytes: int | None = None
+    rss_shmem_bytes: int | None = None
+    page_tables_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    minor_faults: int | None = None
+    major_faults: int | None = None
+    oom_score_adj: int | None = None
+    cgroup: str | None = None
+    command: str | None = None
+
+
+class Shares(NamedTuple):
+    """What of its memory a process pays for: PSS, each page divided by its sharers, and USS, the
+    pages that are its alone. Read at `time_s`, since boot. None: not offered by this kernel.
+    """
+
+    time_s: float
+    pss_bytes: int | None
+    uss_bytes: int | None
+
+
+class Limit(NamedTuple):
+    """A limit of a process's, soft and hard, in the kernel's unit; None: unlimited."""
+
+    soft: int | None
+    hard: int | None
+    unit: str
+
+
+def read_details(
+    files: KernelFiles,
+    pid: int,
+    time_s: float,
+    stat: Identity,
+    status: bytes,
+    wanted: frozenset[str],
+) -> Details:
+    """What stat and status, read already, and the files in `wanted` say of a process now."""
+    adj = (
+        files.parsed(f"proc/{pid}/oom_score_adj", parse_int) if "oom_score_adj" in wanted else None
+    )
+    cgroup = files.parsed(f"proc/{pid}/cgroup", memory_path) if "cgroup" in wanted else None
+    command = files.parsed(f"proc/{pid}/cmdline", parse_cmdline) if "cmdline" in wanted else None
+    return Details(
+        time_s,
+        status_bytes(status, b"RssAnon"),
+        status_bytes(status, b"RssFile"),
+        status_bytes(status, b"RssShmem"),
+        status_bytes(status, b"VmPTE"),
+        status_bytes(status, b"VmHWM"),
+        stat.minflt,
+        stat.majflt,
+        None if isinstance(adj, Gap) else adj,
+        None if isinstance(cgroup, Gap) else cgroup,
+        None if isinstance(command, Gap) else command,
+    )
+
+
+@lru_cache(maxsize=1024)  # most processes share one of few, and v1 has a line for each controller
+def memory_path(data: bytes) -> str | None:
+    """The control group that memory is charged to, of a process's cgroup. Raises Malformed."""
+    return memory_cgroup(parse_cgroup(data))
+
+
+def read_shares(files: KernelFiles, pid: int, time_s: float) -> Shares | Gap:
+    """PSS and USS of a process now. Opened anew each time: an exec leaves an open file empty."""
+    sums = files.parsed(f"proc/{pid}/smaps_rollup", parse_smaps_rollup)
+    return sums if isinstance(sums, Gap) else shares_of(sums, time_s)
+
+
+def shares_of(sums: dict[str, int], time_s: float) -> Shares:
+    """PSS and USS from the sums of smaps_rollup."""
+    uss = None
+    if "Private_Clean" in sums and "Private_Dirty" in sums:
+        uss = sums["Private_Clean"] + sums["Private_Dirty"] + sums.get("Private_Hugetlb", 0)
+    return Shares(time_s, sums.get("Pss"), uss)
+
+
+def parse_limits(data: bytes) -> dict[str, Limit]:
+    """Every line of limits by its name: "Max stack size". Raises Malformed."""
+    lines = data.decode("utf-8", "surrogateescape").splitlines()
+    if not lines or not lines[0].startswith("Limit"):
+        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace")))
+    limits = {}
+    for line in lines[1:]:
+        # "Max address space         unlimited            unlimited            bytes     "
+        name, words = line[:26].strip(), line[26:].split()
+        if len(words) < 2:
+            raise Malformed(repr(line[:60]))
+        try:
+            soft, hard = (None if word == "unlimited" else int(word) for word in words[:2])
+        except ValueError:
+            raise Malformed(repr(line[:60])) from None
+        limits[name] = Limit(soft, hard, words[2] if len(words) > 2 else "")
+    return limits

@@ -1,0 +1,118 @@
+"""The table of groups of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+
+from memtui import units
+from memtui.model.groups import SORTS, Group, sorted_groups
+from memtui.tui import theme
+from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.processcells import quiet
+
+_COLUMNS: Final = (
+    Column("name", "NAME", 0, "<", least=16),
+    Column("count", "N", 5),
+    Column("memory", "MEMORY", 8),
+    Column("share", "", 10, "<", priority=2),
+    Column("uss", "USS", 7, priority=1),
+    Column("rss", "RSS SUM", 7, priority=3),
+    Column("swap", "SWAP", 5, priority=2),
+    Column("gain", "Δ/MIN", 6, priority=4),
+    Column("tables", "TABLES", 6, priority=5),
+    Column("read", "PSS READ", 11, priority=6),
+)
+
+
+class GroupTable(Table):
+    """Groups by a figure; the cursor follows its group."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("g", "group", show=False)]
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "memory": "PSS, and RSS where that was not read",
+        "uss": "what its members have for themselves",
+        "rss": "RSS added up: what they share counts for each",
+        "swap": "what of it is swapped out",
+        "gain": "what RSS has grown in the last minute",
+        "tables": "page tables",
+        "count": "how many processes",
+        "name": "its name",
+    }
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(_COLUMNS, id=id)
+        self.rows: list[Group] = []
+        self._sort, self._downwards = "memory", True
+        self._selected = ""
+        self._title = ""
+
+    def show(self, groups: Sequence[Group], title: str) -> None:
+        """These groups, under a heading that says what they are."""
+        self._title = title
+        columns = (_COLUMNS[0]._replace(title=title.upper()), *_COLUMNS[1:])
+        self.set_columns(columns)
+        self.rows = sorted_groups(groups, self._sort, self._downwards)
+        names = [group.name for group in self.rows]
+        cursor = names.index(self._selected) if self._selected in names else self.cursor
+        self.set_cursor(cursor)
+
+    @property
+    def current(self) -> Group | None:
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def select(self, name: str) -> None:
+        """The cursor on a group, when it is there."""
+        self._selected = name
+
+    def sort_by(self, name: str) -> None:
+        """By a column; by the one it is sorted by already, the other way round."""
+        if name == self._sort:
+            self._downwards = not self._downwards
+        elif name in SORTS:
+            self._sort, self._downwards = name, name != "name"
+        self.show(self.rows, self._title)
+
+    def invert(self) -> None:
+        self.sort_by(self._sort)
+
+    def _go(self, row: int) -> None:
+        self.set_cursor(row)
+        if self.current is not None:
+            self._selected = self.current.name
+        self.post_message(self.Moved(self))
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def sorted_by(self) -> tuple[str, bool] | None:
+        return self._sort, self._downwards
+
+    def empty_text(self) -> str:
+        return "no process fulfils the filter"
+
+    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+        group = self.rows[row]
+        dim = theme.style(theme.DIM)
+        top = max((each.memory_bytes for each in self.rows), default=0)
+        sign = "~" if group.is_aged else "" if group.is_exact else "≤"
+        memory = sign + units.size(group.memory_bytes, short=True)
+        known = group.shared == len(group.members)
+        uss = units.size(group.uss_bytes, short=True)
+        return {
+            "name": units.printable(group.name),
+            "count": units.count(len(group.members)),
+            "memory": (memory, theme.style(theme.BRIGHT if group.memory_bytes else theme.DIM)),
+            "share": (
+                "█" * max(1, round(10 * group.memory_bytes / top)) if group.memory_bytes else "",
+                theme.style(theme.CACHE),
+            ),
+            "uss": quiet(uss if known or uss == units.UNKNOWN else f"≥{uss}"),
+            "rss": (units.size(group.rss_bytes, short=True), dim),
+            "swap": quiet(units.size(group.swap_bytes, short=True)),
+            "gain": quiet(units.change(group.gained_bytes)),
+            "tables": quiet(units.size(group.tables_bytes, short=True)),
+            "read": ("all" if known else f"{group.shared} of {len(group.members)}", dim),
+        }
