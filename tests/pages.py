@@ -19,6 +19,7 @@ from memtui.kernel.pagemap import frame, read_page_flags, read_pagemap
 from memtui.kernel.process import parse_identity
 from memtui.model.pages import PAGE_STATES, page_states
 from memtui.model.sample import ProcessKey
+from tests.squeeze import swap_file
 
 FILES = KernelFiles()
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -220,15 +221,5 @@ def some_swap(directory: Path) -> Iterator[None]:
         return
     if os.geteuid() != 0 or not shutil.which("mkswap") or not shutil.which("swapon"):
         pytest.skip("no swap, and only root can make some")
-    path = directory / "swap"
-    path.write_bytes(bytes(16 << 20))
-    path.chmod(0o600)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    subprocess.run(["mkswap", path], check=True, capture_output=True)
-    if subprocess.run(["swapon", path], check=False, capture_output=True).returncode:
-        pytest.skip("no swap, and swapon may not add a file here")
-    try:
+    with swap_file(directory, 16 << 20):
         yield
-    finally:
-        subprocess.run(["swapoff", path], check=True)

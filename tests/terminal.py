@@ -169,7 +169,10 @@ class Terminal:
 
     def pump(self, seconds: float) -> bool:
         """Takes in what the program writes, waiting at most so long for any; whether there was."""
-        if not select.select([self.fd], [], [], seconds)[0]:
+        # Not select(): beside a sampler of a thousand processes its number may be too large.
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        if not poll.poll(1000 * seconds):
             return False
         data = os.read(self.fd, 1 << 16)
         self.output += data

@@ -13,18 +13,16 @@ from memtui.model.pressure import LEVELS
 from memtui.model.sample import Sample
 from memtui.model.scope import in_group
 from memtui.model.verdict import Verdict
-from tests import squeezing as squeeze
-
-MIB = squeeze.MIB
+from tests.squeeze import MIB, Clock, require, squeeze, swap_file
 
 
 @pytest.fixture
 def swap() -> Iterator[None]:
-    squeeze.require()
+    require()
     # Not /tmp, which may be in memory itself.
     with (
         tempfile.TemporaryDirectory(dir="/var/tmp") as name,
-        squeeze.swap_file(Path(name), 256 * MIB),
+        swap_file(Path(name), 256 * MIB),
     ):
         yield
 
@@ -39,8 +37,8 @@ def test_a_group_thrashes_and_is_killed() -> None:
         assert dressed is not None
         seen.append((machine.see(sample), inside.see(dressed)))
 
-    with squeeze.squeeze(64 * MIB, with_swap_bytes=120 * MIB) as group:
-        clock = squeeze.Clock(0.5)
+    with squeeze(64 * MIB, with_swap_bytes=120 * MIB) as group:
+        clock = Clock(0.5)
         for sample in clock.samples(1.5, group):
             see(sample)
         assert seen[-1][1].level == "comfortable"

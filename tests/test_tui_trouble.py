@@ -217,7 +217,7 @@ async def test_without_colours(name: str, value: str, monkeypatch: pytest.Monkey
         assert {wcswidth(line) for line in screen_text(app)} == {200}
 
 
-@pytest.mark.parametrize("size", [(50, 12), (40, 10), (59, 24), (120, 14)])
+@pytest.mark.parametrize("size", [(50, 12), (40, 14), (59, 24), (120, 14)])
 async def test_a_tiny_terminal_has_the_verdict_whole(size: tuple[int, int]) -> None:
     for samples in (trouble(), [moment(1000.0), moment(1001.0)]):
         app = dashboard(*samples)

@@ -5,7 +5,6 @@ How fast it must be is a share of how fast it is without the squeeze, on the sam
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import subprocess
@@ -20,7 +19,7 @@ import pytest
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.process import parse_status
-from tests.squeeze import Squeeze, squeeze
+from tests.squeeze import MIB, Squeeze, require, squeeze, swap_file
 from tests.terminal import PROJECT, Terminal, starts
 
 _SECONDS = 3.0
@@ -81,16 +80,21 @@ def swapped_out_bytes(terminal: Terminal) -> int:
 
 
 def test_it_keeps_sampling_and_answering_while_others_thrash(tmp_path: Path) -> None:
-    with squeeze(64, 400, tmp_path) as box, memtui_in(box) as terminal:
+    require()
+    with (
+        swap_file(tmp_path, 400 * MIB),
+        squeeze(64 * MIB) as box,
+        memtui_in(box) as terminal,
+    ):
         calm = pace(terminal)
-        with contextlib.ExitStack() as hogs:
-            for _ in range(3):
-                hogs.enter_context(box.hog(60))
-            hits = box.limit_hits
-            terminal.wait_until(lambda: box.limit_hits > hits + 1000, "squeezed")
-            squeezed = pace(terminal, 2 * _SECONDS)
-            assert box.limit_hits > hits + 2000, "nobody thrashes"
-            assert swapped_out_bytes(terminal) == 0
+        for _ in range(3):
+            box.run("pages", 60 * MIB)
+        hits = box.limit_hits
+        terminal.wait_until(lambda: box.limit_hits > hits + 1000, "squeezed")
+        squeezed = pace(terminal, 2 * _SECONDS)
+        assert box.limit_hits > hits + 2000, "nobody thrashes"
+        assert swapped_out_bytes(terminal) == 0
+        box.stop()
         after = pace(terminal, 1)
         assert squeezed.screens > 5
         assert squeezed.reads_per_s > calm.reads_per_s / _SLOWER_AT_MOST, (calm, squeezed)
@@ -101,11 +105,12 @@ def test_it_keeps_sampling_and_answering_while_others_thrash(tmp_path: Path) -> 
         assert terminal.wait_exit() == 0
 
 
-def test_it_outlives_a_program_that_is_killed_for_taking_everything(tmp_path: Path) -> None:
-    with squeeze(80, 0, tmp_path) as box, memtui_in(box) as terminal:
+def test_it_outlives_a_program_that_is_killed_for_taking_everything() -> None:
+    require()
+    with squeeze(80 * MIB, swaps=False) as box, memtui_in(box) as terminal:
         calm = pace(terminal)
-        with box.hog(200) as hog:
-            terminal.wait_until(lambda: hog.poll() is not None, "killed")
+        hog = box.run("pages", 200 * MIB)
+        terminal.wait_until(lambda: hog.poll() is not None, "killed")
         assert box.kills >= 1
         after = pace(terminal)
         assert after.reads_per_s > calm.reads_per_s / _SLOWER_AT_MOST, (calm, after)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+
+from tests.squeeze import swap_file
 
 V1: Final = Path("/sys/fs/cgroup/memory")
 MIB: Final = 1 << 20
@@ -234,7 +235,7 @@ def scenario(made: Scenario, program: Path, scratch: Path) -> Iterator[Full]:
                 (directory / name).mkdir()
                 (directory / name / "memory.swappiness").write_text("0")
             if made.limit_mebibytes is not None:
-                stack.enter_context(_swap_file(scratch, 192))
+                stack.enter_context(swap_file(scratch, 192 * MIB))
             full.prepare(made.limit_mebibytes)
             for member in made.members:
                 full.start(program, member, scratch)
@@ -248,28 +249,6 @@ def scenario(made: Scenario, program: Path, scratch: Path) -> Iterator[Full]:
     finally:
         if directory.exists():
             full.clean()
-
-
-@contextmanager
-def _swap_file(scratch: Path, mebibytes: int) -> Iterator[Path]:
-    for tool in ("mkswap", "swapon", "swapoff"):
-        if not shutil.which(tool):
-            pytest.skip(f"{tool} is not installed")
-    path = scratch / f"memtui-oom-{os.getpid()}.swap"
-    try:
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, mebibytes * MIB)
-        path.chmod(0o600)
-        subprocess.run(["mkswap", path], check=True, capture_output=True)
-        made = subprocess.run(["swapon", path], capture_output=True, text=True, check=False)
-        if made.returncode:
-            pytest.skip(f"no swap file can be used here: {made.stderr.strip()}")
-        try:
-            yield path
-        finally:
-            subprocess.run(["swapoff", path], check=True)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _lives(pid: int) -> bool:

@@ -14,7 +14,7 @@ from memtui.kernel.pressure import parse_pressure
 from memtui.model.sample import Sample
 from memtui.model.scope import in_group
 from tests.situations import save
-from tests.squeezing import MIB, Clock, Squeeze, missing, squeeze, swap_file
+from tests.squeeze import MIB, Clock, Squeeze, missing, squeeze, swap_file
 
 LIMIT = 300 * MIB
 GIB = 1024 * MIB

@@ -128,18 +128,18 @@ class FigureTable(Table):
         texts: dict[str, str | Part] = {
             "group": (group if first else "", dim),
             "figure": (f"{metric.label} {self._glyph}", marked) if marked else metric.label,
-            "unit": (_UNITS.get(metric.unit, ""), dim),
         }
         if history is None:
             return texts
-        now = history.latest(name)
+        now, most = history.latest(name), self._highest(name)
+        texts["unit"] = ("" if most is None else _UNITS.get(metric.unit, ""), dim)
         texts["now"] = (_text(metric, now), marked or (theme.style(theme.BRIGHT) if now else dim))
         if "minute" in names:
             # How many in a minute says more than how many at a tick.
             over = history.total if metric.unit == "count" else history.mean
             texts["minute"] = (_text(metric, over(name, _MINUTE_S)), dim)
         if "most" in names:
-            texts["most"] = (_text(metric, self._highest(name)), dim)
+            texts["most"] = (_text(metric, most), dim)
         if "picture" in names:
             texts["picture"] = (self._picture(name), theme.style(colour or theme.CACHE))
         return texts
