@@ -16,6 +16,7 @@ from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.model.sample import Sample
 from memtui.tui.app import MemtuiApp
+from tests.conftest import open_host
 from tests.interface import Script, captured, settle
 from tests.situations import load
 
@@ -52,6 +53,8 @@ PICTURES = (
     Picture(
         "pressure-120x40", (120, 40), ("4", "minus", "plus", "plus"), HOST, "squeezed-to-death", 33
     ),
+    Picture("oom-120x40", (120, 40), ("4", "left", "left")),
+    Picture("processes-120x40", (120, 40), ("2", "down", "down", "down")),
     Picture("physical-120x40", (120, 40), ("5",), NODES),
     Picture("physical-200x60", (200, 60), ("5", "down", "down"), NODES),
     Picture("explain-100x40", (100, 40), ("4", *["down"] * 30, "i")),
@@ -120,7 +123,7 @@ async def take(picture: Picture) -> None:
     """One picture."""
     host = picture.host
     now, maps = captured(host)
-    script = Script(maps)
+    script = Script(maps, open_host(host))
     app = MemtuiApp(script, host="db7", sight="maps of all processes")
     script.app = app
     samples = story(now)

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from wcwidth import wcswidth
 
+from memtui.kernel.details import DETAIL_FILES, read_shares
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pressure import Pressure, Stall
@@ -448,7 +449,12 @@ def dashboard(map_: AddressMap | None = None) -> MemtuiApp:
 def captured(host: str) -> tuple[Sample, Maps]:
     """A captured host's sample, at a fixed time, and the maps of its processes."""
     files = open_host(host)
-    found = Sampler(files).sample(1.0, Plan(readers=READERS, confinement=True))
+    sampler = Sampler(files)
+    plan = Plan(readers=READERS, confinement=True, details=frozenset(DETAIL_FILES))
+    everybody = frozenset(sampler.sample().processes)
+    found = sampler.sample(1.0, plan._replace(visible=everybody))
+    details = {key: each._replace(time_s=1000.0) for key, each in found.details.items()}
+    shares = {key: read_shares(files, key.pid, 1000.0) for key in everybody}
     maps = {}
     for key in found.processes:
         reading = read_map(files, key, "smaps")
@@ -457,7 +463,8 @@ def captured(host: str) -> tuple[Sample, Maps]:
         maps[key] = reading.map
     # User names are this machine's; root is everywhere.
     everyone = {key: each._replace(uid=0) for key, each in found.processes.items()}
-    return found._replace(time_s=1000.0, processes=everyone), maps
+    found = found._replace(time_s=1000.0, processes=everyone, details=details, shares=shares)
+    return found, maps
 
 
 def minutes_of(now: Sample, count: int = 240) -> list[Sample]:

@@ -91,7 +91,7 @@ async def test_it_opens_with_its_key() -> None:
         lines = screen_text(app)
         assert banner(app)[0].startswith(" ▲ thrashing  4 000 pages a second come back")
         assert "tasks waited for memory: some above, all below" in lines[4]
-        assert any(f"[{PAGES[0]}] {'  '.join(PAGES[1:])}" in line for line in lines)
+        assert any("[figures] sar  watermarks  OOM  events" in line for line in lines)
         await press(pilot, "1", "4")
         assert isinstance(app.focused, FigureTable)
 
@@ -270,7 +270,7 @@ async def test_pages_turn_by_keys_and_clicks() -> None:
             # The keys are the page's: the cursor moves in it.
             focused = app.focused
             assert isinstance(focused, Table)
-            assert focused.display or name in ("watermarks", "OOM")  # not read yet
+            assert focused.display or name in ("watermarks", "OOM")  # which have no rows here
         await pilot.click("#pressure-tabs", offset=(100, 0))
         await settle(pilot)
         assert open_page(app) == PAGES[-1]

@@ -330,3 +330,14 @@ async def test_reading_all_pss_on_request_shows_how_far_it_is() -> None:
         await deliver(pilot, whole._replace(shares=shares))
         assert "reading PSS" not in screen(app)
         assert not script_of(app).plan.hurry
+
+
+async def test_what_a_column_means_is_explained() -> None:
+    app = dashboard()
+    async with running(app) as pilot:
+        await press(pilot, "2", "i")
+        text = screen(app)
+        for topic in ("RSS", "PSS", "USS", "swap", "oom_score", "major faults"):
+            assert topic in text
+        await press(pilot, "enter")
+        assert "esident set size" in screen(app) or "of a process" in screen(app)

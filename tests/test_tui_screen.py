@@ -21,10 +21,12 @@ from memtui.tui.screens.difference import DifferenceSheet
 from memtui.tui.screens.explain import ExplainSheet, TermsSheet
 from memtui.tui.screens.help import HelpScreen, help_text
 from memtui.tui.screens.mapview import MapView
+from memtui.tui.screens.obituary import ObituarySheet
 from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.pagetable import PageTableSheet
 from memtui.tui.screens.pagetypes import PageTypesSheet
 from memtui.tui.screens.physical import PhysicalView
+from memtui.tui.screens.policysheet import PolicySheet
 from memtui.tui.screens.pressureview import PressureView
 from memtui.tui.screens.processesview import ProcessesView
 from memtui.tui.screens.sharers import SharersSheet
@@ -298,6 +300,8 @@ PLACES: dict[str, type[DOMNode]] = {
     "explain": ExplainSheet,
     "terms": TermsSheet,
     "pagetypes": PageTypesSheet,
+    "obituary": ObituarySheet,
+    "policy": PolicySheet,
 }
 
 

@@ -15,7 +15,6 @@ from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -34,6 +33,7 @@ from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import VIEWS, bindings, keys_of
+from memtui.tui.screens import breadth, made
 from memtui.tui.screens.overview import Overview
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
@@ -48,17 +48,6 @@ if TYPE_CHECKING:
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-
-
-def breadth(size: Size) -> dict[str, bool]:
-    """The style classes of a terminal's size: what there is room for."""
-    return {
-        "-tiny": size.width < 60 or size.height < 15,
-        "-wide": size.width >= 100,
-        "-vast": size.width >= 160,
-        "-low": size.height < 30,
-        "-flat": size.height < 18,
-    }
 
 
 class Arrived(Message):
@@ -115,9 +104,9 @@ class MemtuiApp(App[None]):
         self.chosen = Chosen()
         self.view_name = "overview"
         self.frozen = False
-        self._host, self._sight, self._page = host, sight, page
+        self._host, self._sight, self.page = host, sight, page
         self._target = target
-        self._is_live = is_live
+        self.is_live = is_live
         self._choosing = True
         # Written by the source's threads, emptied by this one.
         self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
@@ -166,7 +155,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.growth, self._page, self.settings.window_s)
+            yield Overview(self.growth, self.page, self.settings.window_s)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -263,7 +252,7 @@ class MemtuiApp(App[None]):
         if self._deaths is None:
             from memtui.model.deathwatch import DeathWatch
 
-            self._deaths = DeathWatch(self._page)
+            self._deaths = DeathWatch(self.page)
         chosen = self.chosen
         if chosen.process is not None and chosen.map is not None:
             self._deaths.note_map(chosen.process.key, chosen.process.name, chosen.map)
@@ -306,7 +295,7 @@ class MemtuiApp(App[None]):
 
     def _choose(self, process: ProcessSample) -> None:
         if process.key != self.chosen.key:
-            self.chosen = Chosen(process, self._is_live)
+            self.chosen = Chosen(process, self.is_live)
             self._show_map()
         self._plan()
 
@@ -387,30 +376,6 @@ class MemtuiApp(App[None]):
         # The screen lays out after the application has heard of it; what is drawn goes by widths.
         self.screen.call_after_refresh(self._show)
 
-    def _made(self, name: str) -> View:
-        """A view, whose module is imported when it is first wanted."""
-        if name == "processes":
-            from memtui.tui.screens.processesview import ProcessesView
-
-            return ProcessesView(
-                self.growth,
-                self.source.files,
-                self._page,
-                is_live=self._is_live,
-                readonly=self.readonly,
-            )
-        if name == "map":
-            from memtui.tui.screens.mapview import MapView
-
-            return MapView(self._page, self.source.files)
-        if name == "pressure":
-            from memtui.tui.screens.pressureview import PressureView
-
-            return PressureView(self._page, self.source.files)
-        from memtui.tui.screens.physical import PhysicalView
-
-        return PhysicalView(self._page, self.source.files)
-
     # What the widgets tell.
 
     @on(Table.Moved)
@@ -434,7 +399,7 @@ class MemtuiApp(App[None]):
     async def action_view(self, name: str) -> None:
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
-            await views.mount(self._made(name))
+            await views.mount(made(name, self))
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.view_name = name
@@ -514,7 +479,7 @@ class MemtuiApp(App[None]):
         from memtui.tui.screens.explain import open_explanation
 
         before = self._seen_now.before
-        context = context_of(sample, self.source.files, self._page, before)
+        context = context_of(sample, self.source.files, self.page, before)
         open_explanation(self, self.view.topics, context)
 
     def action_help(self) -> None:

@@ -100,7 +100,7 @@ def obituary_page(obituary: Obituary, width: int) -> Page:
                 "count": (units.count(sums.mappings), DIM),
                 "size": (units.size(sums.size), PLAIN),
                 "rss": (units.size(sums.rss), PLAIN if sums.rss else DIM),
-                "bar": (units.permille_bar(share, 20), theme.style(kind.colour)),
+                "bar": (units.permille_bar(share, 20).rstrip("░"), theme.style(kind.colour)),
             }
         )
     return Page(title, head, columns, rows_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -22,7 +22,7 @@ from memtui.tui import theme
 from memtui.tui.background import in_background
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
-from memtui.tui.processwords import group_panel, introduced, panel
+from memtui.tui.processwords import TOPICS, group_panel, introduced, panel
 from memtui.tui.screens.view import View
 from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import spread
@@ -102,6 +102,11 @@ class ProcessesView(View):
     @property
     def main(self) -> Table:
         return self.groups if self._grouping else self.processes
+
+    @property
+    def topics(self) -> Sequence[str]:
+        shown = (column.name for column, _ in self.processes.columns())
+        return [TOPICS[name] for name in shown if name in TOPICS]
 
     # What it wants read.
 
@@ -193,7 +198,8 @@ class ProcessesView(View):
             left += [(self._grouping, _ACCENT), (f" of {units.count(total)} processes", _DIM)]
         else:
             count = processes.row_count()
-            shown = units.count(count) + (f" of {units.count(total)}" if count != total else "")
+            # One that has ended keeps its row for as long as the cursor is on it.
+            shown = units.count(count) + (f" of {units.count(total)}" if count < total else "")
             left += [(shown, _BRIGHT), (" process" if shown == "1" else " processes", _DIM)]
             if self._within is not None:
                 grouping, name = self._within

@@ -58,7 +58,8 @@ class OomPage(Vertical):
         group = self._inside or group
         self._frozen = frozen
         if group != self._group:
-            self._group, self._outlook, self._trial, self._due_s = group, None, None, 0.0
+            # What there was stays until the other is read, and says itself where it is of.
+            self._group, self._trial, self._due_s = group, None, 0.0
         due = time.monotonic() >= self._due_s
         files = self._files
         if files is not None and due and not self._reading and not frozen:
@@ -101,6 +102,8 @@ class OomPage(Vertical):
         head.styles.height = len(lines)
         self.rows.display = bool(page.columns)
         self.rows.show(page)
+        if self.rows.display and self.screen.focused is None:
+            self.rows.focus()  # it lost the keys while it was hidden
         self._lay_out(len(lines))
 
     def _lay_out(self, head: int) -> None:
