@@ -89,11 +89,12 @@ class VerdictLine(Lines):
             self._skipped, self._skipped_at = sample.skipped, sample.time_s
         now = history.latest("stalled_some_pct")
         room = cells(late)
-        self.draw(
-            lambda width: [
-                spread(self._line(sample, now, free, verdict, width - room), list(late), width)
-            ]
-        )
+
+        def lines(width: int) -> list[Line]:
+            line = self._line(sample, now, free, verdict, width - room)
+            return [spread(line, list(late), width) if late else line]
+
+        self.draw(lines)
 
     def _line(
         self,
