@@ -37,6 +37,7 @@ from tests.interface import (
     running,
     screen,
     screen_text,
+    settle,
     until,
 )
 from tests.programs import compiled
@@ -239,6 +240,8 @@ def test_one_death_is_one_event_that_opens_marks_and_stays_for_fifteen_minutes()
             assert "† big " not in screen(app)
             await turn_to(pilot, "events")
             await press(pilot, "end")
+            app.clear_notifications()  # which cover the last lines
+            await settle(pilot)
             assert "Enter: all that is known of it" in screen(app)
             await press(pilot, "enter")
             assert isinstance(app.screen, ObituarySheet)
