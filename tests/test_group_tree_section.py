@@ -150,7 +150,7 @@ def physical(host: str) -> MemtuiApp:
 
 @pytest.mark.parametrize(
     ("host", "size"),
-    [("pod", (80, 24)), ("debian-6.18", (120, 40)), ("pod", (200, 60)), ("hostile", (80, 24))],
+    [("pod", (80, 24)), ("debian-6.18", (120, 40)), ("hostile", (200, 60))],
 )
 def test_it_is_whole_and_read_only_while_it_is_open(host: str, size: tuple[int, int]) -> None:
     async def test() -> None:

@@ -278,7 +278,7 @@ def test_the_sheet_has_the_map_of_the_last_look() -> None:
     asyncio.run(test())
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+@pytest.mark.parametrize("size", [(80, 24)])
 def test_why_there_is_no_log_is_said_on_the_page(size: tuple[int, int]) -> None:
     async def test() -> None:
         app = written(seen(2.0, BIG, SMALL, log=DENIED), seen(3.0, BIG, log=DENIED, kills=1))
@@ -315,17 +315,5 @@ def test_names_that_lie_are_shown_as_text() -> None:
             await press(pilot, "end", "enter")
             assert "\\e[31m[b]x (10) was killed" in screen(app)
             is_whole(app)
-
-    asyncio.run(test())
-
-
-def test_a_gap_is_no_reason_to_forget_the_page() -> None:
-    async def test() -> None:
-        gone = seen(4.0, SMALL)
-        system = gone.system._replace(meminfo=Gap("proc/meminfo", "failed"))
-        app = written(*DYING, gone._replace(system=system))
-        async with running(app) as pilot:
-            await turn_to(pilot, "events")
-            assert "the kernel killed big (10)" in screen(app)
 
     asyncio.run(test())
