@@ -1,8 +1,8 @@
-"""What the tests of the interface share: a source that plays what it is given, a child to look at,
-and the screen as text."""
+"""What the tests of the interface share: a source of samples, a child to look at, the screen as text."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -136,6 +136,7 @@ async def running(app: MemtuiApp, size: tuple[int, int] = (120, 40)) -> AsyncIte
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
         yield pilot
+    gc.unfreeze()  # what stays for a program's life need not stay for all tests'
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

@@ -124,7 +124,10 @@ def test_the_default_file_says_what_holds_anyway(
         ("interval = 1979-05-27", "1: interval: expected 0.1 to 3600 seconds, not 1979-05-27"),
         ("interval = 1\nwindow = 7", "2: window: expected 1m, 5m, 15m or 60m, not 7"),
         ("theme = 'dark'", "1: theme: expected memtui, light or high-contrast, not 'dark'"),
-        ("view = {}", "1: view: expected overview, map, pressure or physical, not a table"),
+        (
+            "view = {}",
+            "1: view: expected overview, processes, map, pressure or physical, not a table",
+        ),
         ("readonly = 1", "1: readonly: expected true or false, not 1"),
         ("# a\nintervall = 1", "2: intervall: no such setting; did you mean interval?"),
         ("interval_s = 1", "1: interval_s: no such setting; did you mean interval?"),

@@ -268,12 +268,10 @@ def test_a_source_that_fails_costs_its_sections(missing: str) -> None:
 
 
 def test_numbers_that_are_none_of_a_kernels_are_unknown() -> None:
-    long = "9" * 4000
-    found = figures(
-        of(f"MemFree: {long} kB\nSwapTotal: {long} kB", f"pgfault {long}"), BOOT, 1, ALL
-    )
-    assert set(found.values()) == {None}
-    found = average([of("MemFree: 1 kB"), of(f"MemFree: {long} kB"), of("MemFree: 3 kB")], [1, 1])
+    long = int("9" * 4000)
+    mad = State({"MemFree": long, "SwapTotal": long}, {"pgfault": long}, None)
+    assert set(figures(mad, BOOT, 1, ALL).values()) == {None}
+    found = average([of("MemFree: 1 kB"), mad, of("MemFree: 3 kB")], [1, 1])
     assert found["kbmemfree"] == 3
 
 

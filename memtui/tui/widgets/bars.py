@@ -125,6 +125,11 @@ class Footer(Lines):
     def _line(self, view: str, readonly: bool, width: int) -> Line:
         items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
         keys = [key for key in keys_of(view, readonly) if key.footer]
+        own = [(key.shown, key.footer, key.action) for key in keys if key.views]
+        if view not in {each.name for each in VIEWS} and width <= sum(
+            map(_footer_width, items + own)
+        ):
+            items = []  # how to get out of a sheet matters more
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
         room = width - 1 - sum(map(_footer_width, items + ends))
