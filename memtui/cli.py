@@ -14,11 +14,12 @@ from typing import Any, Final, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.commands import COMMANDS, Command, Option
-from memtui.config import SETTINGS, Setting
 from memtui.defects import defect
 from memtui.kernel.files import KernelFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
-from memtui.settings import Settings, default_path, settings_of
+from memtui.setting import Setting
+from memtui.settings.table import SETTINGS
+from memtui.settings.values import Settings, default_path, settings_of
 from memtui.units import printable
 
 _INTERRUPTED: Final = 130
@@ -117,7 +118,7 @@ def _take_settings(options: argparse.Namespace, is_dashboard: bool) -> Settings 
 
 
 def _settings_with_file(options: argparse.Namespace) -> Settings:
-    from memtui.configfile import BadConfig, read_settings
+    from memtui.settings.file import BadConfig, read_settings
 
     try:
         return read_settings(options.config, vars(options))

@@ -120,7 +120,7 @@ def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespac
 def _config(
     _files: KernelFiles, _argument: str | None, _options: argparse.Namespace
 ) -> Iterable[str]:
-    from memtui.configfile import default_file
+    from memtui.settings.file import default_file
 
     return default_file()
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.inspecting.elf import read_image
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
-from memtui.model.image import Image, Section, Segment, Symbol, Symbols
-from memtui.model.sample import ProcessKey
+from memtui.model.keys import ProcessKey
+from memtui.model.map.image import Image, Section, Segment, Symbol, Symbols
+from memtui.ondemand.elf import read_image
 from tests.pages import key_of
 
 FILES = KernelFiles()

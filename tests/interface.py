@@ -22,18 +22,20 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.process import parse_identity
-from memtui.model.addressmap import AddressMap, MapReading
-from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
-from memtui.reading import read_map
-from memtui.sampling import Plan, Sampler
-from memtui.sources import READERS
+from memtui.live.looker import read_map
+from memtui.live.plan import Plan
+from memtui.live.readers import READERS
+from memtui.live.sampler import Sampler
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import AddressMap, MapReading
+from memtui.model.sample import ProcessSample, Sample, SystemSample
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
-from memtui.tui.screens.choice import ChoiceTable
-from memtui.tui.screens.difference import DifferenceSheet
-from memtui.tui.screens.pagetable import PageTableSheet
-from memtui.tui.screens.sharers import SharersSheet
-from memtui.tui.screens.sheet import Sheet
+from memtui.tui.sheets.choice import ChoiceTable
+from memtui.tui.sheets.difference import DifferenceSheet
+from memtui.tui.sheets.pagetable import PageTableSheet
+from memtui.tui.sheets.sharers import SharersSheet
+from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.mappings import MappingTable
 from memtui.tui.widgets.picture import Picture
 from tests.conftest import open_host

@@ -11,12 +11,12 @@ from textual.widgets._toast import Toast
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
-from memtui.model.alerts import AlertSettings
 from memtui.model.sample import Sample
-from memtui.settings import DEFAULTS
+from memtui.model.shortage.alerts import AlertSettings
+from memtui.settings.values import DEFAULTS
 from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
-from memtui.tui.widgets.eventtable import EventTable
+from memtui.tui.pages.events import EventTable
 from tests.interface import MIB, Script, app_of, map_of, press, process, sample, screen_text
 
 BIG = process(10, "big", 500)

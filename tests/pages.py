@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from memtui.inspecting.pages import PagesReading, read_pages
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.pagemap import frame, read_page_flags, read_pagemap
 from memtui.kernel.process import parse_identity
-from memtui.model.pages import PAGE_STATES, page_states
-from memtui.model.sample import ProcessKey
+from memtui.model.keys import ProcessKey
+from memtui.model.map.pages import PAGE_STATES, page_states
+from memtui.ondemand.pages import PagesReading, read_pages
 from tests.squeeze import swap_file
 
 FILES = KernelFiles()

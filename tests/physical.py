@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from memtui import units
-from memtui.history import History
+from memtui.live.machine import page_size
+from memtui.live.plan import Plan
+from memtui.live.readers import READERS
+from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
-from memtui.sampling import Plan, Sampler, page_size
-from memtui.sources import READERS
-from memtui.tui.sections import SECTIONS
-from memtui.tui.sections.base import Arrangement, Facts, Section, SectionPage
+from memtui.session.history import History
+from memtui.tui.pages import SECTIONS
+from memtui.tui.pages.base import Arrangement, Facts, Section, SectionPage
 from memtui.tui.widgets.lines import fit_columns
 from memtui.tui.widgets.page import text_of, wrapped
 from tests.conftest import open_host

@@ -19,8 +19,8 @@ import pytest
 
 from memtui.kernel.cgroups import Confinement, Level, parse_counters, read_memory_group
 from memtui.kernel.files import KernelFiles
+from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
-from memtui.sampling import Sampler
 
 MIB: Final = 1 << 20
 HIERARCHY: Final = Path("/sys/fs/cgroup/memory")

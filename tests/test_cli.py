@@ -259,8 +259,8 @@ def test_a_report_imports_nothing_of_the_interface(words: list[str]) -> None:
 def test_free_imports_only_what_it_needs() -> None:
     script = (
         "import sys\nfrom memtui.cli import main\nmain(['free'])\n"
-        "print(*sorted({'memtui.sampling', 'memtui.model.addressmap', 'pwd', 'threading',"
-        " 'asyncio'} & set(sys.modules)), file=sys.stderr)"
+        "print(*sorted({'memtui.live.source', 'memtui.live.sampler', 'memtui.model.map.addressmap',"
+        " 'pwd', 'threading', 'asyncio'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n{script}"],

@@ -20,11 +20,10 @@ PID = "688"
 PACKAGES = ("textual", "rich", "plotext", "textual_plotext", "psutil")
 LOWER = (
     "units",
-    "config",
-    "configfile",
+    "settings",
     "targets",
-    "sampling",
-    "history",
+    "session",
+    "live",
     "kernel",
     "model",
     "reports",
@@ -80,7 +79,9 @@ def test_a_report_leaves_no_package_imported(
 
 def test_the_lower_layers_import_no_package() -> None:
     modules = lower_modules()
-    assert {"memtui.kernel.maps", "memtui.model.metrics", "memtui.history"} <= set(modules)
+    assert {"memtui.kernel.maps", "memtui.model.system.metrics", "memtui.session.history"} <= set(
+        modules
+    )
     assert imported_by("\n".join(f"import {module}" for module in modules)) == set()
 
 

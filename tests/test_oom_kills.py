@@ -20,8 +20,8 @@ from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import kernel_release, read_oom_domain, read_oom_tasks
 from memtui.kernel.process import parse_cmdline
 from memtui.kernel.vmstat import parse_vmstat
-from memtui.model.obituary import MACHINE, Known, Look, Memories, Obituary, State, observe
-from memtui.model.oom import Ranking, group_scope, machine_scope, rank_tasks
+from memtui.model.oom.obituary import MACHINE, Known, Look, Memories, Obituary, State, observe
+from memtui.model.oom.ranking import Ranking, group_scope, machine_scope, rank_tasks
 from tests.programs import compiled
 from tests.programs.ooms import SCENARIOS, V1, Full, scenario
 

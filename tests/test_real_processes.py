@@ -18,8 +18,8 @@ import pytest
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_smaps_rollup
-from memtui.model.addressmap import AddressMap
-from memtui.model.labels import label
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.labels import label
 from tests.programs import look
 
 FILES = KernelFiles()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
+from memtui.model.keys import ProcessKey
 
 if TYPE_CHECKING:
     # Read only while they are shown, and their modules imported then.
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     from memtui.kernel.zones import Zone
     from memtui.kernel.zram import Zram, Zswap
     from memtui.model.signs import Signs
-
-
-class ProcessKey(NamedTuple):
-    """A process for life: a pid that comes back has another start time."""
-
-    pid: int
-    start_time_ticks: int
 
 
 class SystemSample(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from memtui.kernel.deaths import OomKill, Segfault
 from memtui.kernel.files import Gap
 from memtui.kernel.oom import OomTask
-from memtui.model.sample import ProcessKey
+from memtui.model.keys import ProcessKey
 
 
 class Remembered(NamedTuple):

@@ -9,7 +9,7 @@ from memtui import units
 from memtui.kernel.cgroups import MemoryGroup, read_tree
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.pressure import Pressure, Stall
-from memtui.model.grouptree import GroupRow, event_words, group_rows, parts
+from memtui.model.cgroups.tree import GroupRow, event_words, group_rows, parts
 from memtui.reports.output import Column, Form, csv_document, list_document, table, unreadable
 
 _KEYS: Final = (

@@ -7,14 +7,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from memtui.inspecting.context import context_of
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
-from memtui.model import explain as explaining
-from memtui.model.explain import Context, Explanation, ToolFigure, UnknownName
+from memtui.model.explain import explain as explaining
+from memtui.model.explain.explain import Context, Explanation, ToolFigure, UnknownName
 from memtui.model.sample import Sample, SystemSample
+from memtui.ondemand.context import context_of
 from memtui.reports.output import USAGE, Failure, Form, csv_document, document, list_document, shown
 
 _WIDTH: Final = 78
@@ -54,7 +54,7 @@ def _page_size(files: KernelFiles) -> int:
     if files.is_live:
         return os.sysconf("SC_PAGE_SIZE")
     # With all that it brings, which is a third of the time to start.
-    from memtui.sampling import page_size
+    from memtui.live.machine import page_size
 
     return page_size(files)
 

@@ -14,8 +14,7 @@ from typing import Any, Final, Literal
 from memtui import units
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.maps import UNKNOWN, Mappings
-from memtui.model.kinds import INDEX
-from memtui.model.mapchange import (
+from memtui.model.map.change import (
     KEPT_USAGE,
     WHAT,
     Change,
@@ -25,6 +24,7 @@ from memtui.model.mapchange import (
     Sums,
     difference,
 )
+from memtui.model.map.kinds import INDEX
 from memtui.reports.mappings import maps
 from memtui.reports.output import ROWS_AT_ONCE, USAGE, Column, Failure, Form, csv_document, table
 

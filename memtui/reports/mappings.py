@@ -10,14 +10,15 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Final
 
-from memtui import reading, units
+from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
-from memtui.model.addressmap import AddressMap
-from memtui.model.columns import COLUMNS
-from memtui.model.kinds import KINDS
-from memtui.model.sample import ProcessKey
+from memtui.live import looker as reading
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.columns import COLUMNS
+from memtui.model.map.kinds import KINDS
 from memtui.reports.output import (
     NO_SUCH_PROCESS,
     NOT_PERMITTED,
@@ -75,7 +76,7 @@ def maps(files: KernelFiles, text: str, form: Form) -> Iterator[str]:
         yield from _maps_json(pid, stat.comm, map_, gaps)
         return
     if form == "csv":
-        from memtui.model.arrange import export_csv
+        from memtui.model.map.arrange import export_csv
 
         map_ = map_ or AddressMap(ProcessKey(pid, 0), Mappings())
         yield from export_csv(map_, range(len(map_)), _CSV_COLUMNS)

@@ -8,7 +8,7 @@ from typing import Final
 from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
-from memtui.model.free import free_figures
+from memtui.model.system.free import free_figures
 from memtui.reports.output import Column, Form, csv_document, document, table, unreadable
 
 _NAMES: Final = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")

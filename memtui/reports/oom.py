@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from memtui import sampling, units
-from memtui.inspecting.oom import MEMINFO, Outlook, group_of, read_outlook
+from memtui import units
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.kmsg import read_log
-from memtui.model.oom import CandidateOom, Ranking, signed
-from memtui.model.oompolicy import PolicyLine
+from memtui.live.machine import page_size
+from memtui.model.oom.policy import PolicyLine
+from memtui.model.oom.ranking import CandidateOom, Ranking, signed
+from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
 from memtui.reports.output import (
     Column,
     Failure,
@@ -75,7 +76,7 @@ def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[st
 
 def _outlook(files: KernelFiles, group: str | None) -> Outlook:
     path = None if group is None else _group(files, group)
-    outlook = read_outlook(files, sampling.page_size(files), path)
+    outlook = read_outlook(files, page_size(files), path)
     if not isinstance(outlook, Gap):
         return outlook
     if outlook.source != MEMINFO:

@@ -13,11 +13,11 @@ from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall, parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import Zone, parse_zoneinfo
+from memtui.live.machine import page_size
 from memtui.model.sample import Sample, SystemSample
-from memtui.model.verdict import Verdict, verdict_of
-from memtui.model.zones import ZoneDistance, zone_distances
+from memtui.model.shortage.verdict import Verdict, verdict_of
+from memtui.model.system.zones import ZoneDistance, zone_distances
 from memtui.reports.output import Column, Form, csv_document, document, shown, table, unreadable
-from memtui.sampling import page_size
 
 _BETWEEN_S: Final = 1.0
 _COLUMNS: Final = 80

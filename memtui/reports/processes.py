@@ -18,15 +18,7 @@ from memtui.kernel.process import (
     status_name,
     status_value,
 )
-from memtui.reports.output import (
-    Column,
-    Form,
-    csv_document,
-    list_document,
-    shown,
-    table,
-    user_name,
-)
+from memtui.reports.output import Column, Form, csv_document, list_document, shown, table, user_name
 
 T = TypeVar("T")
 
@@ -178,7 +170,7 @@ class _Reader:
     def _page(self) -> int:
         if self._files.is_live:
             return os.sysconf("SC_PAGE_SIZE")
-        from memtui.sampling import page_size
+        from memtui.live.machine import page_size
 
         return page_size(self._files)
 

@@ -10,13 +10,12 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.config import INTERVAL_RANGE_S
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.uptime import parse_boot_time, parse_uptime
 from memtui.kernel.vmstat import parse_vmstat
-from memtui.model.sar import (
+from memtui.model.system.sar import (
     BOOT,
     SECTIONS,
     Average,
@@ -28,6 +27,7 @@ from memtui.model.sar import (
     state,
 )
 from memtui.reports.output import USAGE, Failure, Form, csv_document, document, unreadable
+from memtui.settings.table import INTERVAL_RANGE_S
 
 T = TypeVar("T")
 

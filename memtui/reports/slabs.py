@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from memtui import sampling, units
+from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.slabs import Slab, parse_slabinfo
+from memtui.live.machine import page_size
 from memtui.reports.output import (
     NOT_PERMITTED,
     Column,
@@ -36,7 +37,7 @@ def slabs(files: KernelFiles, form: Form) -> Iterator[str]:
                 f"{path} is for root alone: memtui slabs needs to run as root", NOT_PERMITTED
             )
         raise unreadable(files, found)
-    page = sampling.page_size(files)
+    page = page_size(files)
     if form == "text":
         yield from _text(found, page)
         return

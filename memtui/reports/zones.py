@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from memtui import sampling, units
+from memtui import units
 from memtui.kernel.buddy import FreeBlocks, parse_buddyinfo
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.hugepages import read_thp
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.zones import Zone, parse_zoneinfo
-from memtui.model.fragmentation import can_hand_out, machine_blocks, unusable_free_pct
-from memtui.model.zones import MachineDistance, ZoneDistance, machine_distance, zone_distance
+from memtui.live.machine import page_size
+from memtui.model.system.fragmentation import can_hand_out, machine_blocks, unusable_free_pct
+from memtui.model.system.zones import MachineDistance, ZoneDistance, machine_distance, zone_distance
 from memtui.reports.output import (
     Column,
     Form,
@@ -92,7 +93,7 @@ def _counts(blocks: FreeBlocks) -> list[int | None]:
 
 
 def _text(files: KernelFiles, rows: Sequence[_Row]) -> Iterator[str]:
-    page = sampling.page_size(files)
+    page = page_size(files)
     distances = [zone_distance(row.zone, page) for row in rows]
     listed = [zone for zone, row in zip(distances, rows, strict=True) if _has_memory(zone, row)]
     yield from table(

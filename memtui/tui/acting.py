@@ -8,8 +8,8 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-from memtui.kernel.adjust import ADJ_LEAST, ADJ_MOST, started_at, write_oom_score_adj
-from memtui.model.sample import ProcessKey
+from memtui.kernel.writes import ADJ_LEAST, ADJ_MOST, started_at, write_oom_score_adj
+from memtui.model.keys import ProcessKey
 
 # The gentle one first, then those that are of use here, then all others by name.
 _FIRST: Final = ("TERM", "INT", "HUP", "KILL", "STOP", "CONT", "QUIT", "USR1", "USR2")

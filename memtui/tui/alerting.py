@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from textual.app import App
 
-from memtui.model.events import LEVELS, Event, Level
+from memtui.model.shortage.events import LEVELS, Event, Level
 
 if TYPE_CHECKING:
-    from memtui.model.alerts import AlertSettings
+    from memtui.model.shortage.alerts import AlertSettings
 
 _SEVERITIES: Final[dict[Level, Literal["information", "warning", "error"]]] = {
     "note": "information",

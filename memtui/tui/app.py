@@ -21,30 +21,31 @@ from textual.widget import Widget
 
 from memtui import units
 from memtui.defects import defect
-from memtui.history import GrowthTracker, History
-from memtui.model.addressmap import MapReading
-from memtui.model.events import Event
+from memtui.live.plan import Plan
+from memtui.live.source import Source
+from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample
-from memtui.model.scope import Scope, in_group, of_group
-from memtui.sampling import Plan, Source
-from memtui.settings import DEFAULTS, Settings
+from memtui.model.shortage.events import Event
+from memtui.session.history import GrowthTracker, History
+from memtui.session.scope import Scope, in_group, of_group
+from memtui.session.seen import Seen
+from memtui.settings.values import DEFAULTS, Settings
 from memtui.targets import Target, fits, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import VIEWS, bindings, keys_of
-from memtui.tui.screens import breadth, made
-from memtui.tui.screens.overview import Overview
-from memtui.tui.screens.view import View
-from memtui.tui.seen import Seen
+from memtui.tui.views import breadth, made
+from memtui.tui.views.overview import Overview
+from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
 
 if TYPE_CHECKING:
-    from memtui.model.deathwatch import DeathWatch
-    from memtui.model.obituary import Obituary
+    from memtui.model.oom.deathwatch import DeathWatch
+    from memtui.model.oom.obituary import Obituary
 
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -250,7 +251,7 @@ class MemtuiApp(App[None]):
         if sample.signs is None:
             return []
         if self._deaths is None:
-            from memtui.model.deathwatch import DeathWatch
+            from memtui.model.oom.deathwatch import DeathWatch
 
             self._deaths = DeathWatch(self.page)
         chosen = self.chosen
@@ -475,15 +476,15 @@ class MemtuiApp(App[None]):
         sample = self._scoped()
         if sample is None:
             return
-        from memtui.inspecting.context import context_of
-        from memtui.tui.screens.explain import open_explanation
+        from memtui.ondemand.context import context_of
+        from memtui.tui.sheets.explain import open_explanation
 
         before = self._seen_now.before
         context = context_of(sample, self.source.files, self.page, before)
         open_explanation(self, self.view.topics, context)
 
     def action_help(self) -> None:
-        from memtui.tui.screens.help import HelpScreen
+        from memtui.tui.sheets.help import HelpScreen
 
         self.push_screen(HelpScreen(self.readonly))
 

@@ -7,12 +7,13 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from memtui.kernel.files import Gap
-from memtui.model.addressmap import AddressMap, MapReading
-from memtui.model.sample import ProcessKey, ProcessSample, Sample
-from memtui.tui.words import no_map, user_name
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import AddressMap, MapReading
+from memtui.model.sample import ProcessSample, Sample
+from memtui.tui.words.nomap import no_map, user_name
 
 if TYPE_CHECKING:
-    from memtui.model.mapchange import Trail
+    from memtui.model.map.change import Trail
 
 
 class Chosen:
@@ -32,7 +33,7 @@ class Chosen:
     def trail(self) -> Trail:
         """Its earlier readings, from the first on that had usage."""
         # Imported after the first frame, which comes before any usage.
-        from memtui.model.mapchange import Trail
+        from memtui.model.map.change import Trail
 
         if self._trail is None:
             self._trail = Trail()

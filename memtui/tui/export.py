@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 
 from memtui import units
-from memtui.model.addressmap import AddressMap
-from memtui.model.arrange import export_csv, export_json
-from memtui.model.mapchange import Trail
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.arrange import export_csv, export_json
+from memtui.model.map.change import Trail
 
 _WRITERS = {".csv": export_csv, ".json": export_json}
 

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Final
 
 from memtui.kernel.files import KernelFiles
-from memtui.model.addressmap import MapReading
+from memtui.live.machine import may_see, page_size
+from memtui.live.source import LiveSource
+from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import Sample
-from memtui.sampling import LiveSource, may_see, page_size
-from memtui.settings import Settings
+from memtui.settings.values import Settings
 from memtui.targets import Target
 from memtui.tui import palettes
 from memtui.tui.resident import stay_in_memory
@@ -73,7 +74,7 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
 
 def _started(source: LiveSource) -> None:
     """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
-    from memtui.inspecting.signs import DeathSigns
+    from memtui.live.deathsigns import DeathSigns
 
     source.watch_deaths(DeathSigns(source.files, page_size(source.files)))
     stay_in_memory()

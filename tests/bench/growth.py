@@ -6,9 +6,10 @@ import gc
 import tracemalloc
 from collections.abc import Iterator
 
-from memtui.history import ENTRIES, GrowthTracker, History
 from memtui.kernel.pressure import Pressure, Stall
-from memtui.model.sample import ProcessKey, ProcessSample, Sample, SystemSample
+from memtui.model.keys import ProcessKey
+from memtui.model.sample import ProcessSample, Sample, SystemSample
+from memtui.session.history import ENTRIES, GrowthTracker, History
 from tests.bench.row import Row
 
 _PHASES = 16

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from memtui.kernel.files import Gap, KeptFile, KernelFiles
-from memtui.sampling import Plan, Sampler
-from memtui.sources import READERS
+from memtui.live.plan import Plan
+from memtui.live.readers import READERS
+from memtui.live.sampler import Sampler
 from tests.bench.row import Row, interleaved, seconds
 
 _EVERYTHING = Plan(readers=READERS, confinement=True)

@@ -14,9 +14,9 @@ import pytest
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.process import parse_identity
-from memtui.model.addressmap import AddressMap
-from memtui.model.sample import ProcessKey
-from memtui.reading import read_map
+from memtui.live.looker import read_map
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import AddressMap
 
 _HERE = Path(__file__).parent
 

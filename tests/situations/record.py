@@ -12,7 +12,7 @@ from pathlib import Path
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import parse_pressure
 from memtui.model.sample import Sample
-from memtui.model.scope import in_group
+from memtui.session.scope import in_group
 from tests.situations import save
 from tests.squeeze import MIB, Clock, Squeeze, missing, squeeze, swap_file
 

@@ -9,13 +9,13 @@ from textual import events
 from textual.message import Message
 
 from memtui import units
-from memtui.history import History
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
-from memtui.model.free import Free, free_figures
 from memtui.model.sample import Sample
-from memtui.model.scope import Scope
+from memtui.model.system.free import Free, free_figures
+from memtui.session.history import History
+from memtui.session.scope import Scope
 from memtui.tui import theme
 from memtui.tui.keys import VIEWS, keys_of
 from memtui.tui.widgets.lines import Line, Lines, Part

@@ -12,9 +12,9 @@ from textual.strip import Strip
 from textual_plotext import PlotextPlot
 
 from memtui import units
-from memtui.history import Buckets, History
-from memtui.model.events import LEVELS, Event, Level
-from memtui.model.metrics import Metric
+from memtui.model.shortage.events import LEVELS, Event, Level
+from memtui.model.system.metrics import Metric
+from memtui.session.history import Buckets, History
 from memtui.tui import theme
 
 

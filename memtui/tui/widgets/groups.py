@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from textual.binding import Binding, BindingType
 
 from memtui import units
-from memtui.model.groups import SORTS, Group, sorted_groups
+from memtui.model.processes.groups import SORTS, Group, sorted_groups
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 from memtui.tui.widgets.processcells import quiet

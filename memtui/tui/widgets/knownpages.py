@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from memtui.inspecting.pages import PagesReading
 from memtui.kernel.files import Gap
-from memtui.model.addressmap import AddressMap
-from memtui.model.layout import WindowLine, mapped_runs
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.layout import WindowLine, mapped_runs
+from memtui.ondemand.pages import PagesReading
 
 
 def reading_of(

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from memtui import units
-from memtui.model.addressmap import AddressMap, Totals
-from memtui.model.kinds import Kind
-from memtui.model.labels import flags, label
+from memtui.model.map.addressmap import AddressMap, Totals
+from memtui.model.map.kinds import Kind
+from memtui.model.map.labels import flags, label
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
 if TYPE_CHECKING:
-    from memtui.model.mapchange import Trail
+    from memtui.model.map.change import Trail
 
 BESIDE_COLUMNS = ("kind", "start", "size", "rss", "pss", "swap", "perms", "name")
 DEFAULT_COLUMNS = (
@@ -65,7 +65,7 @@ def table_column(name: str, at: int, short: bool, least: int) -> Column:
         return Column(name, title, _TEXT_WIDTHS[name], "<", priority, least)
     title = "PERM" if name == "perms" else name.upper()
     if name not in (*_PLAIN, "start", "perms"):
-        from memtui.model.columns import COLUMNS
+        from memtui.model.map.columns import COLUMNS
 
         if name in COLUMNS:
             title = COLUMNS[name].title.replace(" RSS MINUTE", "/MIN")
@@ -212,7 +212,7 @@ class MappingTable(Table):
 
     def _other(self, map_: AddressMap, row: int, name: str) -> str | Part:
         """Any column of the model's."""
-        from memtui.model.columns import named, value
+        from memtui.model.map.columns import named, value
 
         found, column = value(map_, row, name, self._trail), named(map_, name)
         if isinstance(found, str):

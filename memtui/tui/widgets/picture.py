@@ -13,10 +13,9 @@ from textual.message import Message
 from textual.strip import Strip
 
 from memtui import units
-from memtui.inspecting.pages import PagesReading
 from memtui.kernel.files import Gap
-from memtui.model.addressmap import AddressMap
-from memtui.model.layout import (
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.layout import (
     Window,
     WindowLine,
     cell_above,
@@ -28,7 +27,8 @@ from memtui.model.layout import (
     zoom_in,
     zoom_out,
 )
-from memtui.model.pages import PAGE_STATES
+from memtui.model.map.pages import PAGE_STATES
+from memtui.ondemand.pages import PagesReading
 from memtui.tui import theme
 from memtui.tui.widgets.knownpages import KnownPages, reading_of
 from memtui.tui.widgets.lines import Drawn, Part, strip

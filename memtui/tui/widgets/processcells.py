@@ -8,7 +8,7 @@ from typing import Final
 from memtui import units
 from memtui.kernel.details import Shares
 from memtui.kernel.files import Gap
-from memtui.model.processcolumns import AGED_S, COLUMNS, Facts
+from memtui.model.processes.columns import AGED_S, COLUMNS, Facts
 from memtui.model.sample import ProcessSample
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part

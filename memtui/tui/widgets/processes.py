@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from memtui import units
-from memtui.history import GrowthTracker
-from memtui.model.groups import tree
-from memtui.model.processcolumns import (
+from memtui.model.keys import ProcessKey
+from memtui.model.processes.columns import (
     COLUMNS,
     FIELDS,
     RANKED,
@@ -22,13 +21,15 @@ from memtui.model.processcolumns import (
     needs,
     ordered,
 )
+from memtui.model.processes.groups import tree
 from memtui.model.query import BadQuery, Term, parse_query
-from memtui.model.sample import ProcessKey, ProcessSample, Sample
+from memtui.model.sample import ProcessSample, Sample
+from memtui.session.history import GrowthTracker
 from memtui.targets import fits
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Part, Table
 from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, cell, table_columns
-from memtui.tui.words import user_name
+from memtui.tui.words.nomap import user_name
 
 # In the order that `s` goes through them in the overview.
 _SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from memtui import units
 from memtui.tui import theme
-from memtui.tui.sections.base import Arrangement, Facts, Section, SectionPage, Summary
+from memtui.tui.pages.base import Arrangement, Facts, Section, SectionPage, Summary
 from memtui.tui.widgets.lines import Column, Lines, Part, Table
 from memtui.tui.widgets.page import Page, SheetTable, wrapped
 

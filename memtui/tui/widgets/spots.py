@@ -8,10 +8,9 @@ from heapq import nlargest
 from typing import Final, NamedTuple
 
 from memtui import units
-from memtui.inspecting.pages import PagesReading
-from memtui.model.addressmap import AddressMap
-from memtui.model.kinds import KINDS
-from memtui.model.layout import (
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.kinds import KINDS
+from memtui.model.map.layout import (
     Cell,
     Region,
     Window,
@@ -21,7 +20,8 @@ from memtui.model.layout import (
     regions,
     share_cells,
 )
-from memtui.model.pages import PAGE_STATE_INDEX, PAGE_STATES, page_states, resident_share
+from memtui.model.map.pages import PAGE_STATE_INDEX, PAGE_STATES, page_states, resident_share
+from memtui.ondemand.pages import PagesReading
 from memtui.tui import theme
 from memtui.tui.widgets.knownpages import reading_of
 from memtui.tui.widgets.lines import Part

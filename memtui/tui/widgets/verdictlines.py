@@ -7,18 +7,18 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from memtui import units
-from memtui.history import History
 from memtui.kernel.pressure import Pressure
-from memtui.model.free import Free, free_figures
 from memtui.model.sample import Sample
+from memtui.model.system.free import Free, free_figures
+from memtui.session.history import History
+from memtui.session.seen import Seen
 from memtui.tui import theme
-from memtui.tui.seen import Seen
 from memtui.tui.widgets.bars import cells, spread, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
 
 if TYPE_CHECKING:
-    from memtui.model.pressure import Level
-    from memtui.model.verdict import Verdict
+    from memtui.model.shortage.rules import Level
+    from memtui.model.shortage.verdict import Verdict
 
 _SKIPPED_SHOWN_S: Final = 60
 _LEAST_REASON: Final = 24  # cells, below which a cut sentence tells nothing

@@ -1,0 +1,1 @@
+"""What reads the kernel again and again, and its threads."""

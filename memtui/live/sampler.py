@@ -1,0 +1,290 @@
+"""Takes samples: the machine's own files, and every process as cheaply as it can."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from memtui.kernel.cgroups import parse_cgroup, read_confinement
+from memtui.kernel.details import DETAIL_FILES, Details, read_details
+from memtui.kernel.files import Gap, KeptFile, KernelFiles, parsed, raise_descriptor_limit
+from memtui.kernel.meminfo import parse_meminfo
+from memtui.kernel.pressure import parse_pressure
+from memtui.kernel.process import (
+    parse_identity,
+    parse_int,
+    parse_statm,
+    status_bytes,
+    status_value,
+)
+from memtui.kernel.vmstat import parse_vmstat
+from memtui.model.keys import ProcessKey
+from memtui.model.sample import ProcessSample, Sample, SystemSample
+
+if TYPE_CHECKING:
+    pass
+
+
+from memtui.live.machine import page_size
+from memtui.live.plan import Plan
+
+T = TypeVar("T")
+
+# Processes whose details (name, swap, OOM score) are read again although nobody looks at them and
+# nothing about them changed: each once in this many ticks.
+_ROTATION: Final = 30
+# Details of the largest are wanted in the first picture, before anyone could say what is visible.
+_FIRST_DETAILS: Final = 64
+_CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody looks at them
+_SPARE_DESCRIPTORS: Final = 128
+
+# New processes are looked at in full by so many a tick, where every detail is wanted.
+_UNSEEN_AT_MOST: Final = 400
+
+
+class _Kept:
+    """What is remembered of a process between two ticks."""
+
+    __slots__ = ("data", "details", "file", "sample")
+
+    def __init__(self, file: KeptFile | None) -> None:
+        self.file = file
+        self.data = b""
+        self.sample: ProcessSample | None = None
+        self.details: Details | None = None
+
+
+class Sampler:
+    """Takes one sample at a time, as cheaply as it can: descriptors kept, nothing parsed twice."""
+
+    def __init__(self, files: KernelFiles) -> None:
+        self._files = files
+        self._page = page_size(files)
+        self._descriptors = max(0, raise_descriptor_limit() - _SPARE_DESCRIPTORS)
+        self._kept: dict[int, _Kept] = {}
+        self._sources: dict[str, KeptFile | Gap] = {}
+        self._parsed: dict[str, tuple[bytes, object]] = {}
+        self.ticks = 0
+
+    def sample(self, interval_s: float = 1.0, plan: Plan | None = None, skipped: int = 0) -> Sample:
+        """The machine and every process now. Never raises: what cannot be read is a Gap or None."""
+        plan = plan or Plan()
+        return self._finish(interval_s, self._processes(plan), skipped, plan)
+
+    def first(self, interval_s: float, pid: int | None = None) -> Sample:
+        """A quick first sample: of the processes only the largest, and that with `pid`.
+
+        Who a process is stands in another file than its size, and no screen shows a thousand.
+        """
+        sizes: list[tuple[int, int]] = []
+        for each in self._files.pids():
+            data = self._statm(each, self._keep(each))
+            words = [] if isinstance(data, Gap) else data.split(None, 2)
+            if len(words) > 1 and words[1].isdigit():
+                sizes.append((int(words[1]), each))
+        shown = {each for _, each in nlargest(_FIRST_DETAILS, sizes)}
+        if pid is not None and pid in self._kept:
+            shown.add(pid)
+        shown = {each for each in shown if self._read_statm(each, [])}
+        return self._finish(interval_s, shown, 0, Plan())
+
+    def close(self) -> None:
+        """Gives all descriptors back."""
+        for kept in self._kept.values():
+            if kept.file:
+                kept.file.close()
+        for file in self._sources.values():
+            if isinstance(file, KeptFile):
+                file.close()
+        self._kept.clear()
+        self._sources.clear()
+
+    def _source(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
+        """One of the machine's own files; the same bytes as last time are not parsed again."""
+        file = self._sources.get(name)
+        if file is None:
+            file = self._sources[name] = self._files.keep(name)
+        data = file if isinstance(file, Gap) else file.read()
+        if isinstance(data, Gap):
+            return data
+        last = self._parsed.get(name)
+        if last is not None and last[0] == data:
+            return last[1]  # type: ignore[return-value]
+        value = parsed(name, data, parse)
+        self._parsed[name] = (data, value)
+        return value
+
+    def _system(self, plan: Plan) -> SystemSample:
+        """The machine's own files: those that are always read, and what the plan wants besides."""
+        memberships = self._source("proc/self/cgroup", parse_cgroup)
+        return SystemSample(
+            self._source("proc/meminfo", parse_meminfo),
+            self._source("proc/vmstat", parse_vmstat),
+            self._source("proc/pressure/memory", parse_pressure),
+            memberships
+            if isinstance(memberships, Gap)
+            else read_confinement(self._files, memberships, always=plan.confinement),
+            **{field: read(self._files) for field, read in plan.readers.items()},
+        )
+
+    def _finish(self, interval_s: float, detailed: set[int], skipped: int, plan: Plan) -> Sample:
+        """Reads the machine's own files and the details of some processes, and counts the tick."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        system = self._system(plan)
+        for pid in detailed:
+            kept = self._kept[pid]
+            if kept.sample is not None:
+                self._read_details(kept, kept.sample, now, plan)
+        self.ticks += 1
+        processes = {
+            kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
+        }
+        sample = Sample(now, interval_s, system, processes, skipped)
+        if plan.details is None:
+            return sample
+        kept_ = self._kept.values()
+        details = {each.sample.key: each.details for each in kept_ if each.sample and each.details}
+        return sample._replace(details=details)
+
+    def _processes(self, plan: Plan) -> set[int]:
+        """Brings every process's sizes up to date; those whose details are due."""
+        pids = self._files.pids()
+        alive = set(pids)
+        for pid in self._kept.keys() - alive:
+            self._forget(pid)
+        due: list[int] = []  # changed while nobody looks
+        for pid in pids:
+            if not self._read_statm(pid, due):
+                alive.discard(pid)
+        if self.ticks == 0:
+            sizes = (
+                (kept.sample.rss_bytes, pid) for pid, kept in self._kept.items() if kept.sample
+            )
+            return {pid for _, pid in nlargest(_FIRST_DETAILS, sizes)}
+        # Sorted by what only details tell: no row is more than a few ticks behind.
+        rotation = _ROTATION // 6 if plan.every_detail else _ROTATION
+        turn = self.ticks % rotation
+        wanted = set(due[:_CHANGED_AT_MOST])
+        wanted.update(key.pid for key in plan.visible)
+        if plan.map_of is not None:
+            wanted.add(plan.map_of.pid)
+        wanted.update(pid for pid in pids if pid % rotation == turn)
+        if plan.details is not None and plan.every_detail:
+            unseen = [pid for pid, kept in self._kept.items() if kept.details is None]
+            wanted.update(unseen[:_UNSEEN_AT_MOST])
+        return wanted & alive
+
+    def _read_statm(self, pid: int, due: list[int]) -> bool:
+        """Brings a process's sizes up to date; whether it is (still) there."""
+        kept = self._kept.get(pid)
+        if kept is None:
+            kept = self._keep(pid)
+        data = self._statm(pid, kept)
+        if isinstance(data, Gap) and data.reason == "gone" and kept.sample is not None:
+            # It died; its pid may have come back as another process since.
+            self._forget(pid)
+            kept = self._keep(pid)
+            data = self._statm(pid, kept)
+        if isinstance(data, Gap):
+            self._forget(pid)
+            return False
+        before = kept.sample
+        if before is not None and data == kept.data:
+            return True
+        statm = parsed("statm", data, parse_statm)
+        if isinstance(statm, Gap):
+            self._forget(pid)
+            return False
+        kept.data = data
+        shared = statm.shared_pages
+        sizes = (
+            statm.size_pages * self._page,
+            statm.resident_pages * self._page,
+            None if shared is None else shared * self._page,
+        )
+        if before is None:
+            stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
+            if isinstance(stat, Gap):
+                self._forget(pid)
+                return False
+            key = ProcessKey(pid, stat.starttime)
+            kept.sample = ProcessSample(
+                key,
+                stat.comm,
+                stat.state,
+                stat.is_kernel_thread,
+                *sizes,
+                stat.num_threads,
+                stat.ppid,
+            )
+            if self.ticks:
+                due.append(pid)
+        else:
+            kept.sample = ProcessSample(
+                before.key,
+                before.name,
+                before.state,
+                before.is_kernel_thread,
+                *sizes,
+                before.threads,
+                before.parent_pid,
+                before.uid,
+                before.swap_bytes,
+                before.oom_score,
+            )
+            due.append(pid)
+        return True
+
+    def _read_details(self, kept: _Kept, sample: ProcessSample, now: float, plan: Plan) -> None:
+        """Brings up to date what a process's statm does not tell."""
+        pid = sample.pid
+        stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
+        if isinstance(stat, Gap):
+            return
+        swap, uid = sample.swap_bytes, sample.uid
+        status = self._files.read(f"proc/{pid}/status")
+        if not isinstance(status, Gap):
+            swap = status_bytes(status, b"VmSwap")
+            uids = (status_value(status, b"Uid") or b"").split()
+            uid = int(uids[1]) if len(uids) > 1 and uids[1].isdigit() else None
+            if plan.details is not None and (
+                plan.every_detail or sample.key in plan.visible or sample.key == plan.map_of
+            ):
+                wanted = DETAIL_FILES if sample.key == plan.map_of else plan.details
+                kept.details = read_details(self._files, pid, now, stat, status, wanted)
+        score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
+        detailed = ProcessSample(
+            # Without a kept descriptor a reused pid shows itself here.
+            ProcessKey(pid, stat.starttime),
+            stat.comm,
+            stat.state,
+            stat.is_kernel_thread,
+            sample.size_bytes,
+            sample.rss_bytes,
+            sample.shared_bytes,
+            stat.num_threads,
+            stat.ppid,
+            uid,
+            swap,
+            None if isinstance(score, Gap) else score,
+        )
+        if detailed != sample:
+            kept.sample = detailed
+
+    def _keep(self, pid: int) -> _Kept:
+        file = None
+        if len(self._kept) < self._descriptors:
+            opened = self._files.keep(f"proc/{pid}/statm")
+            file = opened if isinstance(opened, KeptFile) else None
+        kept = self._kept[pid] = _Kept(file)
+        return kept
+
+    def _statm(self, pid: int, kept: _Kept) -> bytes | Gap:
+        return kept.file.read_record() if kept.file else self._files.read(f"proc/{pid}/statm")
+
+    def _forget(self, pid: int) -> None:
+        kept = self._kept.pop(pid, None)
+        if kept is not None and kept.file:
+            kept.file.close()

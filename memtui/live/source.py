@@ -1,0 +1,172 @@
+"""Polls the kernel on threads of its own and hands on what it said.
+
+Two threads: one ticks on a fixed grid (the machine and every process's statm), the other reads the
+address space that is being looked at, whose reading takes as long as it is big. Neither imports,
+waits for a disk, or touches the interface: they hand frozen values to a callback.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Set
+from typing import TYPE_CHECKING, Protocol
+
+from memtui.kernel.files import KernelFiles
+from memtui.live.looker import Looker, affordable, defect
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import MapReading
+from memtui.model.sample import ProcessSample, Sample, SystemSample
+
+if TYPE_CHECKING:
+    from memtui.model.signs import Signs
+
+
+from memtui.live.plan import Plan
+from memtui.live.sampler import Sampler
+
+
+class Source(Protocol):
+    """Where samples come from: a live machine, a captured tree, a recording, a test's list."""
+
+    interval_s: float
+
+    @property
+    def files(self) -> KernelFiles | None:
+        """For readings on demand; None where there is no kernel behind the samples."""
+
+    def start(
+        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
+    ) -> None:
+        """Begins to call back, from any thread."""
+
+    def look_at(self, plan: Plan) -> None:
+        """What is visible from now on."""
+
+    def may_read_map(self, key: ProcessKey) -> bool:
+        """Whether this user may read the process's address space."""
+
+    def stop(self) -> None:
+        """Ends all calls; waits for the one under way."""
+
+
+class SignReader(Protocol):
+    """Reads what tells of deaths, on the sampling thread (inspecting.signs)."""
+
+    def read(self, sample: Sample, visible: Set[ProcessKey] = ...) -> Signs:
+        """What came since the last time. Never raises."""
+
+
+class LiveSource:
+    """The kernel below a root, sampled every `interval_s` seconds."""
+
+    def __init__(self, files: KernelFiles, interval_s: float = 1.0) -> None:
+        self.files = files
+        self._interval_s = interval_s
+        self._plan = Plan()
+        self._stopping = threading.Event()
+        self._interval_changed = threading.Event()
+        self._look_wanted = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.sampler = Sampler(files)
+        self._processes: Mapping[ProcessKey, ProcessSample] = {}
+        self._signs: SignReader | None = None
+        self._looker: Looker | None = None
+        self._handed_on_s = time.monotonic()
+
+    def watch_deaths(self, signs: SignReader) -> None:
+        """From now on what it reads of deaths stands in the samples. From any thread."""
+        self._signs = signs
+
+    def silent_s(self) -> float:
+        """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
+        return time.monotonic() - self._handed_on_s
+
+    @property
+    def interval_s(self) -> float:
+        return self._interval_s
+
+    @interval_s.setter
+    def interval_s(self, value: float) -> None:
+        self._interval_s = value
+        self._interval_changed.set()
+
+    def start(
+        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
+    ) -> None:
+        looker = self._looker = Looker(self.files, on_map)
+        looking = (lambda: self._plan, self._look_wanted, self._stopping)
+        self._threads = [
+            threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
+            threading.Thread(target=looker.run, args=looking, name="looking", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def look_at(self, plan: Plan) -> None:
+        before, self._plan = self._plan, plan
+        if plan.map_of != before.map_of or plan.shares - before.shares:
+            self._look_wanted.set()
+        if plan.readers.keys() - before.readers.keys() or (plan.details or set()) - (
+            before.details or set()
+        ):
+            self._interval_changed.set()  # a view that has just been opened waits for them
+
+    def may_read_map(self, key: ProcessKey) -> bool:
+        return self.files.may_read(f"proc/{key.pid}/maps")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._interval_changed.set()
+        self._look_wanted.set()
+        for thread in self._threads:
+            thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
+        if not any(thread.is_alive() for thread in self._threads):
+            self.sampler.close()
+
+    def _tick(self, on_sample: Callable[[Sample], None]) -> None:
+        """A grid without drift: a tick that comes too late is skipped and counted, not made up.
+
+        Where there is so much to read that it would take too much of a core, ticks are longer.
+        """
+        skipped = 0
+        interval = self._interval_s
+        # The first sample may have been a quick one, of the largest alone: soon take a whole one.
+        due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
+        self._interval_changed.wait(max(0.0, due - time.monotonic()))
+        while not self._stopping.is_set():
+            began_s = time.thread_time()
+            on_sample(self._sample(interval, skipped))
+            cost = time.thread_time() - began_s
+            self._handed_on_s = time.monotonic()
+            late = int((time.monotonic() - due) // interval)
+            skipped += late
+            due += (late + 1) * interval
+            longer = affordable(self._interval_s, interval, cost)
+            if longer != interval:
+                due += longer - interval
+                interval = longer
+            # A stop is heard at once, a new interval from its first tick on.
+            if self._interval_changed.wait(max(0.0, due - time.monotonic())):
+                self._interval_changed.clear()
+                interval = affordable(self._interval_s, self._interval_s, cost)
+                due = time.monotonic()
+
+    def _sample(self, interval_s: float, skipped: int) -> Sample:
+        """A sample. A defect in the making is a Gap in it: the thread must live, and be believed."""
+        plan, looker = self._plan, self._looker
+        try:
+            sample = self.sampler.sample(interval_s, plan, skipped)
+        except Exception as error:
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            gap = defect("sampling", error)
+            system = SystemSample(gap, gap, gap)
+            return Sample(now, interval_s, system, self._processes, skipped)
+        self._processes = sample.processes
+        if self._signs is not None:
+            sample = sample._replace(signs=self._signs.read(sample, plan.visible))
+        if interval_s > self._interval_s:
+            sample = sample._replace(asked_s=self._interval_s)
+        if plan.shares and looker is not None:
+            sample = sample._replace(shares=looker.reader.known(sample.processes))
+        return sample

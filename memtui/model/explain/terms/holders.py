@@ -1,0 +1,374 @@
+"""Who holds the pages of memory: programs, files, and the kernel itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from memtui import units
+from memtui.model.explain.context import Context
+from memtui.model.explain.entry import Entry, Fact, Tool, size
+from memtui.model.system.balance import balance
+
+
+def _balance_here(context: Context) -> str:
+    lines = [
+        f"{line.label} {units.size(line.bytes)}"
+        for line in balance(context.sample.system.meminfo).lines
+        if line.bytes
+    ]
+    return f"Here, what meminfo alone tells: {'; '.join(lines)}." if lines else ""
+
+
+def _ksm_here(context: Context) -> str:
+    value = context.setting("ksm/run")
+    return {
+        None: "It is n/a here.",
+        "0": "Here it is off.",
+        "1": "Here it is on.",
+        "2": "Here it is off, and what was merged has been taken apart.",
+    }.get(value, "")
+
+
+def _zswap_here(context: Context) -> str:
+    value = context.setting("zswap/parameters/enabled")
+    if value is None:
+        return "The kernel has no zswap here, or does not tell."
+    return f"Here it is {'on' if value in ('Y', '1') else 'off'}."
+
+
+CONTENTS: Final = (
+    Entry(
+        "balance",
+        "Balance sheet of memory",
+        "A partition of all memory by what it holds: each page is counted once, and the parts sum "
+        "to MemTotal. What no counter names is the line unaccounted.",
+        "It is not free's table, whose columns overlap. It does not tell whose the pages are: for "
+        "that there are the processes.",
+        "/proc/meminfo",
+        in_words="MemTotal = the sum of the sheet's lines",
+        here=(_balance_here,),
+        see=("unaccounted", "the rest", "anonymous", "page cache", "slab"),
+        aliases=("balance sheet", "memory balance"),
+    ),
+    Entry(
+        "unaccounted",
+        "Unaccounted memory",
+        "",
+        "It is no error by itself: some is there on every machine. One that only grows is a leak "
+        "in a driver.",
+        see=("balance", "slab unreclaimable", "vmalloc", "the rest"),
+        aliases=("leftover", "missing memory"),
+        metric="unaccounted_bytes",
+    ),
+    Entry(
+        "anonymous",
+        "Anonymous memory",
+        "Its pages begin at a fault and end when the program gives them back.",
+        "It is not the sum of RSS, which has pages of files in it and counts shared pages again and "
+        "again. A copy of it in swap is not in it.",
+        formula=size("AnonPages"),
+        differs=(Tool("sar kbanonpg", size("AnonPages")),),
+        here=(Fact("Of it in transparent huge pages:", size("AnonHugePages")),),
+        see=("swap", "RSS", "copy-on-write", "malloc", "shared"),
+        aliases=(
+            "AnonPages",
+            "anon",
+            "anonymous memory",
+        ),
+        metric="anon_bytes",
+    ),
+    Entry(
+        "page cache",
+        "Page cache",
+        "Pages of files and block devices in memory, through which all ordinary reading, writing "
+        "and mapping of files goes. It grows into whatever is free and gives way when programs want "
+        "memory.",
+        "It is no waste and no leak. Its clean pages go at once, but dirty ones must be written and "
+        "those of tmpfs cannot go at all.",
+        "/proc/meminfo Cached, Buffers, Shmem",
+        size("Cached + Buffers − Shmem"),
+        here=(
+            Fact("Of it mapped by processes, shared memory included:", size("Mapped")),
+            Fact("Changed and not yet written:", size("Dirty")),
+        ),
+        see=("buff/cache", "mapped", "dirty", "active file", "tmpfs"),
+        aliases=("pagecache", "file cache"),
+    ),
+    Entry(
+        "mapped",
+        "Mapped pages of files",
+        "A page counts once, however many processes map it.",
+        "It is not the size of the mappings: only pages that are in memory and in a page table "
+        "count. Programs' own memory is anonymous and not in it.",
+        formula=size("Mapped"),
+        see=("page cache", "mmap", "PSS", "shared"),
+        metric="mapped_bytes",
+        aliases=("file mapped",),
+    ),
+    Entry(
+        "tmpfs",
+        "tmpfs",
+        "A file system whose files live in memory and swap alone: /dev/shm, often /tmp and /run. "
+        "System V shared memory and memfd are made of the same pages.",
+        "It is no disk: what is written there takes memory until it is deleted, and is gone at "
+        "reboot. It does not give way like other cache.",
+        "/proc/meminfo Shmem",
+        size("Shmem"),
+        see=("shared", "cache", "swap"),
+        aliases=("devshm", "ramfs", "memfd"),
+    ),
+    Entry(
+        "KSM",
+        "Kernel samepage merging",
+        "A thread that finds pages with the same contents and lets one stand for all, until "
+        "somebody writes to it. Only memory that a program has offered with madvise or prctl is "
+        "looked at; virtual machines do that.",
+        "It is not the sharing of libraries, which needs no search. What it saves can be wanted "
+        "back at once when the pages change.",
+        "/sys/kernel/mm/ksm/",
+        here=(_ksm_here, Fact("Saved by it now:", size("pages_sharing × page_size"))),
+        see=("copy-on-write", "anonymous"),
+        aliases=("kernel samepage merging", "same page merging", "pages_sharing"),
+    ),
+    Entry(
+        "zram",
+        "zram",
+        "A block device in memory that keeps what is written to it compressed, mostly used as swap. "
+        "Pages put there take a third or so of their size.",
+        "It is no more memory: what it stores it takes from the same memory. Swap used counts the "
+        "size before compression.",
+        "/sys/block/zram*/mm_stat",
+        see=("swap", "zswap", "swappiness"),
+        aliases=("compressed swap",),
+    ),
+    Entry(
+        "zswap",
+        "zswap",
+        "A compressed cache in memory in front of a swap device. A page goes there first, and to "
+        "the device only when the pool is full or the page stays unused.",
+        "It is no swap device of its own: each page in it has its place on the device reserved, and "
+        "so is counted in swap used.",
+        "/proc/meminfo Zswap, Zswapped",
+        size("Zswap"),
+        here=(_zswap_here, Fact("What it holds, before compression:", size("Zswapped"))),
+        see=("swap", "zram"),
+        aliases=("Zswapped",),
+    ),
+    Entry(
+        "memory cgroup",
+        "Memory cgroup",
+        "A group of processes whose memory the kernel counts together and can limit; containers and "
+        "services are such groups. At the limit it reclaims within the group, and then the OOM "
+        "killer takes one of its processes.",
+        "free and MemAvailable know nothing of it: in a container they show the whole machine. Its "
+        "usage has cache in it, so usage near the limit is no shortage by itself.",
+        "memory.max and memory.current (v2), memory.limit_in_bytes and memory.usage_in_bytes (v1)",
+        see=("OOM", "oom_score", "group scans", "available"),
+        aliases=("cgroup", "memcg", "memory.max", "memory limit", "container limit"),
+    ),
+    Entry(
+        "limit hits",
+        "A cgroup at its limit",
+        "",
+        "It is no kill and no error: most often clean cache of the group goes, and work goes on.",
+        see=("memory cgroup", "group scans", "OOM"),
+        metric="limit_hits_per_s",
+        aliases=("failcnt",),
+    ),
+)
+
+KERNEL: Final = (
+    Entry(
+        "slab",
+        "Slabs",
+        "slabtop shows them by cache, as root.",
+        "It is not all of the kernel's memory: page tables, stacks, vmalloc and pages that drivers "
+        "take are beside it.",
+        formula=size("Slab"),
+        differs=(Tool("sar kbslab", size("Slab")),),
+        here=(Fact("Its parts:", size("SReclaimable + SUnreclaim")),),
+        see=("slab reclaimable", "slab unreclaimable", "unaccounted"),
+        metric="slab_bytes",
+        aliases=(
+            "slabs",
+            "slabinfo",
+            "slabtop",
+        ),
+    ),
+    Entry(
+        "slab reclaimable",
+        "Reclaimable slabs",
+        "free counts them as cache.",
+        "Reclaimable is not at once: one object in use keeps its whole page.",
+        formula=size("SReclaimable"),
+        here=(Fact("With other kernel memory that gives way:", size("KReclaimable")),),
+        see=("slab", "cache", "available"),
+        metric="slab_reclaimable_bytes",
+        aliases=("other_reclaimable", "kernel, reclaimable", "SReclaimable", "KReclaimable"),
+    ),
+    Entry(
+        "slab unreclaimable",
+        "Unreclaimable slabs",
+        "",
+        "It is no leak while it follows the load: sockets and processes need it.",
+        formula=size("SUnreclaim"),
+        see=("slab", "unaccounted"),
+        metric="slab_unreclaimable_bytes",
+        aliases=("SUnreclaim",),
+    ),
+    Entry(
+        "kernel stack",
+        "Kernel stacks",
+        "It is used while the thread is in the kernel, and exists as long as the thread.",
+        "It is not the stack of the program, which is anonymous memory of its process.",
+        formula=size("KernelStack"),
+        differs=(Tool("sar kbkstack", size("KernelStack")),),
+        see=("vmalloc", "slab", "balance"),
+        metric="kernel_stacks_bytes",
+        aliases=(
+            "kernel_stacks",
+            "KernelStack",
+            "ShadowCallStack",
+            "stack of the kernel",
+        ),
+    ),
+    Entry(
+        "vmalloc",
+        "vmalloc memory",
+        "",
+        "VmallocTotal is address space and no memory, hence its huge number.",
+        formula=size("VmallocUsed"),
+        differs=(Tool("sar kbvmused", size("VmallocUsed")),),
+        here=(Fact("Address space for it:", size("VmallocTotal")),),
+        see=("kernel stack", "balance", "fragmentation"),
+        metric="vmalloc_used_bytes",
+        aliases=(
+            "VmallocUsed",
+            "VmallocTotal",
+            "VmallocChunk",
+        ),
+    ),
+    Entry(
+        "per-CPU",
+        "Per-CPU memory",
+        "It grows with the number of processors, of cgroups and of network devices.",
+        "It is not the pages that each processor keeps at hand for allocations: those are free.",
+        formula=size("Percpu"),
+        see=("balance", "slab unreclaimable", "memory cgroup"),
+        metric="percpu_bytes",
+        aliases=("Percpu",),
+    ),
+)
+
+OTHERS: Final = (
+    Entry(
+        "clean cache",
+        "Clean cache",
+        "Pages of files and block devices whose contents are on disk as well. They give way at "
+        "once, and are read again when somebody wants them.",
+        "It is not all of the cache: dirty pages must be written first, and tmpfs has no disk.",
+        "/proc/meminfo Cached, Buffers, Shmem, Dirty, Writeback",
+        size("Cached + Buffers − Shmem − Dirty − Writeback − NFS_Unstable?"),
+        see=("page cache", "dirty", "available", "balance"),
+        aliases=("cache, clean",),
+    ),
+    Entry(
+        "free lists",
+        "Free pages on processors' lists",
+        "Each processor keeps some free pages at hand, so as not to ask the zone each time. Newer "
+        "kernels keep more of them after a large program has ended.",
+        "They are not in MemFree, although nobody uses them, and are given back when memory is "
+        "short.",
+        "/proc/zoneinfo pagesets count",
+        size("on_lists"),
+        see=("free", "zone", "balance"),
+        aliases=("free, on CPU lists", "pagesets", "pcp"),
+    ),
+    Entry(
+        "GPU",
+        "Memory of graphics drivers",
+        "System memory that graphics drivers hold, where the kernel counts it. Memory on the card "
+        "itself is not the kernel's and stands nowhere here.",
+        "A kernel without these lines tells nothing: what drivers hold is among the unaccounted.",
+        "/proc/meminfo GPUActive, GPUReclaim",
+        size("GPUActive + GPUReclaim?"),
+        see=("unaccounted", "balance"),
+        aliases=("GPUActive", "GPUReclaim", "graphics"),
+    ),
+    Entry(
+        "direct map",
+        "Direct map",
+        "The kernel's own mapping of all memory, by the size of the pages it uses for it. Where "
+        "parts need rights of their own, large pages are split into small ones.",
+        "It is no use of memory: the same memory is free, or used, elsewhere in meminfo.",
+        "/proc/meminfo DirectMap4k, DirectMap2M (DirectMap4M), DirectMap1G",
+        size("DirectMap4k + DirectMap2M? + DirectMap4M? + DirectMap1G?"),
+        see=("huge page", "TLB", "page table"),
+        aliases=("DirectMap4k", "DirectMap2M", "DirectMap4M", "DirectMap1G"),
+    ),
+    Entry(
+        "unaccepted memory",
+        "Unaccepted memory",
+        "Memory of a confidential virtual machine that its kernel has not yet accepted from the "
+        "host. It is accepted piece by piece as it is wanted.",
+        "It is not lost, and the kernel counts it as free.",
+        "/proc/meminfo Unaccepted",
+        size("Unaccepted"),
+        see=("free", "balance"),
+        aliases=("Unaccepted",),
+    ),
+    Entry(
+        "CMA",
+        "Contiguous memory allocator",
+        "A part of memory that is kept so that devices can get large stretches of it in a row. "
+        "Meanwhile pages that can be moved away may use it.",
+        "It is not taken away from programs while no device wants it: CmaFree is part of free.",
+        "/proc/meminfo CmaTotal, CmaFree",
+        size("CmaTotal"),
+        here=(Fact("Free of it:", size("CmaFree")),),
+        see=("compaction", "zone", "fragmentation"),
+        aliases=("free_cma", "free, for CMA", "CmaTotal", "CmaFree", "contiguous memory allocator"),
+    ),
+    Entry(
+        "broken memory",
+        "Memory taken out of use",
+        "Pages in which the hardware found errors, and which the kernel therefore gives to nobody. "
+        "A process that had such a page got SIGBUS.",
+        "It is no use by anybody, and does not come back before the next boot.",
+        "/proc/meminfo HardwareCorrupted",
+        size("HardwareCorrupted"),
+        see=("unaccounted", "SIGSEGV"),
+        aliases=(
+            "corrupted",
+            "hardware corrupted",
+            "HardwareCorrupted",
+            "EarlyMemtestBad",
+            "hwpoison",
+        ),
+    ),
+    Entry(
+        "balloon",
+        "Balloon",
+        "What a driver in a virtual machine has taken so that its host can use it elsewhere. Some "
+        "drivers take it off MemTotal, others leave it in and show it here.",
+        "It is no leak: the host gives it back when it can. Kernels without this line tell nothing.",
+        "/proc/meminfo Balloon",
+        size("Balloon"),
+        see=("total", "unaccounted"),
+        aliases=("lent memory", "ballooning", "virtio balloon"),
+    ),
+    Entry(
+        "bounce buffers",
+        "Bounce buffers and lines kept for old readers",
+        "NFS_Unstable has been 0 since Linux 5.8 and stays for programs that look for it. Bounce "
+        "counts copies for devices that cannot reach all memory, WritebackTmp those of FUSE while "
+        "it writes; both are 0 on almost all machines.",
+        "They are no sign of anything that an administrator could set.",
+        "/proc/meminfo NFS_Unstable, Bounce, WritebackTmp",
+        size("NFS_Unstable + Bounce + WritebackTmp"),
+        see=("writeback", "dirty"),
+        aliases=("NFS_Unstable", "Bounce", "WritebackTmp"),
+    ),
+)
+
+HOLDERS: Final = (*CONTENTS, *KERNEL, *OTHERS)

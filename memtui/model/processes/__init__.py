@@ -1,0 +1,1 @@
+"""Processes as a table: the columns, and processes together."""

@@ -1,0 +1,419 @@
+"""The columns of a process: the one table of them, their values, and the filters over them.
+
+A column says which readings it needs, so that nothing is read that no column shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from memtui.kernel.details import Details, Shares
+from memtui.kernel.files import Gap
+from memtui.model.cgroups.names import readable_group
+from memtui.model.keys import ProcessKey
+from memtui.model.query import Choice, FieldType, Measure, Term, Value
+from memtui.model.sample import ProcessSample, Sample
+
+_UNITS: Final = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
+AGED_S: Final = 10.0  # what was read longer ago is marked
+
+STATES: Final = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "waiting, and cannot be interrupted",
+    "T": "stopped",
+    "t": "stopped by a debugger",
+    "Z": "zombie: ended, and its parent has not asked how",
+    "X": "dead",
+    "I": "idle kernel thread",
+    "P": "parked",
+}
+
+
+class Growth(Protocol):
+    """What tells how processes grew: `history.GrowthTracker`."""
+
+    def gained_bytes(self, key: ProcessKey) -> int: ...
+    def last_minute(self, key: ProcessKey, count: int) -> list[int | None]: ...
+
+
+class Prospect(NamedTuple):
+    """How the OOM killer would see a process: the points it would get, and its place, 1 the first."""
+
+    points: int
+    rank: int
+
+
+class Rates(NamedTuple):
+    """Page faults a second, between the last two readings of a process."""
+
+    minor_per_s: float
+    major_per_s: float
+
+
+class Facts(NamedTuple):
+    """All that is known of processes at one moment.
+
+    `user` gives a name for a uid; `ticks_per_s` is of start times, None where the sample was not
+    taken on the machine that started them.
+    """
+
+    sample: Sample
+    growth: Growth
+    user: Callable[[int | None], str]
+    rates: Mapping[ProcessKey, Rates] = {}
+    prospects: Mapping[ProcessKey, Prospect] = {}
+    ticks_per_s: int | None = None
+
+    def details(self, process: ProcessSample) -> Details | None:
+        return self.sample.details.get(process.key)
+
+    def shares(self, process: ProcessSample) -> Shares | Gap | None:
+        return self.sample.shares.get(process.key)
+
+    def age_s(self, process: ProcessSample) -> float | None:
+        """How long ago it began."""
+        if self.ticks_per_s is None:
+            return None
+        age = self.sample.time_s - process.key.start_time_ticks / self.ticks_per_s
+        return max(0.0, age)
+
+
+class Column(NamedTuple):
+    """One figure of a process: its name in filters and lists, heading, definition, and value.
+
+    `needs`: what must be read for it beyond stat, statm and status of the rows on the screen:
+    "status" (what Details always has), one of DETAIL_FILES, or "shares". `downwards`: whether the
+    largest comes first when it is sorted by.
+    """
+
+    name: str
+    title: str
+    words: str
+    type: Measure
+    value: Callable[[Facts, ProcessSample], Value]
+    needs: str = ""
+    downwards: bool = True
+
+
+def _detail(name: str) -> Callable[[Facts, ProcessSample], Value]:
+    def value(facts: Facts, process: ProcessSample) -> Value:
+        details = facts.details(process)
+        return None if details is None else getattr(details, name)
+
+    return value
+
+
+def _share(name: str) -> Callable[[Facts, ProcessSample], Value]:
+    def value(facts: Facts, process: ProcessSample) -> Value:
+        shares = facts.shares(process)
+        return None if shares is None or isinstance(shares, Gap) else getattr(shares, name)
+
+    return value
+
+
+def _rate(name: str) -> Callable[[Facts, ProcessSample], Value]:
+    def value(facts: Facts, process: ProcessSample) -> Value:
+        rates = facts.rates.get(process.key)
+        return None if rates is None else getattr(rates, name)
+
+    return value
+
+
+def _prospect(name: str) -> Callable[[Facts, ProcessSample], Value]:
+    def value(facts: Facts, process: ProcessSample) -> Value:
+        prospect = facts.prospects.get(process.key)
+        return None if prospect is None else getattr(prospect, name)
+
+    return value
+
+
+def _unit(facts: Facts, process: ProcessSample) -> Value:
+    details = facts.details(process)
+    return None if details is None or details.cgroup is None else unit_of(details.cgroup)
+
+
+def unit_of(cgroup: str) -> str:
+    """The service, scope or container that a control group belongs to, in readable words."""
+    parts = cgroup.rstrip("/").split("/")
+    for count in range(len(parts), 0, -1):
+        if parts[count - 1].endswith(_UNITS):
+            return readable_group("/".join(parts[:count]))
+    return readable_group(cgroup)
+
+
+_TABLE: Final = (
+    Column("pid", "PID", "its number", "count", lambda _, each: each.pid, "", False),
+    Column(
+        "name", "NAME", "its name, at most 15 bytes", "text", lambda _, each: each.name, "", False
+    ),
+    Column(
+        "user", "USER", "whose rights it has", "text", lambda f, each: f.user(each.uid), "", False
+    ),
+    Column("state", "S", "its state, a letter", "text", lambda _, each: each.state, "", False),
+    Column(
+        "rss",
+        "RSS",
+        "what of it is in memory, shared pages in full",
+        "bytes",
+        lambda _, each: each.rss_bytes,
+    ),
+    Column(
+        "anon",
+        "ANON",
+        "the anonymous part of RSS: heap, stacks, written pages of private files",
+        "bytes",
+        _detail("rss_anon_bytes"),
+        "status",
+    ),
+    Column(
+        "file",
+        "FILE",
+        "the part of RSS that is pages of files: programs, libraries, mapped data",
+        "bytes",
+        _detail("rss_file_bytes"),
+        "status",
+    ),
+    Column(
+        "shmem",
+        "SHMEM",
+        "the part of RSS that is shared memory and tmpfs",
+        "bytes",
+        _detail("rss_shmem_bytes"),
+        "status",
+    ),
+    Column(
+        "pss",
+        "PSS",
+        "what of it is in memory, each page divided by its sharers",
+        "bytes",
+        _share("pss_bytes"),
+        "shares",
+    ),
+    Column(
+        "uss",
+        "USS",
+        "what of it is its alone, and free when it ends",
+        "bytes",
+        _share("uss_bytes"),
+        "shares",
+    ),
+    Column("swap", "SWAP", "what of it is swapped out", "bytes", lambda _, each: each.swap_bytes),
+    Column(
+        "tables",
+        "TABLES",
+        "its page tables, which RSS leaves out",
+        "bytes",
+        _detail("page_tables_bytes"),
+        "status",
+    ),
+    Column(
+        "peak", "PEAK", "the most that RSS has been", "bytes", _detail("peak_rss_bytes"), "status"
+    ),
+    Column(
+        "size",
+        "SIZE",
+        "its address space, in use or not (VSZ)",
+        "bytes",
+        lambda _, each: each.size_bytes,
+    ),
+    Column(
+        "gain",
+        "Δ/MIN",
+        "what RSS has grown in the last minute",
+        "change",
+        lambda f, each: f.growth.gained_bytes(each.key),
+    ),
+    Column(
+        "trend",
+        "LAST MIN",
+        "RSS in the last minute, from 0 up to its peak",
+        "change",
+        lambda f, each: f.growth.gained_bytes(each.key),
+    ),
+    Column(
+        "minflt",
+        "FLT/S",
+        "minor page faults a second: memory that was there, or is given now",
+        "count",
+        _rate("minor_per_s"),
+        "status",
+    ),
+    Column(
+        "majflt",
+        "MAJ/S",
+        "major page faults a second: what had to come from a disk or from swap",
+        "count",
+        _rate("major_per_s"),
+        "status",
+    ),
+    Column(
+        "points",
+        "POINTS",
+        "the OOM killer's points: RSS, swap and page tables in pages, and the adjustment's share",
+        "change",
+        _prospect("points"),
+        "oom_score_adj",
+    ),
+    Column(
+        "rank",
+        "RANK",
+        "its place before the OOM killer, 1 the first to go",
+        "count",
+        _prospect("rank"),
+        "oom_score_adj",
+        False,
+    ),
+    Column(
+        "oom", "OOM", "the kernel's oom_score, 0 to 1,000 or so", "count", lambda _, p: p.oom_score
+    ),
+    Column(
+        "adj",
+        "ADJ",
+        "oom_score_adj: -1000 never, 1000 first",
+        "change",
+        _detail("oom_score_adj"),
+        "oom_score_adj",
+    ),
+    Column("threads", "THR", "its threads", "count", lambda _, each: each.threads),
+    Column("age", "AGE", "seconds since it began", "count", lambda f, each: f.age_s(each)),
+    Column(
+        "parent", "PPID", "the process that began it", "count", lambda _, p: p.parent_pid, "", False
+    ),
+    Column(
+        "unit",
+        "UNIT",
+        "the service, scope or container of its cgroup",
+        "text",
+        _unit,
+        "cgroup",
+        False,
+    ),
+    Column(
+        "cgroup",
+        "CGROUP",
+        "the control group its memory is charged to",
+        "text",
+        _detail("cgroup"),
+        "cgroup",
+        False,
+    ),
+    Column("command", "COMMAND", "its command line", "text", _detail("command"), "cmdline", False),
+)
+COLUMNS: Final = {column.name: column for column in _TABLE}
+
+_STATE_WORDS: Final = Choice(
+    {letter: letter for letter in STATES} | {"zombie": "Z", "running": "R"}
+)
+FIELDS: Final[Mapping[str, FieldType]] = {
+    **{column.name: column.type for column in _TABLE},
+    "state": _STATE_WORDS,
+}
+
+
+# Columns that are up to date for every process at every tick; all others only where they are shown.
+_ALWAYS: Final = frozenset({"pid", "name", "rss", "size", "gain", "trend", "age"})
+
+
+def is_always_known(name: str) -> bool:
+    """Whether a column's value is read of every process at every tick, wanted or not."""
+    return name in _ALWAYS
+
+
+# What counts everybody against everybody.
+RANKED: Final = frozenset({"points", "rank"})
+
+
+def needs(names: Iterable[str]) -> frozenset[str]:
+    """What must be read for these columns."""
+    return frozenset(need for name in names if (need := COLUMNS[name].needs))
+
+
+def fields_of(terms: Sequence[Term]) -> set[str]:
+    """The columns that a filter asks."""
+    return {term.field for term in terms if term.field}
+
+
+def holding(
+    facts: Facts, processes: Iterable[ProcessSample], terms: Sequence[Term]
+) -> list[ProcessSample]:
+    """The processes that fulfil all terms; a word is looked for in name, pid and command line."""
+    found = list(processes)
+    for term in terms:
+        if term.field:
+            test, wanted, value = term.test, term.value, COLUMNS[term.field].value
+            found = [
+                each
+                for each in found
+                if (own := value(facts, each)) is not None and test(own, wanted)
+            ]
+        else:
+            found = [each for each in found if _has_word(facts, each, term)]
+    return found
+
+
+def _has_word(facts: Facts, process: ProcessSample, term: Term) -> bool:
+    details = facts.sample.details.get(process.key)
+    text = f"{process.name}\n{process.pid}"
+    if details is not None and details.command:
+        text += f"\n{details.command}"
+    return term.holds(text)
+
+
+def ordered(
+    facts: Facts, processes: Sequence[ProcessSample], name: str, downwards: bool
+) -> list[ProcessSample]:
+    """Processes by a column: equal ones by pid, so that the order does not change by itself, and
+    unknown ones last whichever way it goes.
+    """
+    value = COLUMNS[name].value
+    by_pid = sorted(processes, key=lambda each: each.key)
+    values = [value(facts, each) for each in by_pid]
+    known = [(own, each) for own, each in zip(values, by_pid, strict=True) if own is not None]
+    if COLUMNS[name].type == "text":
+        known = [(str(own).casefold(), each) for own, each in known]
+    known.sort(key=_first, reverse=downwards)
+    unknown = [each for own, each in zip(values, by_pid, strict=True) if own is None]
+    return [each for _, each in known] + unknown
+
+
+def _first(pair: tuple[Value, ProcessSample]) -> Any:
+    return pair[0]
+
+
+class RateTracker:
+    """Faults a second of each process whose details are read, from its last two readings."""
+
+    def __init__(self) -> None:
+        self._last: dict[ProcessKey, Details] = {}
+        self.rates: dict[ProcessKey, Rates] = {}
+
+    def record(self, details: Mapping[ProcessKey, Details]) -> None:
+        """Takes readings in; processes that are not among them are forgotten."""
+        for key, now in details.items():
+            before = self._last.get(key)
+            if before is now:
+                continue
+            self._last[key] = now
+            rates = None if before is None else _rates(before, now)
+            if rates is None:
+                self.rates.pop(key, None)
+            else:
+                self.rates[key] = rates
+        if len(self._last) > len(details):
+            for key in self._last.keys() - details.keys():
+                del self._last[key]
+                self.rates.pop(key, None)
+
+
+def _rates(before: Details, now: Details) -> Rates | None:
+    span = now.time_s - before.time_s
+    counts = (before.minor_faults, before.major_faults, now.minor_faults, now.major_faults)
+    if span <= 0 or None in counts:
+        return None
+    minor, major = (
+        (now.minor_faults or 0) - (before.minor_faults or 0),
+        (now.major_faults or 0) - (before.major_faults or 0),
+    )
+    return None if minor < 0 or major < 0 else Rates(minor / span, major / span)

@@ -1,0 +1,1 @@
+"""Is memory short? The rules, the verdict over time and in words, trends, alerts, events."""

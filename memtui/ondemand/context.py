@@ -1,0 +1,66 @@
+"""What explanations need beside a sample: settings, zones, free blocks, the way addresses go.
+
+Read when one is opened, about a millisecond; what is missing is left out.
+"""
+
+from __future__ import annotations
+
+import os
+
+from memtui.kernel.buddy import parse_buddyinfo
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.zones import parse_zoneinfo
+from memtui.model.explain.context import SETTINGS, Context
+from memtui.model.map.pagetable import Paging, paging_of
+from memtui.model.sample import Sample
+
+
+def context_of(
+    sample: Sample, files: KernelFiles | None, page_bytes: int, before: Sample | None = None
+) -> Context:
+    """Everything that an explanation may show, of this moment; the sample alone without files."""
+    if files is None:
+        return Context(sample, before, page_size_bytes=page_bytes)
+    settings = {}
+    for path in SETTINGS:
+        text = files.read(path)
+        if not isinstance(text, Gap):
+            settings[path] = text.decode("ascii", "replace").strip()
+    nodes = [name for name in files.names("sys/devices/system/node") if name[4:].isdecimal()]
+    return Context(
+        sample,
+        before,
+        settings,
+        page_bytes,
+        _uptime_s(files),
+        files.parsed("proc/zoneinfo", parse_zoneinfo),
+        files.parsed("proc/buddyinfo", parse_buddyinfo),
+        len(nodes) or None,
+        _paging(files, page_bytes),
+    )
+
+
+def _uptime_s(files: KernelFiles) -> float | None:
+    data = files.read("proc/uptime")
+    try:
+        return None if isinstance(data, Gap) else float(data.split()[0])
+    except (ValueError, IndexError):
+        return None
+
+
+def _paging(files: KernelFiles, page: int) -> str:
+    """How this machine's addresses are translated; of a captured one the map view tells."""
+    if not files.is_live:
+        return ""
+    cpuinfo = files.read_at("proc/cpuinfo", 0, 8192)  # the first CPU speaks for all
+    has_la57 = not isinstance(cpuinfo, Gap) and b"la57" in cpuinfo.split()
+    maps = files.read("proc/self/maps")
+    ends = [] if isinstance(maps, Gap) else _ends(maps)
+    highest = max((end for end in ends if end <= 1 << 63), default=0)
+    found = paging_of(os.uname().machine, page, has_la57, highest)
+    return found.words if isinstance(found, Paging) else ""
+
+
+def _ends(maps: bytes) -> list[int]:
+    ends = (line.partition(b" ")[0].partition(b"-")[2] for line in maps.splitlines())
+    return [int(end, 16) for end in ends if end]

@@ -1,0 +1,1 @@
+"""What is remembered, and shown of it: nothing here knows Textual."""

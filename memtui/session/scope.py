@@ -1,0 +1,125 @@
+"""A machine as seen from inside a control group: the limit is its total.
+
+The group's counters are dressed as the machine's own files, so that free, the graphs, the balance and
+the verdict speak of the group without knowing of groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+from memtui.kernel.cgroups import Confinement, MemoryGroup
+from memtui.kernel.files import Gap
+from memtui.model.sample import Sample
+
+if TYPE_CHECKING:
+    from memtui.model.oom.obituary import Obituary
+    from memtui.model.shortage.events import Event
+
+Scope = Literal["host", "group"]
+
+# /proc/meminfo's names for what memory.stat counts: v2's key, and v1's with all below the group.
+_MEMINFO: Final = {
+    "Cached": ("file", "total_cache"),
+    "Shmem": ("shmem", "total_shmem"),
+    "AnonPages": ("anon", "total_rss"),
+    "Mapped": ("file_mapped", "total_mapped_file"),
+    "Dirty": ("file_dirty", "total_dirty"),
+    "Writeback": ("file_writeback", "total_writeback"),
+    "Active(anon)": ("active_anon", "total_active_anon"),
+    "Inactive(anon)": ("inactive_anon", "total_inactive_anon"),
+    "Active(file)": ("active_file", "total_active_file"),
+    "Inactive(file)": ("inactive_file", "total_inactive_file"),
+    "Unevictable": ("unevictable", "total_unevictable"),
+    "SReclaimable": ("slab_reclaimable", ""),
+    "SUnreclaim": ("slab_unreclaimable", ""),
+    "Slab": ("slab", ""),
+    "KernelStack": ("kernel_stack", ""),
+    "PageTables": ("pagetables", ""),
+    "SecPageTables": ("sec_pagetables", ""),
+    "Percpu": ("percpu", ""),
+    "SwapCached": ("swapcached", "total_swapcached"),
+    "Zswap": ("zswap", ""),
+    "Zswapped": ("zswapped", ""),
+    "AnonHugePages": ("anon_thp", "total_rss_huge"),
+}
+# Counters of memory.stat that mean what vmstat's of the same name do.
+_VMSTAT: Final = (
+    "pgfault pgmajfault workingset_refault_anon workingset_refault_file workingset_activate_anon "
+    "workingset_activate_file pgscan_kswapd pgscan_direct pgscan_khugepaged pgscan_proactive "
+    "pgsteal_kswapd pgsteal_direct pgsteal_khugepaged pgsteal_proactive pswpin pswpout "
+    "thp_fault_alloc thp_collapse_alloc pgactivate pgdeactivate pgrefill"
+).split()
+
+
+def in_group(sample: Sample) -> Sample | None:
+    """The sample with the group's figures as the machine's; None where no group has a limit."""
+    confinement, host = sample.system.confinement, sample.system.meminfo
+    if not isinstance(confinement, Confinement) or isinstance(host, Gap):
+        return None
+    limit = confinement.limit_bytes
+    if limit is None or limit >= host.get("MemTotal", 0):
+        return None
+    group = confinement.group
+    system = sample.system._replace(
+        meminfo=_meminfo(group, limit, host), vmstat=_vmstat(group), pressure=group.pressure
+    )
+    return sample._replace(system=system)
+
+
+def of_group(
+    sample: Sample, deaths: Iterable[tuple[Event, Obituary]]
+) -> list[tuple[Event, Obituary]]:
+    """The deaths in the group that a sample is of, and in those in it."""
+    confinement = sample.system.confinement
+    if not isinstance(confinement, Confinement):
+        return []
+    path = confinement.group.path
+    below = path.rstrip("/") + "/"
+    return [
+        each
+        for each in deaths
+        if each[1].group is not None and (each[1].group + "/").startswith(below)
+    ]
+
+
+def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> Mapping[str, int] | Gap:
+    current = group.current_bytes
+    if current is None:
+        return Gap(f"memory cgroup {group.path}", "gone")
+    stat = {} if isinstance(group.stat, Gap) else group.stat
+    meminfo = {"MemTotal": limit, "MemFree": max(0, limit - current), "Buffers": 0}
+    for name, keys in _MEMINFO.items():
+        value = stat.get(keys[group.version == 1])
+        if value is not None:
+            meminfo[name] = value
+    # What reclaim can take without swapping: files, but not those that live in memory alone.
+    files = [meminfo.get("Active(file)"), meminfo.get("Inactive(file)")]
+    if None not in files:
+        gives_way = sum(filter(None, files)) + meminfo.get("SReclaimable", 0)
+        available = min(limit, meminfo["MemFree"] + gives_way)
+        # A group gets no more than the machine has.
+        meminfo["MemAvailable"] = min(available, host.get("MemAvailable", available))
+    total, free = host.get("SwapTotal", 0), host.get("SwapFree", 0)
+    if group.swap_max_bytes is not None:
+        total = min(total, group.swap_max_bytes)
+    used = group.swap_bytes
+    if used is not None:
+        meminfo["SwapTotal"] = total
+        meminfo["SwapFree"] = min(max(0, total - used), free)
+    return meminfo
+
+
+def _vmstat(group: MemoryGroup) -> Mapping[str, int] | Gap:
+    if isinstance(group.stat, Gap):
+        return group.stat
+    prefix = "total_" if group.version == 1 else ""
+    vmstat = {name: group.stat[prefix + name] for name in _VMSTAT if prefix + name in group.stat}
+    events = {} if isinstance(group.events, Gap) else group.events
+    hits = events.get("failcnt" if group.version == 1 else "max")
+    if hits is not None:
+        vmstat["limit_hits"] = hits
+    if "oom_kill" in events:
+        vmstat["oom_kill"] = events["oom_kill"]
+    return vmstat

@@ -1,0 +1,72 @@
+"""What was seen of a machine, or of a control group as one, up to now."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from memtui.model.sample import Sample
+from memtui.model.shortage.events import Event, Events
+from memtui.session.history import History
+from memtui.settings.values import Settings
+
+if TYPE_CHECKING:
+    from memtui.model.oom.obituary import Obituary
+    from memtui.model.shortage.alerts import AlertSettings, State
+    from memtui.model.shortage.judge import Judge
+    from memtui.model.shortage.verdict import Verdict
+
+_OBITUARIES_KEPT = 100
+
+
+class Seen:
+    """The last hour's figures and events, and the verdict: of the host, or of the group around memtui.
+
+    `marks` are those of the events that graphs show; `obituaries` belong to those that are deaths,
+    the newest last.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.history = History()
+        self.events = Events()
+        self.marks = Events()
+        self.obituaries: OrderedDict[Event, Obituary] = OrderedDict()
+        self.before: Sample | None = None  # the sample before the last
+        self.verdict: Verdict | None = None
+        self._settings = settings
+        self._watching: tuple[AlertSettings, Judge, State] | None = None
+
+    def record(self, sample: Sample, deaths: Sequence[tuple[Event, Obituary]] = ()) -> list[Event]:
+        """Takes a sample in, and the deaths it told of; the events that it makes."""
+        # Not before the first frame, which has no room for any of it yet.
+        from memtui.model.shortage.alerts import State, watch
+        from memtui.model.shortage.judge import Judge
+
+        alerts, judge, state = self._watching or (self._settings.alerts, Judge(), State())
+        before = self.before = self.history.last
+        self.history.record(sample)
+        self.verdict = judge.see(sample)
+        state, found = watch(state, alerts, sample, before, self.verdict.level)
+        self._watching = alerts, judge, state
+        if sample.signs is not None:
+            # One death is one event: whoever was counted has an obituary, or will have.
+            found = [event for event in found if event.kind != "oom_kill"]
+        for event, obituary in deaths:
+            self.obituaries[event] = obituary
+            found.append(event)
+        while len(self.obituaries) > _OBITUARIES_KEPT:
+            self.obituaries.popitem(last=False)
+        for event in sorted(found, key=lambda event: event.time_s):
+            self.events.add(event)
+            if "mark" in alerts.actions_of(event):
+                self.marks.add(event)
+        return found
+
+    def still(self) -> Seen:
+        """As it is now, whatever is recorded after; only the history goes on, and knows where to end."""
+        seen = copy.copy(self)
+        seen.events, seen.marks = copy.copy(self.events), copy.copy(self.marks)
+        seen.obituaries = self.obituaries.copy()
+        return seen

@@ -1,0 +1,241 @@
+"""The balance: where all of MemTotal is, and what nobody accounts for."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from rich.style import Style
+
+from memtui import units
+from memtui.kernel.files import Gap
+from memtui.model.system.balance import UNACCOUNTED, Balance, balance, per_cpu_free_bytes
+from memtui.model.system.balance import Line as Entry
+from memtui.tui import theme
+from memtui.tui.pages.base import (
+    ALARM,
+    BRIGHT,
+    DIM,
+    PLAIN,
+    UNKNOWN,
+    WARN,
+    Arrangement,
+    Facts,
+    Item,
+    Section,
+    SectionPage,
+    Summary,
+    only_words,
+    page_of,
+    size_cell,
+    size_width,
+    why,
+)
+from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.widgets.page import wrapped
+
+# Below this a trend is noise.
+_STILL_BYTES: Final = 1 << 20
+_CONTRADICTIONS_SHOWN: Final = 2
+
+
+class _Group(NamedTuple):
+    """Lines that are one segment of the bar."""
+
+    label: str
+    colour: str
+    lines: tuple[str, ...]
+
+
+_GROUPS: Final = (
+    _Group("free", theme.FREE, ("free", "free_cma")),
+    _Group("cache", theme.CACHE, ("cache_clean", "cache_dirty")),
+    _Group("shared", "#2f7f8c", ("shmem",)),
+    _Group("programs", "#6a5a9c", ("anon", "swap_cache")),
+    _Group(
+        "kernel",
+        "#8a6a3c",
+        (
+            *("slab_reclaimable", "slab_unreclaimable", "other_reclaimable", "kernel_stacks"),
+            *("page_tables", "percpu", "vmalloc", "bounce", "corrupted", "gpu", "balloon"),
+        ),
+    ),
+    _Group("huge", "#8c4a6e", ("huge_used", "huge_reserved", "huge_free", "huge_other")),
+    _Group("packed", "#4d7f57", ("zswap", "zram")),
+    _Group("?", theme.REST, (UNACCOUNTED,)),
+)
+_GROUP_OF: Final = {name: group for group in _GROUPS for name in group.lines}
+
+# What explains a line: the metric or term of the explanations.
+_TOPICS: Final = {
+    "free": "mem_free_bytes",
+    "free_cma": "mem_free_bytes",
+    "cache_clean": "page cache",
+    "cache_dirty": "dirty_bytes",
+    "shmem": "shmem_bytes",
+    "anon": "anon_bytes",
+    "swap_cache": "swap_cached_bytes",
+    "slab_reclaimable": "slab_reclaimable_bytes",
+    "slab_unreclaimable": "slab_unreclaimable_bytes",
+    "kernel_stacks": "kernel_stacks_bytes",
+    "page_tables": "page_tables_bytes",
+    "percpu": "percpu_bytes",
+    "vmalloc": "vmalloc_used_bytes",
+    "huge_used": "huge page pool",
+    "huge_reserved": "huge page pool",
+    "huge_free": "huge_pages_free_bytes",
+    "huge_other": "huge page pool",
+    "zswap": "zswap",
+    "zram": "zram",
+    UNACCOUNTED: "unaccounted_bytes",
+}
+
+
+def sheet(facts: Facts) -> Balance:
+    """The machine's, or the group's, whose share of zram nobody tells."""
+    zrams, zones = facts.system.zrams, facts.system.zones
+    zram = lists = None
+    if not facts.is_group:
+        if zrams is not None and not isinstance(zrams, Gap):
+            zram = sum(device.mem_used_bytes or 0 for device in zrams)
+        if zones is not None and not isinstance(zones, Gap):
+            lists = per_cpu_free_bytes(zones, facts.page_size)
+    return balance(facts.system.meminfo, zram, lists)
+
+
+def _summary(facts: Facts) -> Summary:
+    made = sheet(facts)
+    lost = made.line(UNACCOUNTED)
+    if lost.bytes is None:
+        return UNKNOWN
+    style = WARN if made.contradictions else PLAIN
+    mark = "!" if made.contradictions else ""
+    digits = 0 if mark else 1
+    return Summary(
+        (f"{mark}unacc. {units.percent(lost.share_pct, digits)}", style),
+        (f"{mark}{units.size(lost.bytes)} unaccounted", style),
+    )
+
+
+def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
+    meminfo = facts.system.meminfo
+    if isinstance(meminfo, Gap):
+        return only_words(why(meminfo, "the balance"))
+    made = sheet(facts)
+    if made.total_bytes is None:
+        return only_words(
+            "There is no MemTotal here, which the balance is of.", *made.contradictions
+        )
+    bar = max(6, min(24, width - 44)) if width >= 50 else 6
+    columns = (
+        Column("label", "WHERE MEMORY IS", 0, "<", least=20),
+        Column("bytes", "BYTES", size_width(width)),
+        Column("share", "SHARE", 6),
+        Column("bar", "", bar, "<", 1),
+    )
+    items = [_item(line, bar, width, facts) for line in made.lines]
+    head: list[str | Line] = [bar_of(made, width), _lost(made, facts, width)]
+    shown = made.contradictions[:_CONTRADICTIONS_SHOWN]
+    head += wrapped([f"! {each}" for each in shown], width, ALARM)
+    if more := len(made.contradictions) - len(shown):
+        head.append([(f" ! and {more} more contradictions", ALARM)])
+    return page_of(columns, items, head)
+
+
+def _item(line: Entry, bar: int, width: int, facts: Facts) -> Item:
+    group = _GROUP_OF.get(line.name)
+    is_lost = line.name == UNACCOUNTED
+    named = BRIGHT if is_lost else PLAIN if line.bytes else DIM
+    share = None if line.share_pct is None else line.share_pct / 100
+    filled = round((share or 0) * bar)
+    cut = " !" if line.cut_bytes else ""
+    about: list[str | Line] = [[(f" {line.label}", BRIGHT)], line.words]
+    if line.cut_bytes:
+        about.append(
+            f"The kernel says {units.size((line.bytes or 0) + line.cut_bytes)}: "
+            f"{units.size(line.cut_bytes)} of it do not fit into MemTotal and were cut."
+        )
+    if is_lost:
+        about.append(
+            f"Per minute {_moved(_minute(facts))}, per hour {_moved(facts.lost_per_hour)}."
+        )
+    about.append([])
+    about.append(line.source)
+    return Item(
+        line.name,
+        {
+            "label": (line.label + cut, ALARM if cut else named),
+            "bytes": size_cell(line.bytes, width),
+            "share": (units.percent(line.share_pct, 1), PLAIN if line.bytes else DIM),
+            "bar": ("█" * max(filled, 1 if share and share >= 0.002 else 0), _colour(group)),
+        },
+        about,
+        _TOPICS.get(line.name, "balance"),
+    )
+
+
+def _colour(group: _Group | None) -> Style:
+    return theme.style(group.colour if group else theme.REST)
+
+
+def bar_of(made: Balance, width: int) -> Line:
+    """All of MemTotal as one bar, its segments named where there is room."""
+    total = made.total_bytes or 0
+    room = max(1, width - 2)
+    sums = [(group, _sum(made, group)) for group in _GROUPS]
+    parts: list[Part] = [(" ", PLAIN)]
+    at, so_far = 0, 0
+    coloured = theme.glyphs().coloured
+    for group, value in sums:
+        so_far += value
+        end = min(room, round(room * so_far / total)) if total else room
+        cells = end - at
+        at = end
+        if cells <= 0:
+            continue
+        label = group.label if len(group.label) < cells else ""
+        text = units.fit(f" {label}" if coloured else f"│{label}", cells)
+        parts.append((text, theme.style(theme.BRIGHT, bg=group.colour if coloured else None)))
+    return parts
+
+
+def _sum(made: Balance, group: _Group) -> int:
+    return sum(line.bytes or 0 for line in made.lines if line.name in group.lines)
+
+
+def _minute(facts: Facts) -> float | None:
+    return facts.history.trend_per_minute("unaccounted_bytes")
+
+
+def _moved(value: float | None) -> str:
+    """A trend in words."""
+    if value is None:
+        return "not known yet"
+    if abs(value) < _STILL_BYTES:
+        return "steady"
+    return f"{'+' if value > 0 else '−'}{units.size(abs(value))}"
+
+
+def _lost(made: Balance, facts: Facts, width: int) -> Line:
+    """What is unaccounted, and where it is going."""
+    lost = made.line(UNACCOUNTED)
+    parts: list[Part] = [
+        (" unaccounted ", DIM),
+        (units.size(lost.bytes), BRIGHT),
+        (f" {units.percent(lost.share_pct, 1)}", PLAIN),
+    ]
+    for value, span in ((_minute(facts), "min"), (facts.lost_per_hour, "h")):
+        if value is None:
+            continue
+        if abs(value) < _STILL_BYTES:
+            parts.append((f"  steady/{span}", DIM))
+        else:
+            arrow, colour = ("▲", theme.GROWS) if value > 0 else ("▼", theme.SHRINKS)
+            parts.append((f"  {arrow} {units.size(abs(value))}/{span}", theme.style(colour)))
+    right = f"of {units.size(made.total_bytes)} "
+    used = sum(units.width(text) for text, _ in parts)
+    if width - used - len(right) >= 2:
+        parts.append((" " * (width - used - len(right)) + right, DIM))
+    return parts
+
+
+BALANCE: Final = Section("balance", "Balance", "balance", (), _summary, _page)

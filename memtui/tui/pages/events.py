@@ -1,0 +1,52 @@
+"""What happened, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memtui.model.shortage.events import Event, Events
+from memtui.session.clock import time_of_day
+from memtui.tui import theme
+from memtui.tui.widgets.lines import Column, Part, Table
+
+
+class EventTable(Table):
+    """Events with their time of day."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(
+            (
+                Column("time", "TIME", 8, "<"),
+                Column("mark", "", 1, "<"),
+                Column("text", "WHAT HAPPENED", 0, "<"),
+            ),
+            id=id,
+        )
+        self._rows: list[Event] = []
+
+    def show(self, events: Events) -> None:
+        """The cursor stays with its event, or with the newest."""
+        at, self._rows = self.current, list(events)[::-1]
+        cursor = self.cursor
+        if cursor and at is not None:
+            cursor = next((row for row, each in enumerate(self._rows) if each is at), cursor)
+            self.top += cursor - self.cursor if self.top else 0
+        self.set_cursor(cursor)
+
+    @property
+    def current(self) -> Event | None:
+        return self._rows[self.cursor] if self.cursor < len(self._rows) else None
+
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def empty_text(self) -> str:
+        return "nothing yet: no threshold was crossed, nothing was killed, no tick was missed"
+
+    def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
+        event = self._rows[row]
+        return {
+            "time": (time_of_day(event.time_s), theme.style(theme.DIM)),
+            "mark": theme.event_mark(event.level),
+            "text": event.text,
+        }

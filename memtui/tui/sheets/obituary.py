@@ -1,0 +1,32 @@
+"""All that is known of one death."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from memtui.model.oom.obituary import Obituary
+from memtui.tui.chosen import Chosen
+from memtui.tui.keys import bindings
+from memtui.tui.sheets.sheet import Sheet
+from memtui.tui.words.deaths import obituary_page
+
+
+class ObituarySheet(Sheet):
+    """Nothing is read for it: who it is about is gone."""
+
+    VIEW = "obituary"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
+
+    def __init__(self, obituary: Obituary) -> None:
+        super().__init__(Chosen())
+        self._obituary = obituary
+
+    def begin(self) -> None:
+        self.show(obituary_page(self._obituary, self.size.width))
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self.is_attached and self.query("#sheet-head"):
+            self.begin()

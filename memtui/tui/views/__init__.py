@@ -1,0 +1,42 @@
+"""The views, what opens over them, and what a terminal's size leaves room for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.geometry import Size
+
+if TYPE_CHECKING:
+    from memtui.tui.app import MemtuiApp
+    from memtui.tui.views.view import View
+
+
+def breadth(size: Size) -> dict[str, bool]:
+    """The style classes of a terminal's size: what there is room for."""
+    return {
+        "-tiny": size.width < 60 or size.height < 15,
+        "-wide": size.width >= 100,
+        "-vast": size.width >= 160,
+        "-low": size.height < 30,
+        "-flat": size.height < 18,
+    }
+
+
+def made(name: str, app: MemtuiApp) -> View:
+    """A view of the table of views; its module is imported when it is first wanted."""
+    files, page = app.source.files, app.page
+    if name == "processes":
+        from memtui.tui.views.processes import ProcessesView
+
+        return ProcessesView(app.growth, files, page, is_live=app.is_live, readonly=app.readonly)
+    if name == "map":
+        from memtui.tui.views.map import MapView
+
+        return MapView(page, files)
+    if name == "pressure":
+        from memtui.tui.views.pressure import PressureView
+
+        return PressureView(page, files)
+    from memtui.tui.views.physical import PhysicalView
+
+    return PhysicalView(page, files)

@@ -1,0 +1,266 @@
+"""View 1: the graph, pressure, every process, and beside them the map of the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+
+from memtui import units
+from memtui.kernel.pressure import Pressure
+from memtui.live.plan import Plan
+from memtui.model.sample import Sample
+from memtui.model.system.free import free_figures
+from memtui.session.history import GrowthTracker
+from memtui.session.seen import Seen
+from memtui.settings.table import WINDOWS_S
+from memtui.tui import theme
+from memtui.tui.chosen import Chosen
+from memtui.tui.keys import bindings
+from memtui.tui.views.view import View
+from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
+from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
+from memtui.tui.widgets.picture import Picture
+from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.verdictlines import VerdictLine
+
+if TYPE_CHECKING:
+    from memtui.tui.widgets.graph import TimeGraph
+
+
+BALANCE_LINES = 9
+TOPICS = (
+    *("available", "free", "buff/cache", "the rest", "used", "verdict", "stalled_some_pct"),
+    *("stalled_full_pct", "PSI", "swap used", "swap total", "RSS", "PSS", "oom_score", "thrashing"),
+)
+
+
+class Overview(View):
+    """Draws what it is handed; the application decides what is chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
+
+    def __init__(self, growth: GrowthTracker, page: int, window_s: int = 300) -> None:
+        super().__init__(id="overview")
+        self._growth = growth
+        self._page = page
+        self._seen: Seen | None = None
+        self._window_s = window_s
+        self._chosen: Chosen | None = None
+        self._graphs: list[TimeGraph] = []
+
+    def compose(self) -> ComposeResult:
+        yield Headline(id="headline")
+        with Horizontal(id="top"):
+            yield Vertical(id="memory-graph")
+            with Vertical(id="side"):
+                yield StallTable(id="stalls")
+                yield Vertical(id="stall-graph")
+                yield SwapLine(id="swap")
+                yield Vertical(id="swap-graph")
+                yield Lines(id="balance-lines")
+        yield VerdictLine(id="verdict-line")
+        with Horizontal(id="bottom"):
+            yield ProcessList(self._growth, id="top-processes")
+            with Vertical(id="beside"):
+                yield Lines(id="beside-title")
+                yield Picture(self._page, zoomable=False, id="ribbon")
+                yield MappingTable(BESIDE_COLUMNS, least=7, id="beside-table")
+                yield Lines(id="beside-words")
+
+    def on_mount(self) -> None:
+        ribbon = self.query_one(Picture)
+        table = self.query_one("#beside-table", MappingTable)
+        ribbon.can_focus = False
+        ribbon.follow = lambda: self._follow(ribbon.address)
+        table.follow = lambda: self._follow(table.address)
+        # Figures first: plotext is imported when these stand on the screen.
+        self.call_after_refresh(self._mount_graphs)
+
+    def _mount_graphs(self) -> None:
+        from memtui.tui.widgets.graph import memory_graph, stall_graph, swap_graph
+
+        places = ("#memory-graph", "#stall-graph", "#swap-graph")
+        for name, graph in zip(places, (memory_graph(), stall_graph(), swap_graph()), strict=True):
+            place = self.query_one(name)
+            if not place.is_attached:
+                return  # the program is ending
+            place.mount(graph)
+            self._graphs.append(graph)
+        self._show_graphs()
+
+    def _show_graphs(self) -> None:
+        if self._seen is not None:
+            for graph in self._graphs:
+                graph.show(self._seen.history, self._window_s, list(self._seen.marks))
+
+    def update(self, sample: Sample, seen: Seen) -> None:
+        """A new sample."""
+        self._seen = seen
+        free = free_figures(sample.system.meminfo)
+        self.query_one(Headline).update(seen.history, free)
+        self.query_one(VerdictLine).update(
+            sample, seen.history, free, seen.verdict, self._killed_lately(sample, seen)
+        )
+        self.query_one(StallTable).update(sample)
+        self.query_one(SwapLine).update(sample)
+        self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
+        self.set_class(not free.swap_total, "-no-swap")
+        if self.screen.has_class("-vast"):
+            self._show_balance(sample)
+        self._show_graphs()
+        self.query_one(ProcessList).update(sample)
+
+    @staticmethod
+    def _killed_lately(sample: Sample, seen: Seen) -> Line:
+        if not seen.obituaries:
+            return ()
+        from memtui.tui.words.deaths import lately
+
+        return lately(seen, sample.time_s)
+
+    def _show_balance(self, sample: Sample) -> None:
+        """Where all memory is, the largest parts first; all of it is in the physical view."""
+        from memtui.model.system.balance import balance
+
+        sheet = balance(sample.system.meminfo)
+        lines = sorted(
+            (line for line in sheet.lines if line.bytes), key=lambda line: -(line.bytes or 0)
+        )
+        dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
+        shown: list[Line] = [[(" WHERE ALL MEMORY IS", dim)]]
+        for line in lines[:BALANCE_LINES]:
+            bar = units.permille_bar((line.share_pct or 0) / 100, 10)
+            shown.append(
+                [
+                    (f" {line.label:<22}", plain),
+                    (f"{units.size(line.bytes):>9} ", theme.style(theme.BRIGHT)),
+                    (f"{units.percent(line.share_pct, 1):>7} ", dim),
+                    (bar, theme.style(theme.CACHE)),
+                ]
+            )
+        self.query_one("#balance-lines", Lines).show(*shown)
+
+    @property
+    def wanted(self) -> Plan:
+        processes = self.query_one(ProcessList)
+        return Plan(processes.on_screen(), every_detail=processes.needs_every_detail)
+
+    @property
+    def main(self) -> ProcessList:
+        return self.query_one(ProcessList)
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return TOPICS
+
+    # What its widgets tell; what concerns the list of processes goes on to the application.
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        if isinstance(event.table, MappingTable) and self._chosen is not None:
+            event.stop()
+            self.show_map(self._chosen)
+
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        self.post_message(Table.Moved(event.table))
+        await self.action_enter()
+
+    def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
+        if isinstance(event.table, ProcessList):
+            event.table.sort_by(event.column)
+            self._rearranged()
+
+    def _follow(self, address: int | None) -> None:
+        if self._chosen is not None:
+            self._chosen.address = address
+
+    def on_picture_pointed(self, event: Picture.Pointed) -> None:
+        event.stop()
+        if self._chosen is not None:
+            self.show_map(self._chosen)
+
+    # What keys do.
+
+    async def action_enter(self) -> None:
+        await self.run_action("app.view('map')")
+
+    def action_back(self) -> None:
+        self._set_filter("", True)
+
+    async def action_filter(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        before = self.query_one(ProcessList).filter
+        await ask(self, "filter: ", self._set_filter, before, live=True)
+
+    def _set_filter(self, text: str, final: bool) -> str:
+        complaint = self.query_one(ProcessList).set_filter(text)
+        self._rearranged()
+        return "" if final else complaint
+
+    def action_sort(self) -> None:
+        self.query_one(ProcessList).sort_next()
+        self._rearranged()
+
+    def action_invert(self) -> None:
+        self.query_one(ProcessList).invert()
+        self._rearranged()
+
+    def _rearranged(self) -> None:
+        """Other rows are on the screen, and maybe another under the cursor."""
+        processes = self.query_one(ProcessList)
+        self.post_message(Table.Moved(processes))
+
+    def action_zoom(self, step: int) -> None:
+        at = WINDOWS_S.index(self._window_s) - step
+        self._window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
+        self._show_graphs()
+
+    def show_map(self, chosen: Chosen) -> None:
+        """The chosen process's map, its state, or why there is none."""
+        processes = self.query_one(ProcessList)
+        if chosen.key is not None and processes.selected != chosen.key:
+            processes.select(chosen.key)  # another view has gone to it
+        self._chosen = chosen
+        table = self.query_one("#beside-table", MappingTable)
+        ribbon = self.query_one(Picture)
+        words = self.query_one("#beside-words", Lines)
+        self.query_one("#beside-title", Lines).draw(lambda width: [self._title(chosen, width)])
+        has_map = chosen.map is not None
+        table.display = ribbon.display = has_map
+        words.display = not has_map
+        if chosen.map is None:
+            words.show(
+                *[[(f" {line}", theme.style(theme.DIM))] for line in ("", *chosen.why_no_map())]
+            )
+            return
+        table.show(chosen.map, chosen.address)
+        ribbon.show(chosen.map, table.address)
+
+    def _title(self, chosen: Chosen, width: int) -> Line:
+        process = chosen.process
+        if process is None:
+            return []
+        parts: list[Part] = [
+            (f" {process.pid} ", theme.style(theme.DIM)),
+            (units.printable(process.name), theme.style(theme.BRIGHT, bold=True)),
+        ]
+        more: list[list[Part]] = []
+        if chosen.gone_at:
+            more.append([(f" · gone at {chosen.gone_at}", theme.style(theme.ALARM, bold=True))])
+        if chosen.map is not None:
+            totals = chosen.map.totals
+            for label, value in (("RSS ", totals.rss), ("PSS ", totals.pss), ("", totals.size)):
+                if value is not None:
+                    text = units.size(value, short=True) + (" mapped" if not label else "")
+                    figure: Part = (text, theme.style(theme.FOREGROUND))
+                    more.append([(f" · {label}", theme.style(theme.DIM)), figure])
+        for group in more:
+            if cells(parts) + cells(group) <= width:
+                parts += group
+        return parts

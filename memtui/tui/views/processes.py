@@ -1,0 +1,494 @@
+"""View 2: every process, alone, in groups or as a tree; what the chosen one is; acting on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from memtui import units
+from memtui.kernel.details import DETAIL_FILES, Shares
+from memtui.kernel.files import KernelFiles
+from memtui.live.plan import Plan
+from memtui.model.keys import ProcessKey
+from memtui.model.oom.prospects import prospects_of
+from memtui.model.processes.columns import COLUMNS, RateTracker
+from memtui.model.processes.groups import GROUPINGS, group_of, grouped
+from memtui.model.sample import ProcessSample, Sample
+from memtui.ondemand.place import Place, read_place
+from memtui.session.history import GrowthTracker
+from memtui.session.seen import Seen
+from memtui.tui import theme
+from memtui.tui.background import in_background
+from memtui.tui.chosen import Chosen
+from memtui.tui.keys import bindings
+from memtui.tui.views.view import View
+from memtui.tui.widgets.bars import spread
+from memtui.tui.widgets.groups import GroupTable
+from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
+from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.words.processes import TOPICS, group_panel, introduced, panel
+
+_PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this
+_ROWS_AHEAD = 6
+_DIM = theme.style(theme.DIM)
+_PLAIN = theme.style(theme.FOREGROUND)
+_BRIGHT = theme.style(theme.BRIGHT, bold=True)
+_ACCENT = theme.style(theme.ACCENT, bold=True)
+
+
+class FullList(ProcessList):
+    """The list with all columns; `g` groups it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("g", "group", show=False)]
+
+    def on_screen(self) -> frozenset[ProcessKey]:
+        """Those on the screen, and some below that are there when one above ends."""
+        rows = self._rows[self.top : self.top + self.body_height + _ROWS_AHEAD]
+        return frozenset(row.key for row in rows)
+
+
+class ProcessesView(View):
+    """One list of processes or groups; the application decides which process is chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("processes")]
+
+    def __init__(
+        self,
+        growth: GrowthTracker,
+        files: KernelFiles | None,
+        page: int,
+        *,
+        is_live: bool,
+        readonly: bool,
+    ) -> None:
+        super().__init__(id="processes")
+        self._growth = growth
+        self._files = files
+        self._page = page
+        self._is_live = is_live
+        self._readonly = readonly
+        self._rates = RateTracker()
+        self._sample: Sample | None = None
+        self._chosen = Chosen()
+        self._grouping = ""
+        self._within: tuple[str, str] | None = None  # a group whose members are shown
+        self._asked_s: float | None = None  # since when all PSS is being read
+        self._place: Place | None = None
+        self._place_due = 0.0
+        self._place_wanted: ProcessKey | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="processes-title")
+        yield FullList(
+            self._growth, DEFAULT_COLUMNS, is_live=self._is_live, least=14, id="process-list"
+        )
+        yield GroupTable(id="process-groups")
+        yield Lines(id="process-panel")
+
+    def on_mount(self) -> None:
+        self._group("")
+
+    @property
+    def processes(self) -> ProcessList:
+        return self.query_one("#process-list", ProcessList)
+
+    @property
+    def groups(self) -> GroupTable:
+        return self.query_one(GroupTable)
+
+    @property
+    def main(self) -> Table:
+        return self.groups if self._grouping else self.processes
+
+    @property
+    def topics(self) -> Sequence[str]:
+        shown = (column.name for column, _ in self.processes.columns())
+        return [TOPICS[name] for name in shown if name in TOPICS]
+
+    # What it wants read.
+
+    @property
+    def wanted(self) -> Plan:
+        """The rows on the screen, and every process where sums or the order need all."""
+        processes = self.processes
+        if self._grouping:
+            files = frozenset({"cgroup"}) if self._grouping in ("unit", "cgroup") else frozenset()
+            return Plan(
+                every_detail=True,
+                details=files | {"cmdline"},
+                shares=self._sharing(),
+                hurry=self._hurry,
+            )
+        visible, needs = processes.on_screen(), processes.needs
+        details = needs & DETAIL_FILES
+        every_detail = processes.needs_every_detail
+        shares: Set[ProcessKey] = frozenset()
+        if processes.needs_every_share or self._hurry:
+            shares = self._sharing()
+        elif "shares" in needs:
+            shares = self._sharing(visible)
+        within = self._within is not None and self._within[0] != "program"
+        return Plan(
+            visible,
+            every_detail=every_detail or within,
+            details=details,
+            shares=shares,
+            hurry=self._hurry,
+        )
+
+    @property
+    def _hurry(self) -> bool:
+        return self._asked_s is not None
+
+    def _sharing(self, keys: Set[ProcessKey] | None = None) -> frozenset[ProcessKey]:
+        """Those that have memory to share."""
+        if self._sample is None:
+            return frozenset()
+        everyone = self._sample.processes
+        among = everyone.values() if keys is None else map(everyone.get, keys)
+        return frozenset(each.key for each in among if each is not None and each.rss_bytes)
+
+    # What is shown.
+
+    def update(self, sample: Sample, seen: Seen) -> None:
+        """A new sample."""
+        self._sample = sample
+        self._rates.record(sample.details)
+        prospects = prospects_of(sample, self._page) if self.processes.needs_ranks else {}
+        self.processes.learn(sample, self._rates.rates, prospects)
+        self._rearrange()
+
+    def _rearrange(self) -> None:
+        if self._sample is None:
+            return
+        processes = self.processes
+        facts = processes.facts
+        if facts is None:
+            return
+        if self._within is not None:
+            grouping, name = self._within
+            everyone = self._sample.processes.values()
+            processes.within = frozenset(
+                each.key for each in everyone if group_of(facts, each, grouping) == name
+            )
+        else:
+            processes.within = None
+        if self._grouping:
+            rows = processes.fitting(self._sample.processes.values())
+            self.groups.show(grouped(facts, rows, self._grouping), self._grouping)
+        else:
+            processes.rearrange()
+        self._show_title()
+        self._show_panel()
+
+    def _show_title(self) -> None:
+        self.query_one("#processes-title", Lines).draw(lambda width: [self._title(width)])
+
+    def _title(self, width: int) -> Line:
+        processes = self.processes
+        if self._sample is None or processes.facts is None:
+            return []
+        total = len(self._sample.processes)
+        left: list[Part] = [(" ", _DIM)]
+        if self._grouping:
+            left += [(units.count(self.groups.row_count()), _BRIGHT), (" groups by ", _DIM)]
+            left += [(self._grouping, _ACCENT), (f" of {units.count(total)} processes", _DIM)]
+        else:
+            count = processes.row_count()
+            # One that has ended keeps its row for as long as the cursor is on it.
+            shown = units.count(count) + (f" of {units.count(total)}" if count < total else "")
+            left += [(shown, _BRIGHT), (" process" if shown == "1" else " processes", _DIM)]
+            if self._within is not None:
+                grouping, name = self._within
+                left += [(f" · {grouping} ", _DIM), (units.printable(name), _ACCENT)]
+            if processes.as_tree:
+                left.append((" · tree", _ACCENT))
+        if processes.filter:
+            left += [(" · filter ", _DIM), (units.printable(processes.filter), _ACCENT)]
+        right: list[Part] = []
+        if self._hurry:
+            done, all_ = self._progress()
+            right = [
+                ("reading PSS ", _DIM),
+                (f"{units.count(done)} of {units.count(all_)} ", _ACCENT),
+            ]
+        elif not self._grouping:
+            sort, downwards = processes.sorted_by() or ("rss", True)
+            right = [("by ", _DIM), (f"{sort} {'▼' if downwards else '▲'} ", _PLAIN)]
+        else:
+            right = [("≤: at most, PSS of some is not read · P reads all ", _DIM)]
+            if all(group.is_exact for group in self.groups.rows):
+                right = [("PSS: no page counts twice ", _DIM)]
+        return spread(left, right, width)
+
+    def _progress(self) -> tuple[int, int]:
+        """How many of those that have memory were read since that was asked for."""
+        if self._sample is None or self._asked_s is None:
+            return 0, 0
+        wanted, shares = self._sharing(), self._sample.shares
+        done = 0
+        for key in wanted:
+            found = shares.get(key)
+            if found is not None and not (
+                isinstance(found, Shares) and found.time_s < self._asked_s
+            ):
+                done += 1
+        return done, len(wanted)
+
+    def _show_panel(self) -> None:
+        lines = self.query_one("#process-panel", Lines)
+        processes = self.processes
+        facts, process = processes.facts, processes.current
+        if self._hurry:
+            done, all_ = self._progress()
+            if done >= all_:
+                self._asked_s = None
+                self._show_title()
+                self.post_message(self.Turned())
+        group = self.groups.current if self._grouping else None
+        if facts is not None and group is not None:
+            lines.draw(lambda width: group_panel(facts, group, width))
+            return
+        if self._grouping or facts is None or process is None:
+            lines.show()
+            return
+        self._read_place(process)
+        place = self._place if self._place and self._place.key == process.key else None
+        chosen = self._chosen
+        lines.draw(lambda width: panel(facts, process, place, chosen, width))
+
+    def _read_place(self, process: ProcessSample) -> None:
+        """Limits and group of the process under the cursor, on a thread, one reading at a time."""
+        files, key, sample = self._files, process.key, self._sample
+        if files is None or sample is None or self._place_wanted is not None:
+            return
+        is_known = self._place is not None and self._place.key == key
+        if is_known and sample.time_s < self._place_due:
+            return
+        self._place_wanted = key
+        self._place_due = sample.time_s + _PLACE_AGAIN_S
+
+        def then(place: Place) -> None:
+            self._place, self._place_wanted = place, None
+            self._show_panel()
+
+        in_background(self, lambda: read_place(files, key), then)
+
+    def show_map(self, chosen: Chosen) -> None:
+        self._chosen = chosen
+        if chosen.key is not None and self.processes.selected != chosen.key:
+            self.processes.select(chosen.key)
+        self._show_panel()
+
+    # What its widgets tell; what concerns the list goes on to the application.
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        if isinstance(event.table, GroupTable):
+            event.stop()
+        self._show_panel()
+
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        if isinstance(event.table, ProcessList):
+            self.post_message(Table.Moved(event.table))
+        await self.action_enter()
+
+    def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
+        event.stop()
+        self._sort_by(event.column)
+
+    def _told(self) -> None:
+        """Other rows are on the screen, and maybe another under the cursor."""
+        self._rearrange()
+        if not self._grouping:
+            self.post_message(Table.Moved(self.processes))
+        self.post_message(self.Turned())
+
+    # What keys do.
+
+    async def action_enter(self) -> None:
+        group = self.groups.current
+        if not self._grouping:
+            await self.run_action("app.view('map')")
+        elif group is not None:
+            self._within = (self._grouping, group.name)
+            self._group("")
+
+    async def action_back(self) -> None:
+        processes = self.processes
+        if processes.filter:
+            self._set_filter("", True)
+        elif self._within is not None:
+            grouping, self._within = self._within[0], None
+            self._group(grouping)
+        elif self._grouping:
+            self._group("")
+        elif processes.as_tree:
+            self.action_tree()
+        else:
+            await self.run_action("app.view('overview')")
+
+    def action_group(self) -> None:
+        """To the next way of grouping, and after the last to single processes."""
+        ways = ("", *GROUPINGS)
+        now = self._within[0] if self._within else self._grouping
+        self._within = None
+        self._group(ways[(ways.index(now) + 1) % len(ways)])
+
+    def _group(self, grouping: str) -> None:
+        self._grouping = grouping
+        self.processes.display = not grouping
+        self.groups.display = bool(grouping)
+        if self.app.focused in (self.processes, self.groups, None):
+            self.main.focus()
+        self._told()
+
+    def action_tree(self) -> None:
+        self.processes.set_tree(not self.processes.as_tree)
+        self._within = None
+        self._group("")
+
+    async def action_filter(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        await ask(self, "filter: ", self._set_filter, self.processes.filter, live=True)
+
+    def _set_filter(self, text: str, final: bool) -> str:
+        complaint = self.processes.set_filter(text)
+        self._told()
+        return "" if final else complaint
+
+    def action_sort(self) -> None:
+        from memtui.tui.sheets.choice import Choice, ChoiceSheet
+
+        if self._grouping:
+            choices = [Choice(name, words) for name, words in GroupTable.WORDS.items()]
+        else:
+            names = dict.fromkeys((*self.processes.names, *COLUMNS))
+            choices = [Choice(name, COLUMNS[name].words) for name in names if name != "trend"]
+        here = self.main.sorted_by() or ("rss", True)
+        self.app.push_screen(
+            ChoiceSheet("sort by", choices, (here[0],)),
+            lambda taken: self._sort_by(taken[0]) if taken else None,
+        )
+
+    def _sort_by(self, name: str) -> None:
+        if self._grouping:
+            self.groups.sort_by(name)
+        else:
+            self.processes.sort_by("gain" if name == "trend" else name)
+        self._told()
+
+    def action_invert(self) -> None:
+        (self.groups if self._grouping else self.processes).invert()
+        self._told()
+
+    def action_columns(self) -> None:
+        from memtui.tui.sheets.choice import Choice, ChoiceSheet
+
+        def choose(taken: list[str] | None) -> None:
+            if taken:
+                self.processes.choose_columns(taken)
+                self._told()
+
+        choices = [Choice(column.name, column.words) for column in COLUMNS.values()]
+        self.app.push_screen(
+            ChoiceSheet("columns", choices, self.processes.names, several=True), choose
+        )
+
+    def action_read_all(self) -> None:
+        """Reads the PSS of all, whatever that costs, and shows how far it is."""
+        if self._sample is not None:
+            self._asked_s = self._sample.time_s
+            self._told()
+
+    # Acting on a process. Each asks before it does anything.
+
+    def _may_act(self) -> ProcessSample | None:
+        """The process under the cursor, if something may be done to it."""
+        process = None if self._grouping else self.processes.current
+        if self._readonly:
+            self.notify("read-only: nothing here changes the machine", severity="warning")
+            return None
+        if process is None:
+            self.notify("choose a process first", severity="warning")
+            return None
+        if self.processes.is_gone(process):
+            self.notify(f"{process.pid} has ended", severity="warning")
+            return None
+        if self._files is None or not self._files.is_live:
+            self.notify("this is no running machine", severity="warning")
+            return None
+        return process
+
+    def action_signal(self) -> None:
+        from memtui.tui.acting import send_signal, signal_names
+        from memtui.tui.sheets.choice import Choice, ChoiceSheet
+
+        process = self._may_act()
+        if process is None:
+            return
+
+        def ask(taken: list[str] | None) -> None:
+            if taken:
+                name = taken[0]
+                done = f"{name} sent to {process.pid}"
+                self._ask(f"{name} to", process, lambda: send_signal(process.key, name), done)
+
+        choices = [Choice(name, words) for name, words in signal_names()]
+        self.app.push_screen(
+            ChoiceSheet(
+                f"signal to {process.pid} {units.printable(process.name)}", choices, ("TERM",)
+            ),
+            ask,
+        )
+
+    async def action_adjust(self) -> None:
+        from memtui.tui.acting import parse_adj, set_oom_score_adj
+        from memtui.tui.widgets.prompt import ask
+
+        process = self._may_act()
+        if process is None:
+            return
+
+        def answer(text: str, final: bool) -> str:
+            value = parse_adj(text)
+            if value is None:
+                return "a number from -1000 (never) to 1000 (first)" if text else ""
+            if final:
+                # Not from here: the answer would go to the prompt, which is gone by then.
+                self.call_later(
+                    self._ask,
+                    f"oom_score_adj {value:+d} for",
+                    process,
+                    lambda: set_oom_score_adj(process.key, value),
+                    f"oom_score_adj of {process.pid} is {value:+d}",
+                )
+            return ""
+
+        await ask(self, f"oom_score_adj of {process.pid}: ", answer)
+
+    def _ask(self, what: str, process: ProcessSample, do: Callable[[], str], done: str) -> None:
+        from memtui.tui.sheets.choice import Choice, ChoiceSheet
+
+        facts = self.processes.facts
+        if facts is None:
+            return
+
+        def answer(taken: list[str] | None) -> None:
+            if taken != ["yes"]:
+                return
+            complaint = do()
+            self.notify(
+                complaint or done,
+                severity="error" if complaint else "information",
+                markup=False,
+            )
+
+        question = f"{what} {introduced(facts, process)}?"
+        choices = [Choice("no", "leave it alone"), Choice("yes", "do it")]
+        self.app.push_screen(ChoiceSheet(question, choices, ("no",)), answer)

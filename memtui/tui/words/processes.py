@@ -1,0 +1,226 @@
+"""What is said about the process under the cursor, and about the list."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from memtui import units
+from memtui.kernel.cgroups import Confinement
+from memtui.kernel.details import Limit, Shares
+from memtui.kernel.files import Gap
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.processes.columns import STATES, Facts
+from memtui.model.processes.groups import Group
+from memtui.model.sample import ProcessSample
+from memtui.ondemand.place import Place
+from memtui.tui import theme
+from memtui.tui.chosen import Chosen
+from memtui.tui.widgets.bars import cells
+from memtui.tui.widgets.lines import Line, Part
+
+_DIM: Final = theme.style(theme.DIM)
+_PLAIN: Final = theme.style(theme.FOREGROUND)
+_BRIGHT: Final = theme.style(theme.BRIGHT, bold=True)
+# Of limits, those of memory: the kernel's name and ours.
+_LIMITS: Final = (
+    ("Max address space", "address space"),
+    ("Max locked memory", "locked"),
+    ("Max stack size", "stack"),
+    ("Max data size", "data"),
+)
+_KINDS_SHOWN: Final = 6
+PANEL_LINES: Final = 6
+# What explains a column.
+TOPICS: Final = {
+    "rss": "RSS",
+    "pss": "PSS",
+    "uss": "USS",
+    "size": "VSZ",
+    "swap": "swap",
+    "tables": "page table",
+    "minflt": "minor faults",
+    "majflt": "major faults",
+    "oom": "oom_score",
+    "adj": "oom_score_adj",
+}
+
+
+def panel(
+    facts: Facts, process: ProcessSample, place: Place | None, chosen: Chosen, width: int
+) -> list[Line]:
+    """Who it is, what its memory is made of, what limits it, where it is; lines that fit."""
+    map_ = chosen.map if chosen.key == process.key else None
+    lines = [
+        _who(facts, process),
+        _command(facts, process),
+        _sizes(facts, process, narrow=width < 100),
+        _limits(place),
+        _cgroup(facts, process, place),
+        _map(process, chosen, map_),
+    ]
+    return [_fitted(line, width) for line in lines]
+
+
+def _fitted(line: Line, width: int) -> Line:
+    """A line that ends with … where it is too long."""
+    if cells(line) <= width:
+        return line
+    kept: list[Part] = []
+    for text, style in line:
+        if units.width(text) > width:
+            return [*kept, (units.fit(text, width), style)]
+        kept.append((text, style))
+        width -= units.width(text)
+    return kept
+
+
+def _who(facts: Facts, process: ProcessSample) -> Line:
+    state = STATES.get(process.state, process.state)
+    if process.is_kernel_thread:
+        state += " (a kernel thread: it has no memory of its own)"
+    parts: list[Part] = [
+        (f" {process.pid} ", _DIM),
+        (units.printable(process.name), _BRIGHT),
+        (f" · {state}", _PLAIN),
+        (" · of ", _DIM),
+        (facts.user(process.uid), _PLAIN),
+    ]
+    age = facts.age_s(process)
+    if age is not None:
+        parts.append((f" · {units.duration(int(age))} old", _DIM))
+    if process.threads and process.threads > 1:
+        parts.append((f" · {process.threads} threads", _DIM))
+    if process.parent_pid:
+        parent = next(
+            (each for each in facts.sample.processes.values() if each.pid == process.parent_pid),
+            None,
+        )
+        name = f" {units.printable(parent.name)}" if parent else ""
+        parts.append((f" · child of {process.parent_pid}{name}", _DIM))
+    return parts
+
+
+def _command(facts: Facts, process: ProcessSample) -> Line:
+    details = facts.details(process)
+    command = details.command if details else None
+    return [(" $ ", _DIM), (units.printable(command) if command else "–", _PLAIN)]
+
+
+def _sizes(facts: Facts, process: ProcessSample, *, narrow: bool) -> Line:
+    details, shares = facts.details(process), facts.shares(process)
+    figures: list[tuple[str, str]] = [("RSS ", units.size(process.rss_bytes, short=True))]
+    if details is not None and details.rss_anon_bytes is not None:
+        parts = (details.rss_anon_bytes, details.rss_file_bytes, details.rss_shmem_bytes)
+        anon, file, shmem = (units.size(part, short=True) for part in parts)
+        figures[0] = ("RSS ", f"{figures[0][1]} = anon {anon} + file {file} + shmem {shmem}")
+    if narrow:
+        pass  # the table has PSS and USS beside
+    elif isinstance(shares, Shares):
+        ago = facts.sample.time_s - shares.time_s
+        read = f" {units.brief(ago)} ago" if ago >= 5 else ""
+        figures.append(("PSS ", units.size(shares.pss_bytes, short=True)))
+        figures.append(("USS ", units.size(shares.uss_bytes, short=True) + read))
+    elif isinstance(shares, Gap) and shares.reason == "denied":
+        figures.append(("PSS, USS ", "denied"))
+    figures.append(("swap ", units.size(process.swap_bytes, short=True)))
+    if details is not None:
+        figures.append(
+            (
+                "tables " if narrow else "page tables ",
+                units.size(details.page_tables_bytes, short=True),
+            )
+        )
+        figures.append(("peak ", units.size(details.peak_rss_bytes, short=True)))
+    return _figures(figures)
+
+
+def _figures(figures: list[tuple[str, str]]) -> Line:
+    parts: list[Part] = []
+    for label, text in figures:
+        parts += [(" · " if parts else " ", _DIM), (label, _DIM), (text, _PLAIN)]
+    return parts
+
+
+def _limits(place: Place | None) -> Line:
+    if place is None:
+        return [(" limits …", _DIM)]
+    if isinstance(place.limits, Gap):
+        return [(f" limits {place.limits.reason}", _DIM)]
+    limits = place.limits
+    found = [(f"{word} ", _limit(limits[name])) for name, word in _LIMITS if name in limits]
+    return [(" limits:", _DIM), *_figures(found)]
+
+
+def _limit(limit: Limit) -> str:
+    soft, hard = (
+        "unlimited" if value is None else units.size(value, short=True)
+        for value in (limit.soft, limit.hard)
+    )
+    return soft if soft == hard else f"{soft} (at most {hard})"
+
+
+def _cgroup(facts: Facts, process: ProcessSample, place: Place | None) -> Line:
+    details = facts.details(process)
+    confinement = place.confinement if place else None
+    if not isinstance(confinement, Confinement):
+        name = details.cgroup if details and details.cgroup else units.UNKNOWN
+        return [(" cgroup ", _DIM), (units.printable(name), _PLAIN)]
+    own = confinement.levels[0]
+    parts: list[Part] = [(" cgroup ", _DIM), (units.printable(own.path), _PLAIN)]
+    parts += [(" · ", _DIM), (units.size(own.current_bytes, short=True), _PLAIN)]
+    limit = confinement.limit_bytes
+    if limit is None:
+        return [*parts, (", no limit", _DIM)]
+    by = next(level for level in confinement.levels if level.limit_bytes == limit)
+    where = "" if by is own else f" of {units.printable(by.path)}"
+    parts += [(f", limit{where} ", _DIM), (units.size(limit, short=True), _PLAIN)]
+    return [*parts, (f", room {units.size(confinement.headroom_bytes, short=True)}", _DIM)]
+
+
+def _map(process: ProcessSample, chosen: Chosen, map_: AddressMap | None) -> Line:
+    if map_ is None:
+        why = " ".join(chosen.why_no_map()) if chosen.key == process.key else "reading …"
+        return [(" map ", _DIM), (why, _DIM)]
+    parts: list[Part] = [(" map ", _DIM), (f"{units.count(len(map_))} mappings", _PLAIN)]
+    if not map_.has_usage:
+        return parts
+    kinds = sorted(map_.by_kind.items(), key=lambda each: each[1].rss or 0, reverse=True)
+    for kind, totals in kinds[:_KINDS_SHOWN]:
+        if totals.rss:
+            parts += [(" · ", _DIM), (f"{kind.name} ", theme.style(kind.colour))]
+            parts.append((units.size(totals.rss, short=True), _PLAIN))
+    return [*parts, (" · Enter opens it", _DIM)]
+
+
+def group_panel(facts: Facts, group: Group, width: int) -> list[Line]:
+    """The largest of a group's members."""
+    members = [
+        facts.sample.processes[key] for key in group.members if key in facts.sample.processes
+    ]
+    members.sort(key=lambda each: each.rss_bytes, reverse=True)
+    lines: list[Line] = [
+        [
+            (f" {units.printable(group.name)}", _BRIGHT),
+            (f" · {units.count(len(group.members))} processes, the largest:", _DIM),
+        ]
+    ]
+    for process in members[: PANEL_LINES - 1]:
+        details = facts.details(process)
+        command = units.printable(details.command) if details and details.command else ""
+        lines.append(
+            [
+                (f" {process.pid:>7} ", _DIM),
+                (units.fit(units.printable(process.name), 16), _PLAIN),
+                (f" RSS {units.size(process.rss_bytes, short=True):>5} ", _PLAIN),
+                (f" {facts.user(process.uid)} ", _DIM),
+                (f" {command}", _DIM),
+            ]
+        )
+    return [_fitted(line, width) for line in lines]
+
+
+def introduced(facts: Facts, process: ProcessSample) -> str:
+    """A process so that nobody takes it for another: pid, name, user and age."""
+    age = facts.age_s(process)
+    old = f", {units.duration(int(age))} old" if age is not None else ""
+    return f"{process.pid} {units.printable(process.name)} of {facts.user(process.uid)}{old}"

@@ -1,0 +1,274 @@
+"""The memory controller's files: captured groups of both versions, and real ones of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memtui.kernel.cgroups import (
+    Confinement,
+    Level,
+    parse_cgroup,
+    parse_counters,
+    parse_limit,
+    read_confinement,
+    read_memory_group,
+)
+from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.pressure import Pressure
+from memtui.live.plan import Plan
+from memtui.live.sampler import Sampler
+from memtui.model.sample import Sample
+from memtui.model.system.free import free_figures
+from memtui.model.system.metrics import METRICS
+from memtui.session.scope import in_group
+
+Host = Callable[[str], KernelFiles]
+MIB = 1 << 20
+V1 = Path("/sys/fs/cgroup/memory")
+
+
+def confinement_of(files: KernelFiles, pid: int | str = "self") -> Confinement:
+    memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
+    assert not isinstance(memberships, Gap)
+    found = read_confinement(files, memberships)
+    assert isinstance(found, Confinement)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("data", "limit"),
+    [
+        (b"max\n", None),
+        (b"9223372036854771712\n", None),  # v1, 4 KiB pages
+        (b"9223372036854710272\n", None),  # v1, 64 KiB pages
+        (b"-1\n", None),
+        (b"1073741824\n", 1 << 30),
+        (b"0\n", 0),
+    ],
+)
+def test_limits(data: bytes, limit: int | None) -> None:
+    assert parse_limit(data) == limit
+
+
+@given(st.binary())
+def test_any_bytes_are_counters_or_malformed(data: bytes) -> None:
+    for parse in (parse_counters, parse_limit):
+        with contextlib.suppress(Malformed):
+            parse(data)
+
+
+def test_counters_pass_2_to_the_63() -> None:
+    lines = b"anon 18446744073709551615\nworkingset_refault_anon 3\ntotal=1 N0=1\n"
+    assert parse_counters(lines) == {"anon": (1 << 64) - 1, "workingset_refault_anon": 3}
+
+
+def test_the_tightest_ancestor_is_the_limit(host: Host) -> None:
+    """The container may take 2 GiB, the pod around it 1.5: that is where it ends."""
+    found = confinement_of(host("pod"))
+    assert found.version == 2
+    assert [level.limit_bytes for level in found.levels] == [2048 * MIB, 1536 * MIB, *[None] * 3]
+    assert found.limit_bytes == found.group.max_bytes == 1536 * MIB
+    assert found.group.path.endswith("pod7f3a.slice")
+    assert found.group.peak_bytes == 1536 * MIB
+    current = found.levels[1].current_bytes
+    assert current is not None
+    assert found.headroom_bytes == 1536 * MIB - current
+    assert not isinstance(found.group.events, Gap)
+    assert found.group.events["oom_kill"] == 17
+    assert isinstance(found.group.pressure, Pressure)
+
+
+def test_version_1_on_a_hybrid_host(host: Host) -> None:
+    """The path has a colon; memory is charged to v1's hierarchy."""
+    files = host("container")
+    pid, *_ = (
+        pid for pid in files.pids() if b"shop:web" in (files.read(f"proc/{pid}/cgroup") or b"")
+    )
+    found = confinement_of(files, pid)
+    assert found.version == 1
+    group, base = found.group, f"sys/fs/cgroup/memory{found.group.path}/memory."
+    assert group.path.endswith("/shop:web@1.service")
+
+    def number(name: str) -> int:
+        data = files.read(base + name)
+        assert isinstance(data, bytes)
+        return int(data)
+
+    assert group.current_bytes == number("usage_in_bytes")
+    assert number("limit_in_bytes") > 1 << 62
+    assert group.max_bytes is None and group.swap_max_bytes is None
+    assert not isinstance(group.events, Gap)
+    assert group.events["failcnt"] == number("failcnt")
+    assert isinstance(group.pressure, Gap)
+
+
+def test_no_limit_costs_only_the_looking(host: Host) -> None:
+    files = host("arm64-64k")
+    memberships = parse_cgroup(b"0::/user.slice/user-1000.slice/session-2.scope\n")
+    assert read_confinement(files, memberships, always=False) is None
+    found = read_confinement(files, memberships)
+    assert isinstance(found, Confinement)
+    assert found.limit_bytes is None and found.headroom_bytes is None
+    assert found.group.current_bytes == 7105871872
+    assert found.group.peak_bytes is None or found.group.peak_bytes > 7105871872
+
+
+def test_a_containers_own_mount_begins_at_its_group(tmp_path: Path) -> None:
+    """/proc/self/cgroup says where the host has it, which is not to be seen from inside."""
+    group = tmp_path / "sys/fs/cgroup/memory"
+    group.mkdir(parents=True)
+    (group / "memory.limit_in_bytes").write_text("1048576\n")
+    (group / "memory.usage_in_bytes").write_text("4096\n")
+    found = read_confinement(KernelFiles(str(tmp_path)), parse_cgroup(b"4:memory:/docker/ab12\n"))
+    assert isinstance(found, Confinement)
+    assert [level.path for level in found.levels] == ["/"]
+    assert found.limit_bytes == 1048576
+    assert found.headroom_bytes == 1048576 - 4096
+    assert isinstance(found.group.stat, Gap)
+
+
+@pytest.mark.parametrize("lines", [b"", b"3:cpu:/\n", b"4:memory:/gone\n"])
+def test_no_group_to_be_seen_is_a_gap(tmp_path: Path, lines: bytes) -> None:
+    assert isinstance(read_confinement(KernelFiles(str(tmp_path)), parse_cgroup(lines)), Gap)
+
+
+# The group as a machine.
+
+
+def sample_of(files: KernelFiles) -> Sample:
+    return Sampler(files).sample(1.0, Plan(confinement=True))
+
+
+def test_in_a_group_the_limit_is_the_total(host: Host) -> None:
+    whole = sample_of(host("pod"))
+    inside = in_group(whole)
+    assert inside is not None
+    confinement = whole.system.confinement
+    assert isinstance(confinement, Confinement) and not isinstance(confinement.group.stat, Gap)
+    stat, current = confinement.group.stat, confinement.group.current_bytes
+    assert current is not None
+    free = free_figures(inside.system.meminfo)
+    assert free.total == 1536 * MIB
+    assert free.free == 1536 * MIB - current
+    assert free.shared == stat["shmem"]
+    assert free.buff_cache == stat["file"] + stat["slab_reclaimable"]
+    assert (
+        free.available
+        == free.free + stat["active_file"] + stat["inactive_file"] + (stat["slab_reclaimable"])
+    )
+    assert (free.swap_total, free.swap_used) == (0, 0)
+    assert inside.system.pressure == confinement.group.pressure != whole.system.pressure
+    assert not isinstance(inside.system.vmstat, Gap)
+    assert inside.system.vmstat["oom_kill"] == 17
+    assert inside.system.vmstat["limit_hits"] == 41234
+    # Everything else is as it was.
+    assert inside.processes == whole.processes
+
+
+def test_every_metric_takes_a_group(host: Host) -> None:
+    inside = in_group(sample_of(host("pod")))
+    assert inside is not None
+    later = inside._replace(time_s=inside.time_s + 1)
+    known = {name for name, metric in METRICS.items() if metric.value(later, inside) is not None}
+    assert {
+        "mem_available_bytes",
+        "anon_bytes",
+        "major_faults_per_s",
+        "refaults_file_pages_per_s",
+        "stalled_some_pct",
+        "oom_kills",
+    } <= known
+    # What a group does not count is unknown, not 0.
+    assert {"swap_in_pages_per_s", "committed_bytes"}.isdisjoint(known)
+
+
+@pytest.mark.parametrize("name", ["arm64-64k", "debian-6.18", "linux-3.2"])
+def test_without_a_limit_there_is_nothing_to_switch_to(host: Host, name: str) -> None:
+    assert in_group(sample_of(host(name))) is None
+
+
+def test_a_limit_above_the_machines_memory_is_none(host: Host) -> None:
+    whole = sample_of(host("pod"))
+    small = {"MemTotal": 1024 * MIB}
+    assert in_group(whole._replace(system=whole.system._replace(meminfo=small))) is None
+
+
+def test_a_group_that_went_away_says_so(host: Host) -> None:
+    whole = sample_of(host("pod"))
+    confinement = whole.system.confinement
+    assert isinstance(confinement, Confinement)
+    gone = confinement._replace(group=confinement.group._replace(current_bytes=None))
+    inside = in_group(whole._replace(system=whole.system._replace(confinement=gone)))
+    assert inside is not None
+    assert isinstance(inside.system.meminfo, Gap)
+
+
+# Real ones.
+
+_INSIDE = """
+import json, mmap, sys
+from memtui.kernel.files import KernelFiles
+from memtui.model.system.free import free_figures
+from memtui.session.scope import in_group
+from memtui.live.sampler import Sampler
+sampler = Sampler(KernelFiles())
+before = in_group(sampler.sample())
+kept = mmap.mmap(-1, 32 << 20)
+kept.write(b"x" * (32 << 20))
+after = in_group(sampler.sample())
+print(json.dumps([
+    [dict(each.system.meminfo), dict(each.system.vmstat), each.system.confinement.group.path]
+    for each in (before, after)
+]))
+"""
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A memory control group of 192 MiB."""
+    if os.geteuid() != 0 or not (V1 / "memory.limit_in_bytes").exists():
+        pytest.skip("needs root and cgroup v1's memory controller")
+    path = V1 / f"memtui-test-{os.getpid()}"
+    path.mkdir()
+    try:
+        (path / "memory.limit_in_bytes").write_text(str(192 * MIB))
+        yield path
+    finally:
+        path.rmdir()
+
+
+def test_memtui_inside_a_real_group_sees_its_own_use(group: Path) -> None:
+    join = f'echo $$ > {group}/cgroup.procs; exec {sys.executable} -c "$0"'
+    done = subprocess.run(["sh", "-c", join, _INSIDE], capture_output=True, text=True, check=True)
+    (before, _, path), (after, vmstat, _) = json.loads(done.stdout)
+    assert path == "/" + group.name
+    assert before["MemTotal"] == after["MemTotal"] == 192 * MIB
+    assert (
+        abs(after["AnonPages"] + after["Shmem"] - before["AnonPages"] - before["Shmem"]) >= 30 * MIB
+    )
+    assert before["MemFree"] - after["MemFree"] >= 30 * MIB
+    assert vmstat["pgfault"] > 0 and vmstat["oom_kill"] == 0
+
+
+def test_a_real_group_that_is_removed_is_gone(group: Path) -> None:
+    files = KernelFiles()
+    inner = group / "inner"
+    inner.mkdir()
+    kept = files.keep(f"{str(inner)[1:]}/memory.usage_in_bytes")
+    assert not isinstance(kept, Gap)
+    assert kept.read() == b"0\n"
+    inner.rmdir()
+    left = kept.read()
+    assert isinstance(left, Gap) and left.reason == "gone"
+    level = Level("/inner", str(inner)[1:], None, None)
+    assert isinstance(read_memory_group(files, level, 1).stat, Gap)

@@ -1,0 +1,121 @@
+"""A defect in a sampling thread, or a reading that hangs, is seen on the screen and survived."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.live.plan import Plan
+from memtui.live.source import LiveSource
+from memtui.model.map.addressmap import AddressMap, MapReading
+from memtui.model.sample import Sample
+from tests.conftest import open_host
+from tests.interface import app_of, running, sample, screen_text
+
+T = TypeVar("T")
+
+
+class Breaking(KernelFiles):
+    """A captured machine whose reading goes wrong in a way that nobody thought of."""
+
+    breaks = False
+
+    def pids(self) -> list[int]:
+        if self.breaks:
+            raise ZeroDivisionError("nobody thought of it")
+        return super().pids()
+
+    def parsed(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
+        if self.breaks:
+            raise ZeroDivisionError("nobody thought of it")
+        return super().parsed(name, parse)
+
+
+def breaking() -> Breaking:
+    return Breaking(open_host("debian-6.18").root)
+
+
+def wait(condition: Callable[[], object]) -> None:
+    done = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        done.wait(0.01)
+    raise AssertionError("never")
+
+
+def test_a_sample_that_cannot_be_made_is_one_of_gaps() -> None:
+    files = breaking()
+    source = LiveSource(files, 0.1)
+    samples: list[Sample] = []
+    source.start(samples.append, lambda _: None)
+    try:
+        wait(lambda: len(samples) > 1)
+        whole = samples[-1]
+        files.breaks = True
+        wait(lambda: isinstance(samples[-1].system.meminfo, Gap))
+        broken = samples[-1]
+        assert str(broken.system.meminfo) == (
+            "sampling: failed (a defect in memtui: ZeroDivisionError: nobody thought of it)"
+        )
+        assert broken.processes == whole.processes  # the last that were seen
+        assert broken.time_s > whole.time_s
+        files.breaks = False
+        wait(lambda: not isinstance(samples[-1].system.meminfo, Gap))
+    finally:
+        source.stop()
+
+
+def test_a_map_that_cannot_be_made_is_a_gap() -> None:
+    files = breaking()
+    source = LiveSource(files, 60)
+    key = max(source.sampler.sample().processes.values(), key=lambda each: each.rss_bytes).key
+    readings: list[MapReading] = []
+    files.breaks = True
+    source.start(lambda _: None, readings.append)
+    try:
+        source.look_at(Plan(map_of=key))
+        wait(lambda: readings)
+        assert isinstance(readings[0].map, Gap)
+        assert "a defect in memtui: ZeroDivisionError" in str(readings[0].map)
+        files.breaks = False
+        wait(lambda: isinstance(readings[-1].map, AddressMap))
+    finally:
+        source.stop()
+
+
+async def test_a_source_that_falls_silent_is_told() -> None:
+    app = app_of([sample(0.0)], {})
+    silent_s = [0.0]
+    app._silent_s = lambda: silent_s[0]
+    async with running(app) as pilot:
+        app._watch_source()
+        await pilot.pause()
+        assert "LIVE" in screen_text(app)[0]
+        silent_s[0] = 12.3
+        app._watch_source()
+        await pilot.pause()
+        assert "‖ NO SAMPLE FOR 12 s · every 1 s" in screen_text(app)[0]
+        assert "LIVE" not in screen_text(app)[0]
+        silent_s[0] = 0.2
+        app._watch_source()
+        await pilot.pause()
+        assert "LIVE" in screen_text(app)[0]
+
+
+def test_a_live_source_tells_how_long_it_is_silent() -> None:
+    source = LiveSource(open_host("debian-6.18"), 0.1)
+    taken = threading.Event()
+    source.start(lambda _: taken.set(), lambda _: None)
+    try:
+        first = source.silent_s()
+        assert taken.wait(20)
+        wait(lambda: source.silent_s() < 0.09)
+        assert first >= 0
+    finally:
+        source.stop()
+    last = source.silent_s()
+    threading.Event().wait(0.02)
+    assert source.silent_s() > last

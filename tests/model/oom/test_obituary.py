@@ -1,0 +1,362 @@
+"""Who is mourned: from the log, from counts and from who vanished; each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memtui.kernel.deaths import Access, OomKill, Segfault
+from memtui.kernel.maps import Mappings, parse_maps
+from memtui.kernel.oom import OomTask
+from memtui.kernel.threads import Thread
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import AddressMap
+from memtui.model.oom.obituary import (
+    MACHINE,
+    TOLD_S,
+    WAIT_S,
+    Known,
+    Look,
+    Memories,
+    Obituary,
+    State,
+    event_of,
+    observe,
+)
+from memtui.model.oom.ranking import OomScope, rank_tasks
+from memtui.model.oom.segfaults import explain_segfault
+
+PAGE = 4096
+MIB = 1 << 20
+MACHINE_SCOPE = OomScope(None, 1_000_000, 1_000_000, True)
+
+
+def task(pid: int, mib: int = 10, group: str = "/g", adj: int = 0, start: int = 1) -> OomTask:
+    return OomTask(pid, start, 1, f"p{pid}", "S", False, mib * MIB, 0, 0, None, adj, group)
+
+
+def look(
+    time_s: float,
+    tasks: list[OomTask],
+    log: tuple[OomKill | Segfault, ...] = (),
+    *,
+    is_read: bool = False,
+    machine: int = 0,
+    totals: Mapping[str, int] | None = None,
+    **groups: int,
+) -> Look:
+    kills = {MACHINE: machine, **{f"/{name.replace('_', '/')}": at for name, at in groups.items()}}
+    ranking = rank_tasks(tasks, MACHINE_SCOPE, PAGE)
+    return Look(time_s, PAGE, ranking, kills, totals or {}, log, is_read)
+
+
+def kill(pid: int, group: str | None = "/g") -> OomKill:
+    sizes = (MIB, MIB, 0, 0, PAGE)
+    return OomKill(
+        9_000_000, pid, f"p{pid}", group is not None, *sizes, 0, 0, None, group, group, "x"
+    )
+
+
+def all_of(*looks: Look, memories: Memories | None = None) -> list[Obituary]:
+    state, found = State(), []
+    for each in looks:
+        state, new = observe(state, each, memories or Memories())
+        found += new
+    return found
+
+
+A, B, C = task(3, 30), task(4, 20), task(5, 5)
+
+
+def test_the_log_says_it_and_memory_adds_the_command() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(3, 1), "p3", "p3 --serve", "/g"))
+    (told,) = all_of(
+        look(10, [A, B], is_read=True),
+        look(11, [B], (kill(3),), is_read=True, machine=1, g=0),
+        look(12, [B], is_read=True, machine=1, g=0),
+        memories=memories,
+    )
+    assert (told.pid, told.command, told.source, told.cause) == (
+        3,
+        "p3 --serve",
+        "kernel log",
+        "oom in cgroup",
+    )
+    assert told.time_s == 9.0
+    # The kernel wrote its line when much was given back already.
+    assert told.rss_bytes == 30 * MIB
+    assert "p3 (3), 30.0 MiB in memory: the memory cgroup /g was full as x asked" in told.sentence
+    assert event_of(told).level == "alarm"
+
+
+def test_what_was_remembered_of_another_is_not_told() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(3, 1), "other", "other --serve", "/x"))
+    (told,) = all_of(look(10, [B]), look(11, [B], (kill(3),)), memories=memories)
+    assert told.command is None and told.key is None
+
+
+def test_kills_from_before_the_first_look_are_told_and_settle_nothing() -> None:
+    told = all_of(look(10, [A, B], (kill(9),), machine=5, g=5), look(11, [B], machine=6, g=6))
+    assert [(each.pid, each.source) for each in told] == [(9, "kernel log"), (3, "inferred")]
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_the_count_before_the_line_or_after_it(later: bool) -> None:
+    first, second = ((), (kill(3),)) if later else ((kill(3),), ())
+    counted = (1, 1) if later else (0, 1)
+    told = all_of(
+        look(10, [A, B], is_read=True, g=0),
+        look(11, [B], first, is_read=True, machine=counted[0], g=counted[0]),
+        look(12, [B], second, is_read=True, machine=counted[1], g=counted[1]),
+        look(13, [B], is_read=True, machine=1, g=1),
+        look(20, [B], is_read=True, machine=1, g=1),
+    )
+    assert [(each.pid, each.source) for each in told] == [(3, "kernel log")]
+
+
+def test_inferred_where_the_log_is_closed() -> None:
+    (told,) = all_of(
+        look(10, [A, B], g=0), look(11, [B], machine=1, g=1), look(12, [B], machine=1, g=1)
+    )
+    assert (told.pid, told.source, told.cause, told.group) == (3, "inferred", "oom in cgroup", "/g")
+    assert told.others == () and told.key == ProcessKey(3, 1)
+    assert told.rss_bytes == 30 * MIB
+    assert told.sentence.endswith("inferred, as nothing else ended there at that time")
+
+
+def test_of_several_the_first_of_the_ranking_and_the_doubt_is_told() -> None:
+    (told,) = all_of(look(10, [A, B, C]), look(11, [], machine=1))
+    assert (told.pid, told.cause) == (3, "oom")
+    assert told.others == ("p4 (4)", "p5 (5)")
+    assert told.sentence.endswith("it had the most points; it may have been p4 (4), p5 (5)")
+
+
+def test_only_those_of_the_group_that_counted() -> None:
+    other = task(7, 900, "/other")
+    (told,) = all_of(look(10, [A, B, other], g=0, other=0), look(11, [A], machine=1, g=1, other=0))
+    assert told.pid == 4
+
+
+def test_in_a_group_its_own_total_decides() -> None:
+    """On the machine adj +200 is worth 780 MiB, in this group 20."""
+    raised = task(6, 5, adj=200)
+    totals = {"/g": 100 * MIB // PAGE}
+    (told,) = all_of(
+        look(10, [A, raised], g=0, totals=totals), look(11, [], machine=1, g=1, totals=totals)
+    )
+    assert told.pid == 3
+
+
+def test_two_kills_are_two() -> None:
+    told = all_of(look(10, [A, B, C], g=0), look(11, [C], machine=2, g=2))
+    assert sorted(each.pid or 0 for each in told) == [3, 4]
+
+
+def test_nested_groups_count_one_kill_and_so_does_the_machine() -> None:
+    """v2: each group around the victim's counts it too."""
+    inner = task(8, 10, "/g/in/ner")
+    (told,) = all_of(
+        look(10, [A, inner], g=0, g_in=0, g_in_ner=0),
+        look(11, [A], machine=1, g=1, g_in=1, g_in_ner=1),
+        look(30, [A], machine=1, g=1, g_in=1, g_in_ner=1),
+    )
+    assert (told.pid, told.group) == (8, "/g/in/ner")
+
+
+def test_a_victim_that_takes_its_time_is_told_with_its_old_size() -> None:
+    shrunk = A._replace(rss_bytes=0)
+    (told,) = all_of(
+        look(10, [A, B], g=0),
+        look(11, [shrunk, B], machine=1, g=1),
+        look(12, [shrunk, B], machine=1, g=1),
+        look(13, [B], machine=1, g=1),
+    )
+    assert (told.pid, told.rss_bytes) == (3, 30 * MIB)
+
+
+def test_a_zombie_has_ended() -> None:
+    zombie = A._replace(state="Z", rss_bytes=None, swap_bytes=None, page_tables_bytes=None)
+    (told,) = all_of(look(10, [A, B], g=0), look(11, [zombie, B], machine=1, g=1))
+    assert told.pid == 3
+
+
+def test_one_that_no_look_saw() -> None:
+    told = all_of(
+        look(10, [B], g=0),
+        look(11, [B], machine=1, g=1),
+        look(11 + WAIT_S, [B], machine=1, g=1),
+        look(12 + WAIT_S, [B], machine=1, g=1),
+    )
+    assert [(each.pid, each.time_s, each.group) for each in told] == [(None, 11, "/g")]
+    assert "no look had seen" in told[0].sentence
+
+
+def test_who_ends_without_a_kill_is_not_mourned() -> None:
+    assert all_of(look(10, [A, B], g=0), look(11, [B], g=0), look(12, [], g=0)) == []
+    # A group that appears with a count, or whose count falls, tells nothing.
+    assert all_of(look(10, [A, B], g=9), look(11, [B], g=1, new=7)) == []
+
+
+def test_a_group_that_is_removed_with_its_victim() -> None:
+    told = all_of(
+        look(10, [A, task(9, 1, "/x")], g=0),
+        look(11, [A, task(9, 1, "/x")], machine=1, g=1),
+        look(12, [task(9, 1, "/x")], machine=1),
+        look(40, [task(9, 1, "/x")], machine=1),
+    )
+    assert [each.pid for each in told] == [3]
+
+
+def test_a_late_line_about_one_that_was_inferred() -> None:
+    told = all_of(
+        look(10, [A, B], g=0),
+        look(11, [B], machine=1, g=1),
+        look(12, [B], (kill(3),), is_read=True, machine=1, g=1),
+    )
+    assert [(each.pid, each.source) for each in told] == [(3, "inferred")]
+
+
+def test_a_pid_that_comes_back_may_die_again() -> None:
+    successor = task(3, 40, start=99)
+    told = all_of(
+        look(10, [A, B], g=0),
+        look(11, [B], (kill(3),), is_read=True, machine=1, g=1),
+        look(12, [successor, B], is_read=True, machine=1, g=1),
+        look(13, [B], (kill(3),), is_read=True, machine=2, g=2),
+    )
+    assert [each.pid for each in told] == [3, 3]
+
+
+def test_another_boot_begins_anew() -> None:
+    state, _ = observe(State(), look(100, [A, B], g=0), Memories())
+    state, found = observe(state, look(5, [B], machine=3, g=3), Memories())
+    assert found == [] and state.look is not None and state.look.time_s == 5
+
+
+def test_memories_are_bounded_and_keep_what_was_asked_once() -> None:
+    memories = Memories(kept=2)
+    key = ProcessKey(3, 1)
+    memories.note(Known(key, "p3", "p3 -x", "/g"))
+    memories.note(Known(key, "p3"))
+    assert memories.of(3) == Known(key, "p3", "p3 -x", "/g")
+    memories.note(Known(ProcessKey(3, 2), "p3"))
+    assert memories.of(3) == Known(ProcessKey(3, 2), "p3")
+    for pid in (4, 5):
+        memories.note(Known(ProcessKey(pid, 1), "x"))
+    assert memories.of(3) is None and len(memories) == 2
+
+
+tasks_ = st.lists(
+    st.builds(task, st.integers(2, 6), st.integers(0, 50), st.sampled_from(["/", "/g", "/g/in"])),
+    max_size=5,
+)
+kills_ = st.lists(
+    st.builds(kill, st.integers(2, 6), st.sampled_from([None, "/g", "/g/in"])), max_size=2
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 20),
+            tasks_,
+            kills_,
+            st.booleans(),
+            st.dictionaries(st.sampled_from([MACHINE, "/g", "/g/in"]), st.integers(0, 4)),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_seen_nobody_is_mourned_more_often_than_counted_or_logged(
+    steps: list[tuple[float, list[OomTask], list[OomKill], bool, dict[str, int]]],
+) -> None:
+    state, memories, at_s, grown, found = State(), Memories(), 0.0, 0, []
+    last: dict[str, int] = {}
+    for elapsed, tasks, log, is_read, counts in steps:
+        at_s += elapsed + 0.1
+        ranking = rank_tasks(tasks, MACHINE_SCOPE, PAGE)
+        grown += len(log)
+        grown += sum(max(0, counts[path] - last[path]) for path in counts if path in last)
+        last = counts
+        state, new = observe(
+            state, Look(at_s, PAGE, ranking, counts, {}, tuple(log), is_read), memories
+        )
+        found += new
+        assert all(each.sentence for each in new)
+    assert len(found) <= grown
+    assert len(state.vanished) <= 2000 and all(
+        at_s - each <= TOLD_S for each in state.told.values()
+    )
+
+
+# Segfaults against a map.
+
+MAPS = b"""\
+00400000-00401000 r-xp 00001000 08:01 7 /bin/prog
+00401000-00402000 r--p 00002000 08:01 7 /bin/prog
+00402000-00403000 rw-p 00003000 08:01 7 /bin/prog
+10000000-10021000 rw-p 00000000 00:00 0 [heap]
+7f0000000000-7f0000001000 ---p 00000000 00:00 0
+7f0000001000-7f0000801000 rw-p 00000000 00:00 0
+7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0 [stack]
+"""
+
+
+def address_map() -> AddressMap:
+    mappings = parse_maps(MAPS)
+    assert isinstance(mappings, Mappings)
+    threads = (Thread(12, "worker", 0x7F0000800000),)
+    return AddressMap(ProcessKey(7, 1), mappings, 2, thread_list=threads)
+
+
+@pytest.mark.parametrize(
+    ("address", "access", "words"),
+    [
+        (0x10, "write", "write to 0x10: not mapped, a null pointer plus 16"),
+        (0, "read", "read of 0x0: not mapped, a null pointer"),
+        ((1 << 64) - 8, "read", "not mapped, a null pointer minus 8"),
+        (0xFFFFFFFF81000000, "read", "the kernel's half of the addresses"),
+        (0x401010, "write", "read-only memory of prog: read-only data"),
+        (0x402010, "execute", "not executable memory: prog: initialised data"),
+        (0x402010, "write", "which allowed that at the last look"),
+        (0x7F0000000800, "write", "in the guard page below the stack of thread 12 worker"),
+        (0x7FFCFFFFFF00, "write", "256 B below the main stack"),
+        (0x10021010, "write", "not mapped, 16 B beyond the end of main heap"),
+        (0x3FFFF0, "read", "16 B before the start of prog: program code"),
+        (0x500000000000, "read", "far from everything"),
+    ],
+)
+def test_a_segfault_against_the_last_map(address: int, access: Access, words: str) -> None:
+    fault = Segfault(0, 7, "prog", address, 0x400010, 1, 6, access, False, True, None, None, None)
+    assert words in explain_segfault(fault, address_map())
+    assert explain_segfault(fault, address_map()).endswith("; at prog+0x1010")
+
+
+def test_a_segfault_without_a_map() -> None:
+    fault = Segfault(0, 7, "prog", 0x401010, 0x400010, 1, 7, "write", True, True, "prog", 1, 2)
+    assert (
+        explain_segfault(fault)
+        == "write to 0x401010: mapped, but not for this; at 0x400010 in prog"
+    )
+    assert "nothing there" in explain_segfault(fault._replace(is_protection=False))
+
+
+def test_a_thread_of_a_known_process() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(7, 1), "prog", "prog -x", "/g", address_map()))
+    fault = Segfault(1, 12, "worker", 0x10, 0x400010, 1, 6, "write", False, True, None, None, None)
+    (told,) = all_of(look(10, [B], (fault,)), memories=memories)
+    assert (told.pid, told.name, told.command, told.cause) == (7, "prog", "prog -x", "segfault")
+    assert told.sentence.startswith("segfault of thread worker (12) of prog (7): write to 0x10: ")
+    assert event_of(told).kind == "segfault"
+
+
+def test_other_peoples_text_is_printable_in_sentences() -> None:
+    fault = Segfault(1, 5, "a\x1b[2J", 0x10, 2, 1, 6, "write", False, True, "f\n\udcff", 0, 9)
+    (told,) = all_of(look(10, [B], (fault,)))
+    assert "a\\e[2J" in told.sentence and "f\\n\\xff" in told.sentence

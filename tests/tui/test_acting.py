@@ -1,0 +1,194 @@
+"""Signals and adjustments from the view of processes, on real processes that belong to the tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from memtui.kernel.files import KernelFiles
+from memtui.live.sampler import Sampler
+from memtui.model.keys import ProcessKey
+from memtui.settings.values import DEFAULTS
+from memtui.tui.app import MemtuiApp
+from memtui.tui.sheets.choice import ChoiceSheet
+from tests.interface import (
+    MIB,
+    Script,
+    answer,
+    choose,
+    is_whole,
+    press,
+    running,
+    screen,
+    screen_text,
+    settle,
+    until,
+)
+
+
+def panel(app: MemtuiApp) -> str:
+    region = app.view.query_one("#process-panel").region
+    return "\n".join(screen_text(app)[region.y : region.bottom])
+
+
+class Sleeper:
+    """A process of the test's, watched by an application of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        self.files = KernelFiles()
+        sampler = Sampler(self.files)
+        found = sampler.sample()
+        sampler.close()
+        key = next(key for key in found.processes if key.pid == self.process.pid)
+        self.sample = found._replace(processes={key: found.processes[key]})
+        self.key = key
+
+    def app(self, readonly: bool = False) -> MemtuiApp:
+        script = Script({}, self.files)
+        settings = DEFAULTS._replace(readonly=readonly)
+        app = MemtuiApp(script, host="here", sight="", settings=settings)
+        script.app = app
+        app.deliver(self.sample)
+        return app
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Sleeper]:
+    made = Sleeper()
+    yield made
+    made.end()
+
+
+async def test_a_signal_is_sent_after_a_question(sleeper: Sleeper) -> None:
+    app = sleeper.app()
+    async with running(app) as pilot:
+        await press(pilot, "2", "K")
+        assert isinstance(app.screen, ChoiceSheet)
+        await press(pilot, "enter")  # TERM stands first
+        assert f"TERM to {sleeper.key.pid} " in screen(app)
+        assert " old?" in screen(app)
+        await press(pilot, "enter")  # and no before yes
+        assert sleeper.process.poll() is None
+        await press(pilot, "K", "enter", "down", "enter")
+        assert sleeper.process.wait(10) == -signal.SIGTERM
+        assert f"TERM sent to {sleeper.key.pid}" in screen(app)
+
+
+async def test_any_signal_by_its_name(sleeper: Sleeper) -> None:
+    app = sleeper.app()
+    async with running(app) as pilot:
+        await press(pilot, "2", "K")
+        await choose(pilot, "USR1")
+        await press(pilot, "down", "enter")
+        assert sleeper.process.wait(10) == -signal.SIGUSR1
+
+
+async def test_another_process_with_the_pid_is_left_alone(sleeper: Sleeper) -> None:
+    key = sleeper.key
+    old = ProcessKey(key.pid, key.start_time_ticks - 1)
+    process_ = sleeper.sample.processes[key]._replace(key=old)
+    sleeper.sample = sleeper.sample._replace(processes={old: process_})
+    app = sleeper.app()
+    async with running(app) as pilot:
+        await press(pilot, "2", "K", "enter", "down", "enter")
+        assert "another process by now: nothing was done" in screen(app)
+        assert sleeper.process.poll() is None
+        await press(pilot, "a")
+        await answer(pilot, "7")
+        await press(pilot, "down", "enter")
+        assert "another process by now" in screen(app)
+
+
+async def test_one_that_has_ended_is_said_to_have(sleeper: Sleeper) -> None:
+    app = sleeper.app()
+    async with running(app) as pilot:
+        await press(pilot, "2", "K", "enter", "down")
+        sleeper.end()
+        await press(pilot, "enter")
+        assert f"{sleeper.key.pid} has ended" in screen(app)
+
+
+async def test_its_oom_score_adj_is_changed_after_a_question(sleeper: Sleeper) -> None:
+    app = sleeper.app()
+    adj = f"/proc/{sleeper.key.pid}/oom_score_adj"
+    async with running(app) as pilot:
+        await press(pilot, "2", "a", *"1001", "enter")
+        assert "from -1000" in screen_text(app)[-1]
+        await press(pilot, "escape", "a")
+        await answer(pilot, "321")
+        assert f"oom_score_adj +321 for {sleeper.key.pid}" in screen(app)
+        with open(adj) as file:
+            assert file.read() == "0\n"
+        assert isinstance(app.screen, ChoiceSheet)
+        await press(pilot, "down", "enter")
+        with open(adj) as file:
+            assert file.read() == "321\n"
+
+
+async def test_read_only_offers_nothing_that_changes_the_machine(sleeper: Sleeper) -> None:
+    app = sleeper.app(readonly=True)
+    async with running(app, (200, 60)) as pilot:
+        await press(pilot, "2")
+        assert "K signal" not in screen_text(app)[-1]
+        assert "a adjust" not in screen_text(app)[-1]
+        await press(pilot, "K")
+        assert not isinstance(app.screen, ChoiceSheet)
+        assert "read-only" in screen(app)
+        await press(pilot, "a")
+        assert not app.query("#prompt")
+        await press(pilot, "question_mark")
+        assert "send it a signal" not in screen(app)
+
+
+async def test_the_panel_reads_limits_and_the_group_of_a_real_process(sleeper: Sleeper) -> None:
+    app = sleeper.app()
+    async with running(app) as pilot:
+        await press(pilot, "2")
+        await until(pilot, lambda: "stack" in panel(app), "read")
+        soft = subprocess.run(
+            ["sh", "-c", f"grep 'Max stack' /proc/{sleeper.key.pid}/limits"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()[3]
+        assert ("8.0M" if soft == str(8 * MIB) else "unlimited") in panel(app)
+        assert "cgroup /" in panel(app)
+        await settle(pilot)
+        is_whole(app)
+
+
+def test_not_permitted_is_one_line() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("becoming nobody takes root")
+    target = Sleeper()
+    try:
+        script = (
+            "import os, psutil, memtui.tui.acting\n"
+            "from memtui.model.sample import ProcessKey\n"
+            "from memtui.tui.acting import send_signal, set_oom_score_adj\n"
+            "os.setuid(65534)\n"
+            f"key = ProcessKey({target.key.pid}, {target.key.start_time_ticks})\n"
+            "print(send_signal(key, 'TERM')); print(set_oom_score_adj(key, 5))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        lines = done.stdout.splitlines()
+        assert len(lines) == 2
+        assert all("not permitted" in line for line in lines)
+        time.sleep(0.1)
+        assert target.process.poll() is None
+    finally:
+        target.end()

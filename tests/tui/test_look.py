@@ -1,0 +1,161 @@
+"""The map view and its sheets on the screen: sizes, and the words of the footer."""
+
+from __future__ import annotations
+
+import pytest
+
+from memtui.tui.app import MemtuiApp
+from memtui.tui.keys import keys_of
+from memtui.tui.sheets.choice import ChoiceSheet
+from tests.conftest import open_host
+from tests.interface import (
+    AREA,
+    MIB,
+    SHEETS,
+    Child,
+    child,
+    cursor,
+    go_to,
+    is_whole,
+    java,
+    loaded,
+    map_in,
+    open_sheet,
+    press,
+    read_again,
+    running,
+    screen_text,
+    settle,
+    table,
+)
+
+SHARED = "0x21"  # and anonymous
+SIZES = ((60, 15), (80, 24), (120, 40), (200, 60))
+
+
+@pytest.mark.parametrize("environment", ["", "NO_COLOR"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_line_is_as_wide_as_the_screen(
+    size: tuple[int, int], environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if environment:
+        monkeypatch.setenv(environment, "1")
+    with child() as process:
+        process.run(f"area({AREA}, {MIB}, {SHARED}); fork()")
+        app = process.watched()
+        async with running(app, size) as pilot:
+            await press(pilot, "enter")
+            process.run(f"unmap({AREA}, {MIB // 2}); area({AREA + 4 * MIB}, {MIB})")
+            await read_again(pilot, process)
+            await go_to(pilot, AREA + MIB // 2)
+            is_whole(app)
+            for key in (*SHEETS, "s", "C", "slash", "e", "at"):
+                await press(pilot, key)
+                await loaded(pilot)
+                is_whole(app)
+                await press(pilot, "down")
+                is_whole(app)
+                await press(pilot, "escape")
+                assert app.view_name == "map"
+                is_whole(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_cursors_mapping_is_on_the_screen_at_every_size(size: tuple[int, int]) -> None:
+    app = java()
+    async with running(app, size) as pilot:
+        await press(pilot, "enter", "end")
+        region = table(app).region
+        rows = screen_text(app)[region.y + 1 : region.bottom]
+        start = map_in(app).mappings.starts[240]
+        assert [f"{start:012x}" in line for line in rows][-1:] == [True]
+
+
+@pytest.mark.parametrize("key", SHEETS)
+async def test_a_sheet_at_another_size_and_the_map_below_it(key: str) -> None:
+    files = open_host("debian-6.18")
+    app = java(files)
+    async with running(app) as pilot:
+        await press(pilot, "enter", "down")
+        await open_sheet(pilot, key)
+        for width, height in (*SIZES, (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+            is_whole(app)
+        # To the first row, as the table may have been scrolled.
+        await press(pilot, "escape", "home")
+        closed = screen_text(app)
+    again = java(files)
+    async with running(again, (80, 24)) as pilot:
+        await press(pilot, "enter")
+        assert closed == screen_text(again)
+
+
+# The footer's words.
+
+
+def state(app: MemtuiApp) -> list[object]:
+    """What a key changes: what is open, what is asked, what is shown."""
+    own = [app.view_name, app.frozen, app.chosen.address, type(app.screen).__name__, app._exit]
+    asked = [widget._question for widget in app.query("Prompt")]  # type: ignore[attr-defined]
+    zoomed = app.query_one("#picture").zoomed  # type: ignore[attr-defined]
+    # Only what was copied, not its figures: whoever else runs on the machine changes these.
+    copied = app.clipboard.partition("\n")[0]
+    return [*own, *asked, zoomed, app.chosen.trail.is_marked, copied]
+
+
+async def clicked(process: Child, opening: tuple[str, ...], word: str) -> list[object]:
+    app = process.watched()
+    async with running(app, (200, 60)) as pilot:
+        await press(pilot, "enter", *opening)
+        await loaded(pilot)
+        line = screen_text(app)[-1]
+        assert f" {word} " in line
+        await pilot.click("#footer", offset=(line.index(f" {word} ") + 1, 0))
+        await settle(pilot)
+        return state(app)
+
+
+async def pressed(process: Child, opening: tuple[str, ...], key: str) -> list[object]:
+    app = process.watched()
+    async with running(app, (200, 60)) as pilot:
+        await press(pilot, "enter", *opening)
+        await loaded(pilot)
+        before = state(app)
+        await press(pilot, key)
+        assert state(app) != before
+        return state(app)
+
+
+@pytest.mark.parametrize(
+    ("view", "opening"),
+    [("map", ()), ("pagetable", ("t",)), ("sharers", ("w",)), ("difference", ("d",))],
+)
+async def test_every_word_of_the_footer_is_its_key(view: str, opening: tuple[str, ...]) -> None:
+    with child() as process:
+        for key in keys_of(view):
+            if not key.footer or key.action in ("inside", "sort", "goto"):
+                continue
+            name = key.key.split(",")[0]
+            by_key = await pressed(process, opening, name)
+            assert await clicked(process, opening, f"{key.shown} {key.footer}") == by_key, key
+
+
+async def test_the_words_that_need_something_to_go_to() -> None:
+    with child() as process:
+        app = process.watched()
+        async with running(app, (200, 60)) as pilot:
+            await press(pilot, "enter")
+            line = screen_text(app)[-1]
+            await pilot.click("#footer", offset=(line.index("s sort") + 2, 0))
+            await settle(pilot)
+            assert isinstance(app.screen, ChoiceSheet)
+            await press(pilot, "escape")
+            process.run(f"area({AREA}, {3 * MIB}); fill({AREA}, {2 * MIB})")
+            await read_again(pilot, process)
+            await open_sheet(pilot, "d")
+            line = screen_text(app)[-1]
+            await pilot.click("#footer", offset=(line.index("Enter go there") + 7, 0))
+            await settle(pilot)
+            assert app.chosen.address == AREA
+            assert map_in(app).row_at(AREA) == cursor(app)
