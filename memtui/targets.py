@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
+from memtui.model.sample import ProcessSample
 
 _PID_DIGITS = 10  # more than any pid has: a longer number is a name, if anything
 
@@ -44,6 +45,12 @@ def meant(text: str, processes: Iterable[P]) -> list[P]:
         or [each for each in everyone if each.name == text]
         or [each for each in everyone if part in each.name.casefold()]
     )
+
+
+def largest_first(processes: Iterable[ProcessSample], text: str = "") -> list[ProcessSample]:
+    """Those that a filter lets through, else all, by what of them is in memory."""
+    ordered = sorted(processes, key=lambda each: -each.rss_bytes)
+    return [each for each in ordered if fits(text, each.pid, each.name)] or ordered
 
 
 class Named(NamedTuple):

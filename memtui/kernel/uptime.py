@@ -6,7 +6,14 @@ Permission: anyone. Cost: some 10 µs; /proc/stat some 100 µs, more with many i
 
 from __future__ import annotations
 
+import time
+
 from memtui.kernel.files import Malformed
+
+
+def since_boot_s() -> float:
+    """Seconds since this machine was booted, suspends included: the clock of samples."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def parse_uptime(data: bytes) -> float:

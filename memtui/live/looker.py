@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Container, Set
 from heapq import nsmallest
 from typing import Final, Protocol
 
+from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.details import Shares, read_shares
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import read_mappings
@@ -87,7 +88,7 @@ class ShareReader:
         return time.monotonic() - started
 
     def _read(self, key: ProcessKey, now: float) -> None:
-        boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        boot_s = since_boot_s()
         shares = read_shares(self._files, key.pid, boot_s)
         stat = self._files.parsed(f"proc/{key.pid}/stat", parse_identity)
         if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:

@@ -1,34 +1,39 @@
-"""What holds for a machine as long as memtui looks at it."""
+"""What holds for the machine below a root as long as memtui looks at it."""
 
 from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Final
+import time
+from typing import Final
 
 from memtui.kernel.files import Gap, KernelFiles
-from memtui.kernel.process import (
-    parse_statm,
-    parse_status,
-)
-
-if TYPE_CHECKING:
-    pass
-
+from memtui.kernel.process import parse_statm, parse_status
+from memtui.kernel.uptime import since_boot_s
+from memtui.model.machine import Machine, Numbers
 
 _CAP_SYS_PTRACE: Final = 19
 
 
-def may_see(files: KernelFiles) -> str:
-    """In words, whose address spaces this user may read."""
-    if not files.is_live:
-        return "captured machine"
-    status = files.parsed("proc/self/status", parse_status)
-    effective = 0 if isinstance(status, Gap) else int(str(status.get("CapEff", "0")), 16)
-    return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
+def machine_of(files: KernelFiles) -> Machine:
+    """The machine below the root. Of a captured one the name, the release and the pages are known."""
+    from memtui.live.users import KnownUsers  # and its thread, which no report needs
+
+    here = files.is_live
+    return Machine(
+        name=_value(files, "proc/sys/kernel/hostname") or "?",
+        page_bytes=page_bytes_of(files),
+        booted_s=time.time() - since_boot_s(),
+        ticks_per_s=os.sysconf("SC_CLK_TCK") if here else None,
+        architecture=os.uname().machine if here else "",
+        release=_value(files, "proc/sys/kernel/osrelease"),
+        users=KnownUsers() if here else Numbers(),
+        sight=_sight(files),
+        may_act=here,
+    )
 
 
-def page_size(files: KernelFiles) -> int:
+def page_bytes_of(files: KernelFiles) -> int:
     """Bytes a page of the machine below the root: a captured one may differ from this one."""
     here = os.sysconf("SC_PAGE_SIZE")
     if files.is_live:
@@ -42,3 +47,17 @@ def page_size(files: KernelFiles) -> int:
         if isinstance(size, int):
             return 1 << round(math.log2(max(1, size / statm.size_pages)))
     return here
+
+
+def _sight(files: KernelFiles) -> str:
+    """In words, whose address spaces this user may read."""
+    if not files.is_live:
+        return "captured machine"
+    status = files.parsed("proc/self/status", parse_status)
+    effective = 0 if isinstance(status, Gap) else int(str(status.get("CapEff", "0")), 16)
+    return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
+
+
+def _value(files: KernelFiles, name: str) -> str:
+    data = files.read(name)
+    return "" if isinstance(data, Gap) else data.decode("utf-8", "surrogateescape").strip()

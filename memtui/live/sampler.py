@@ -7,6 +7,7 @@ from collections.abc import Callable
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
 from memtui.kernel.details import DETAIL_FILES, Details, read_details
 from memtui.kernel.files import Gap, KeptFile, KernelFiles, parsed, raise_descriptor_limit
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     pass
 
 
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class Sampler:
 
     def __init__(self, files: KernelFiles) -> None:
         self._files = files
-        self._page = page_size(files)
+        self._page = page_bytes_of(files)
         self._descriptors = max(0, raise_descriptor_limit() - _SPARE_DESCRIPTORS)
         self._kept: dict[int, _Kept] = {}
         self._sources: dict[str, KeptFile | Gap] = {}
@@ -131,7 +132,7 @@ class Sampler:
 
     def _finish(self, interval_s: float, detailed: set[int], skipped: int, plan: Plan) -> Sample:
         """Reads the machine's own files and the details of some processes, and counts the tick."""
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        now = since_boot_s()
         system = self._system(plan)
         for pid in detailed:
             kept = self._kept[pid]

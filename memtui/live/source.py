@@ -10,20 +10,29 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Set
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from memtui.kernel.files import KernelFiles
-from memtui.live.looker import Looker, affordable, defect
+from memtui.kernel.uptime import since_boot_s
+from memtui.live.looker import COST_FACTOR, INTERVAL_S, Looker, affordable, defect
+from memtui.live.machine import machine_of
+from memtui.live.plan import Plan
+from memtui.live.sampler import Sampler
+from memtui.model.machine import Machine
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample, SystemSample
+from memtui.ondemand.question import Answer, Asked, Progress, Question, begin
 
 if TYPE_CHECKING:
     from memtui.model.signs import Signs
 
+Reading = Sample | MapReading | Answer | Progress
+_CLOCK_WAS_SET_S: Final = 1.0
 
-from memtui.live.plan import Plan
-from memtui.live.sampler import Sampler
+
+def _to_nobody(_reading: Reading) -> None:
+    """Where readings go before there is a start."""
 
 
 class Source(Protocol):
@@ -32,19 +41,24 @@ class Source(Protocol):
     interval_s: float
 
     @property
-    def files(self) -> KernelFiles | None:
-        """For readings on demand; None where there is no kernel behind the samples."""
+    def machine(self) -> Machine:
+        """Whose samples they are."""
 
-    def start(
-        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
-    ) -> None:
-        """Begins to call back, from any thread."""
+    @property
+    def silent_s(self) -> float:
+        """How long ago the last sample was handed on."""
+
+    def start(self, post: Callable[[Reading], None]) -> None:
+        """Begins to hand on what it reads, from any thread."""
 
     def look_at(self, plan: Plan) -> None:
         """What is visible from now on."""
 
-    def may_read_map(self, key: ProcessKey) -> bool:
-        """Whether this user may read the process's address space."""
+    def ask(self, question: Question[Any]) -> Asked:
+        """Answers once, through the same channel as the samples; a Gap where it cannot."""
+
+    def may_look_again(self) -> bool:
+        """Whether the budget of repeated readings has room for one."""
 
     def stop(self) -> None:
         """Ends all calls; waits for the one under way."""
@@ -62,6 +76,8 @@ class LiveSource:
 
     def __init__(self, files: KernelFiles, interval_s: float = 1.0) -> None:
         self.files = files
+        self._machine = machine_of(files)
+        self._post: Callable[[Reading], None] = _to_nobody
         self._interval_s = interval_s
         self._plan = Plan()
         self._stopping = threading.Event()
@@ -73,11 +89,20 @@ class LiveSource:
         self._signs: SignReader | None = None
         self._looker: Looker | None = None
         self._handed_on_s = time.monotonic()
+        self._look_again_s = 0.0
 
     def watch_deaths(self, signs: SignReader) -> None:
         """From now on what it reads of deaths stands in the samples. From any thread."""
         self._signs = signs
 
+    @property
+    def machine(self) -> Machine:
+        booted_s = time.time() - since_boot_s()
+        if abs(booted_s - (self._machine.booted_s or 0.0)) > _CLOCK_WAS_SET_S:
+            self._machine = self._machine._replace(booted_s=booted_s)
+        return self._machine
+
+    @property
     def silent_s(self) -> float:
         """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
         return time.monotonic() - self._handed_on_s
@@ -91,13 +116,12 @@ class LiveSource:
         self._interval_s = value
         self._interval_changed.set()
 
-    def start(
-        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
-    ) -> None:
-        looker = self._looker = Looker(self.files, on_map)
+    def start(self, post: Callable[[Reading], None]) -> None:
+        self._post = post
+        looker = self._looker = Looker(self.files, post)
         looking = (lambda: self._plan, self._look_wanted, self._stopping)
         self._threads = [
-            threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
+            threading.Thread(target=self._tick, args=(post,), name="sampling", daemon=True),
             threading.Thread(target=looker.run, args=looking, name="looking", daemon=True),
         ]
         for thread in self._threads:
@@ -112,8 +136,20 @@ class LiveSource:
         ):
             self._interval_changed.set()  # a view that has just been opened waits for them
 
-    def may_read_map(self, key: ProcessKey) -> bool:
-        return self.files.may_read(f"proc/{key.pid}/maps")
+    def ask(self, question: Question[Any]) -> Asked:
+        files, machine = self.files, self.machine
+        return begin(question, lambda go_on: question.answer(files, machine, go_on), self._answered)
+
+    def _answered(self, answer: Answer | Progress) -> None:
+        if isinstance(answer, Answer) and isinstance(answer.asked.question, Question):
+            if answer.asked.question.is_repeated:
+                self._look_again_s = time.monotonic() + max(
+                    INTERVAL_S, COST_FACTOR * answer.cost_s
+                )
+        self._post(answer)
+
+    def may_look_again(self) -> bool:
+        return time.monotonic() >= self._look_again_s
 
     def stop(self) -> None:
         self._stopping.set()
@@ -124,7 +160,7 @@ class LiveSource:
         if not any(thread.is_alive() for thread in self._threads):
             self.sampler.close()
 
-    def _tick(self, on_sample: Callable[[Sample], None]) -> None:
+    def _tick(self, post: Callable[[Reading], None]) -> None:
         """A grid without drift: a tick that comes too late is skipped and counted, not made up.
 
         Where there is so much to read that it would take too much of a core, ticks are longer.
@@ -136,7 +172,7 @@ class LiveSource:
         self._interval_changed.wait(max(0.0, due - time.monotonic()))
         while not self._stopping.is_set():
             began_s = time.thread_time()
-            on_sample(self._sample(interval, skipped))
+            post(self._sample(interval, skipped))
             cost = time.thread_time() - began_s
             self._handed_on_s = time.monotonic()
             late = int((time.monotonic() - due) // interval)
@@ -158,7 +194,7 @@ class LiveSource:
         try:
             sample = self.sampler.sample(interval_s, plan, skipped)
         except Exception as error:
-            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            now = since_boot_s()
             gap = defect("sampling", error)
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)

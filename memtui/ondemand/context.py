@@ -5,22 +5,19 @@ Read when one is opened, about a millisecond; what is missing is left out.
 
 from __future__ import annotations
 
-import os
-
 from memtui.kernel.buddy import parse_buddyinfo
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explain.context import SETTINGS, Context
+from memtui.model.machine import Machine
 from memtui.model.map.pagetable import Paging, paging_of
 from memtui.model.sample import Sample
 
 
 def context_of(
-    sample: Sample, files: KernelFiles | None, page_bytes: int, before: Sample | None = None
+    sample: Sample, files: KernelFiles, machine: Machine, before: Sample | None = None
 ) -> Context:
-    """Everything that an explanation may show, of this moment; the sample alone without files."""
-    if files is None:
-        return Context(sample, before, page_size_bytes=page_bytes)
+    """Everything that an explanation may show, of this moment."""
     settings = {}
     for path in SETTINGS:
         text = files.read(path)
@@ -31,12 +28,12 @@ def context_of(
         sample,
         before,
         settings,
-        page_bytes,
+        machine.page_bytes,
         _uptime_s(files),
         files.parsed("proc/zoneinfo", parse_zoneinfo),
         files.parsed("proc/buddyinfo", parse_buddyinfo),
         len(nodes) or None,
-        _paging(files, page_bytes),
+        _paging(files, machine),
     )
 
 
@@ -48,16 +45,16 @@ def _uptime_s(files: KernelFiles) -> float | None:
         return None
 
 
-def _paging(files: KernelFiles, page: int) -> str:
+def _paging(files: KernelFiles, machine: Machine) -> str:
     """How this machine's addresses are translated; of a captured one the map view tells."""
-    if not files.is_live:
+    if not machine.architecture:
         return ""
     cpuinfo = files.read_at("proc/cpuinfo", 0, 8192)  # the first CPU speaks for all
     has_la57 = not isinstance(cpuinfo, Gap) and b"la57" in cpuinfo.split()
     maps = files.read("proc/self/maps")
     ends = [] if isinstance(maps, Gap) else _ends(maps)
     highest = max((end for end in ends if end <= 1 << 63), default=0)
-    found = paging_of(os.uname().machine, page, has_la57, highest)
+    found = paging_of(machine.architecture, machine.page_bytes, has_la57, highest)
     return found.words if isinstance(found, Paging) else ""
 
 

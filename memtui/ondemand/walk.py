@@ -36,6 +36,7 @@ from memtui.kernel.pagemap import (
 )
 from memtui.kernel.swaps import parse_swaps
 from memtui.kernel.zones import parse_zoneinfo
+from memtui.model.machine import Machine
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.pagetable import Paging, Step, paging_of, split
@@ -151,20 +152,20 @@ class Walk:
         return "no swap device: a page being moved, found broken, on a device, or a marker"
 
 
-def walk(
-    files: KernelFiles, key: ProcessKey, map_: AddressMap, address: int, page_size: int
-) -> Walk:
+def walk(files: KernelFiles, machine: Machine, map_: AddressMap, address: int) -> Walk:
     """All about one address; `map_` tells mappings, and better of huge pages where it has usage."""
+    key, page_bytes = map_.key, machine.page_bytes
     ends = map_.mappings.ends
     highest = next((end for end in reversed(ends) if end <= _HALF), 0)
-    machine, has_la57 = _machine(files, map_, highest)
-    found = Walk(key, address, page_size, paging_of(machine, page_size, has_la57, highest))
+    architecture, has_la57 = _architecture(files, machine, map_, highest)
+    paging = paging_of(architecture, page_bytes, has_la57, highest)
+    found = Walk(key, address, page_bytes, paging)
     if isinstance(found.paging, Paging):
         found.steps = split(found.paging, address)
     found.row = map_.row_at(address)
     if found.row is None:
         found.hole = _hole(map_, address, found.paging)
-    reading = read_pages(files, key, address, 1, page_size, detailed=False)
+    reading = read_pages(files, key, address, 1, page_bytes, detailed=False)
     if isinstance(reading, Gap):
         found.entry = reading
     elif reading.entries:
@@ -191,32 +192,32 @@ def _bits_of(value: int | Gap | None, table: tuple[Bit, ...]) -> tuple[Bit, ...]
     return tuple(bit for bit in table if value & bit.mask) if isinstance(value, int) else ()
 
 
-def _machine(files: KernelFiles, map_: AddressMap, highest: int) -> tuple[str, bool]:
+def _architecture(
+    files: KernelFiles, machine: Machine, map_: AddressMap, highest: int
+) -> tuple[str, bool]:
     """The machine as uname -m names it, "" where a captured tree does not tell; and its la57."""
     cpuinfo = files.read_at("proc/cpuinfo", 0, 8192)  # the first CPU speaks for all
     words = set() if isinstance(cpuinfo, Gap) else set(cpuinfo.split())
     has_la57 = b"la57" in words
-    if files.is_live:
-        return os.uname().machine, has_la57
+    if machine.architecture:
+        return machine.architecture, has_la57
     if b"lm" in words and highest > 1 << 32:
         return "x86_64", has_la57
     if not isinstance(cpuinfo, Gap) and re.search(rb"CPU architecture: (8|AArch64)", cpuinfo):
         return "aarch64", False
     if "[vsyscall]" in map_.mappings.paths:
         return "x86_64", has_la57
-    release = files.read("proc/sys/kernel/osrelease")
-    if not isinstance(release, Gap):
-        for machine, names in _IN_RELEASES.items():
-            if any(name in release for name in names):
-                return machine, has_la57
+    for architecture, names in _IN_RELEASES.items():
+        if any(name in machine.release for name in names):
+            return architecture, has_la57
     return "", has_la57
 
 
 # Distributions put it at the end of the kernel's release: 6.12.9-amd64, 5.14.0-570.el9.aarch64.
 _IN_RELEASES: Final = {
-    "x86_64": (b"x86_64", b"amd64"),
-    "aarch64": (b"aarch64", b"arm64"),
-    "i686": (b"i686", b"i386", b"686"),
+    "x86_64": ("x86_64", "amd64"),
+    "aarch64": ("aarch64", "arm64"),
+    "i686": ("i686", "i386", "686"),
 }
 
 

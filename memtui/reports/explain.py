@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from memtui.live.machine import machine_of
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
@@ -47,16 +48,7 @@ def _context(files: KernelFiles) -> Context:
         files.parsed("proc/vmstat", parse_vmstat),
         files.parsed("proc/pressure/memory", parse_pressure),
     )
-    return context_of(Sample(0.0, 0.0, system, {}), files, _page_size(files))
-
-
-def _page_size(files: KernelFiles) -> int:
-    if files.is_live:
-        return os.sysconf("SC_PAGE_SIZE")
-    # With all that it brings, which is a third of the time to start.
-    from memtui.live.machine import page_size
-
-    return page_size(files)
+    return context_of(Sample(0.0, 0.0, system, {}), files, machine_of(files))
 
 
 def _list(form: Form) -> Iterator[str]:

@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import Final
 
 from memtui import units
+from memtui.live.users import user_name
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
@@ -30,7 +31,6 @@ from memtui.reports.output import (
     one_process,
     table,
     unreadable,
-    user_name,
 )
 
 _USAGE_NAMES: Final = (

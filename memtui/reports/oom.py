@@ -9,7 +9,7 @@ from memtui import units
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.kmsg import read_log
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.model.oom.policy import PolicyLine
 from memtui.model.oom.ranking import CandidateOom, Ranking, signed
 from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
@@ -76,7 +76,7 @@ def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[st
 
 def _outlook(files: KernelFiles, group: str | None) -> Outlook:
     path = None if group is None else _group(files, group)
-    outlook = read_outlook(files, page_size(files), path)
+    outlook = read_outlook(files, page_bytes_of(files), path)
     if not isinstance(outlook, Gap):
         return outlook
     if outlook.source != MEMINFO:

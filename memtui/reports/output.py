@@ -122,14 +122,3 @@ def effective_uid(status: Mapping[str, int | str] | Gap) -> int | None:
     uids = "" if isinstance(status, Gap) else str(status.get("Uid", ""))
     words = uids.split()
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
-
-
-def user_name(uid: int) -> str:
-    """This machine's name for a user, the number where it has none."""
-    # Only where names are wanted: the user database may be on the network.
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return str(uid)

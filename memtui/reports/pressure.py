@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from memtui import units
+from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall, parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import Zone, parse_zoneinfo
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.model.sample import Sample, SystemSample
 from memtui.model.shortage.verdict import Verdict, verdict_of
 from memtui.model.system.zones import ZoneDistance, zone_distances
@@ -69,7 +70,7 @@ def pressure(files: KernelFiles, form: Form) -> Iterator[str]:
     if isinstance(zones, Gap):
         yield from _wrapped(f"watermarks: {units.UNKNOWN}, {zones}")
     else:
-        yield from _text_zones(zone_distances(zones, page_size(files)))
+        yield from _text_zones(zone_distances(zones, page_bytes_of(files)))
 
 
 def _look(files: KernelFiles) -> Sample:
@@ -78,7 +79,7 @@ def _look(files: KernelFiles) -> Sample:
         files.parsed("proc/vmstat", parse_vmstat),
         files.parsed("proc/pressure/memory", parse_pressure),
     )
-    return Sample(time.clock_gettime(time.CLOCK_BOOTTIME), _BETWEEN_S, system, {})
+    return Sample(since_boot_s(), _BETWEEN_S, system, {})
 
 
 def _stall(stall: Stall | None) -> dict[str, float] | None:

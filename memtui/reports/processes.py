@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from memtui import units
+from memtui.live.users import user_name
+from memtui.live.machine import page_bytes_of
 from memtui.kernel.files import Gap, KernelFiles, parsed
 from memtui.kernel.process import (
     parse_cmdline,
@@ -18,7 +20,7 @@ from memtui.kernel.process import (
     status_name,
     status_value,
 )
-from memtui.reports.output import Column, Form, csv_document, list_document, shown, table, user_name
+from memtui.reports.output import Column, Form, csv_document, list_document, shown, table
 
 T = TypeVar("T")
 
@@ -165,14 +167,7 @@ class _Reader:
         statm = self._files.parsed(f"proc/{pid}/statm", parse_statm)
         if isinstance(statm, Gap):
             return None
-        return statm.resident_pages and statm.resident_pages * self._page()
-
-    def _page(self) -> int:
-        if self._files.is_live:
-            return os.sysconf("SC_PAGE_SIZE")
-        from memtui.live.machine import page_size
-
-        return page_size(self._files)
+        return statm.resident_pages and statm.resident_pages * page_bytes_of(self._files)
 
     def _of(self, pid: int, name: str, parse: Callable[[bytes], T]) -> T | None:
         """A file that the text does not show."""

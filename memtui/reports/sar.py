@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
+from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
@@ -182,7 +183,7 @@ def _read(files: KernelFiles, sources: set[str]) -> _Reading:
     )
     if files.is_live:
         # What /proc/uptime shows in hundredths, of which an interval of 0.1 s has ten.
-        uptime_s: float | None = time.clock_gettime(time.CLOCK_BOOTTIME)
+        uptime_s: float | None = since_boot_s()
         return _Reading(found, uptime_s, time.time(), tuple(gaps))
     uptime = files.parsed("proc/uptime", parse_uptime)
     booted = files.parsed("proc/stat", parse_boot_time)

@@ -8,7 +8,7 @@ from typing import Final
 from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.slabs import Slab, parse_slabinfo
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.reports.output import (
     NOT_PERMITTED,
     Column,
@@ -37,7 +37,7 @@ def slabs(files: KernelFiles, form: Form) -> Iterator[str]:
                 f"{path} is for root alone: memtui slabs needs to run as root", NOT_PERMITTED
             )
         raise unreadable(files, found)
-    page = page_size(files)
+    page = page_bytes_of(files)
     if form == "text":
         yield from _text(found, page)
         return

@@ -11,7 +11,7 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.hugepages import read_thp
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.zones import Zone, parse_zoneinfo
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.model.system.fragmentation import can_hand_out, machine_blocks, unusable_free_pct
 from memtui.model.system.zones import MachineDistance, ZoneDistance, machine_distance, zone_distance
 from memtui.reports.output import (
@@ -93,7 +93,7 @@ def _counts(blocks: FreeBlocks) -> list[int | None]:
 
 
 def _text(files: KernelFiles, rows: Sequence[_Row]) -> Iterator[str]:
-    page = page_size(files)
+    page = page_bytes_of(files)
     distances = [zone_distance(row.zone, page) for row in rows]
     listed = [zone for zone, row in zip(distances, rows, strict=True) if _has_memory(zone, row)]
     yield from table(

@@ -1,4 +1,4 @@
-"""The application: takes samples in, keeps what is chosen, tells the visible view."""
+"""The application: hands readings to the session, and its moments to the visible view."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections import deque
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -21,19 +21,20 @@ from textual.widget import Widget
 
 from memtui import units
 from memtui.defects import defect
+from memtui.kernel.files import Gap
 from memtui.live.plan import Plan
-from memtui.live.source import Source
-from memtui.model.map.addressmap import MapReading
+from memtui.live.source import Reading
+from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.shortage.events import Event
-from memtui.session.history import GrowthTracker, History
-from memtui.session.scope import Scope, in_group, of_group
-from memtui.session.seen import Seen
-from memtui.settings.values import DEFAULTS, Settings
-from memtui.targets import Target, fits, meant
+from memtui.ondemand.question import Answer, Progress
+from memtui.ondemand.questions import ContextOf, FirstReadable
+from memtui.session.inbox import Inbox
+from memtui.session.session import Session
+from memtui.targets import Target, largest_first, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
-from memtui.tui.chosen import Chosen
+from memtui.tui.asking import Asking
 from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.views import breadth, made
 from memtui.tui.views.overview import Overview
@@ -44,15 +45,16 @@ from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
 
 if TYPE_CHECKING:
-    from memtui.model.oom.deathwatch import DeathWatch
-    from memtui.model.oom.obituary import Obituary
+    from memtui.model.explain.context import Context
 
+_TAKING_AT_MOST_S = 0.02  # before the screen has its turn
+_LOST_SHOWN_S = 60.0
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Arrived(Message):
-    """Samples or map readings wait to be taken; one message for all of them."""
+    """Readings wait to be taken; one message for all of them."""
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Arrived)
@@ -71,71 +73,54 @@ class MemtuiApp(App[None]):
 
     def __init__(
         self,
-        source: Source,
+        session: Session,
+        inbox: Inbox,
         *,
-        host: str = "",
-        sight: str = "",
-        page: int = 4096,
-        is_live: bool = True,
+        first: ProcessKey | None = None,
         target: Target | None = None,
-        inbox: deque[Sample | MapReading] | None = None,
-        settings: Settings = DEFAULTS,
         started: Callable[[], object] | None = None,
-        silent_s: Callable[[], float] | None = None,
     ) -> None:
-        """`started` is called once, after the first frame; `silent_s` says how long ago the source
-        gave its last sample."""
+        """`first` is the process to begin with, `target` what was asked for; `started` is called
+        once, after the first frame."""
         super().__init__()
         self.register_theme(theme.THEME)
         # Without its watcher, which would have all styles parsed a second time.
         self.set_reactive(App.theme, theme.THEME.name)
         if theme.THEME.name != "memtui":  # whose grounds are nearly Textual's own
             self.stylesheet.set_variables(self.get_css_variables())
-        self.settings = settings
-        self._started_too = started
-        self._silent_s = silent_s
-        self._silent = False
-        self.source = source
-        self.seen: dict[Scope, Seen] = {
-            "host": Seen(settings),
-            "group": Seen(settings),
-        }
-        self.scope: Scope = "host"
-        self.growth = GrowthTracker()
-        self.chosen = Chosen()
+        self.session = session
+        self.asking = Asking(session.source, self.deliver)
         self.view_name = "overview"
-        self.frozen = False
-        self._host, self._sight, self.page = host, sight, page
-        self._target = target
-        self.is_live = is_live
-        self._choosing = True
-        # Written by the source's threads, emptied by this one.
-        self._inbox: deque[Sample | MapReading] = deque(maxlen=256) if inbox is None else inbox
+        self._started_too = started
+        self._inbox = inbox
         self._taking = False
-        self._shown: Sample | None = None
-        self._still: dict[Scope, Seen] = {}  # while frozen: what was seen by then
-        self._deaths: DeathWatch | None = None
-
-    @property
-    def history(self) -> History:
-        """The last hour of what is looked at: the host, or the group."""
-        return self.seen[self.scope].history
-
-    @property
-    def _seen_now(self) -> Seen:
-        """What the screen shows of it: all, or what was seen when it was frozen."""
-        return (self._still or self.seen)[self.scope]
+        self._first, self._target = first, target
+        self._choosing = True  # until somebody does, or the first samples have told
+        self._samples_tried = 0
+        self._silent = False
+        self._lost_at_s = -_LOST_SHOWN_S
+        self._lost = 0
 
     @property
     def view(self) -> View:
         """The view that is shown."""
         return self.query_one(f"#{self.view_name}", View)
 
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing may be offered that changes the machine."""
+        return self.session.settings.readonly
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether there is only room for text."""
+        return self.screen.has_class("-tiny")
+
     # From the source's threads.
 
-    def deliver(self, reading: Sample | MapReading) -> None:
-        """Hands in a sample or a map reading, from any thread, at any time."""
-        self._inbox.append(reading)
+    def deliver(self, reading: Reading) -> None:
+        """Hands in a reading, from any thread, at any time."""
+        self._inbox.put(reading)
         self.wake()
 
     def wake(self) -> None:
@@ -156,7 +141,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.growth, self.page, self.settings.window_s)
+            yield Overview(self.session)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -167,9 +152,8 @@ class MemtuiApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
-        if self._silent_s is not None:
-            self.set_interval(1.0, self._watch_source)
-        begin = self.settings.view
+        self.set_interval(1.0, self._watch_source)
+        begin = self.session.settings.view
         if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
             self.call_later(self.action_view, begin)
         self._show_first()
@@ -177,11 +161,10 @@ class MemtuiApp(App[None]):
 
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
-        first = next((each for each in self._inbox if isinstance(each, Sample)), None)
+        first = self._inbox.first_sample()
         if first is not None:
-            self._shown = first
-            self._choosing = not self._choose_first(first)
-            self.chosen.update(first)
+            self.session.preview(first)
+            self._choose_first(first)
         self._show()
 
     def _started(self) -> None:
@@ -201,174 +184,144 @@ class MemtuiApp(App[None]):
             self._show_frame()
 
     def _is_silent(self) -> bool:
-        interval_s = self._shown.interval_s if self._shown else 0.0
-        allowed_s = 3 * max(self.source.interval_s, interval_s) + _SILENT_S
-        return self._silent_s is not None and self._silent_s() > allowed_s
+        moment, source = self.session.moment, self.session.source
+        interval_s = moment.sample.interval_s if moment else 0.0
+        return source.silent_s > 3 * max(source.interval_s, interval_s) + _SILENT_S
 
     @on(Arrived)
     def _take(self) -> None:
-        """Everything that has arrived: history keeps each sample, the screen shows the last."""
-        newest: Sample | None = None
-        map_read = False
+        """What has arrived: history keeps each sample, the screen shows the last.
+
+        Of more than a screen can wait for, the rest is taken when that has been drawn.
+        """
+        session, until_s = self.session, time.monotonic() + _TAKING_AT_MOST_S
+        is_news = map_read = scope_lost = False
         events: list[Event] = []
-        while self._inbox:
-            reading = self._inbox.popleft()
-            if isinstance(reading, Sample):
-                events += self._record(reading)
-                newest = reading
-            elif not self.frozen or self.chosen.map is None:
-                map_read = self.chosen.read(reading) or map_read
+        while (reading := self._inbox.take()) is not None:
+            if isinstance(reading, Answer | Progress):
+                self.asking.take(reading)
+                continue
+            taken = session.take(reading)
+            events += taken.events
+            is_news, map_read = is_news or taken.is_news, map_read or taken.map_read
+            scope_lost = scope_lost or taken.scope_lost
+            if time.monotonic() > until_s:
+                self.post_message(Arrived())
+                break
         if events:
-            tell(self, self.settings.alerts, events)
-        if self.frozen:
-            if map_read:
-                self._show_map()  # of a process chosen since: there is no older one to keep
-            return
-        if newest is not None:
-            self._shown = newest
-            if self._choosing:
-                self._choosing = not self._choose_first(newest)
-            self.chosen.update(newest)
+            tell(self, session.settings.alerts, events)
+        if scope_lost:
+            self.notify("the group has no limit any more: this is the host", severity="warning")
+        if is_news:
+            moment = session.moment
+            if self._choosing and moment is not None:
+                self._choose_first(moment.sample)
             self._show()
         elif map_read:
             self._show_map()
 
-    def _record(self, sample: Sample) -> list[Event]:
-        """Both scopes see every sample, so that each has its hour when it is switched to.
-
-        What happened in the one that is looked at.
-        """
-        deaths = self._deaths_in(sample)
-        found = {"host": self.seen["host"].record(sample, deaths)}
-        self.growth.record(sample)
-        group = in_group(sample)
-        if group is not None:
-            found["group"] = self.seen["group"].record(group, of_group(group, deaths))
-        return found.get(self.scope, [])
-
-    def _deaths_in(self, sample: Sample) -> list[tuple[Event, Obituary]]:
-        """Who has died since the sample before."""
-        if sample.signs is None:
-            return []
-        if self._deaths is None:
-            from memtui.model.oom.deathwatch import DeathWatch
-
-            self._deaths = DeathWatch(self.page)
-        chosen = self.chosen
-        if chosen.process is not None and chosen.map is not None:
-            self._deaths.note_map(chosen.process.key, chosen.process.name, chosen.map)
-        return self._deaths.see(sample)
-
-    def _choose_first(self, sample: Sample) -> bool:
-        """The process that was asked for, or the largest whose map may be read; whether one was.
+    def _choose_first(self, sample: Sample) -> None:
+        """The process that was asked for, or the largest whose map may be read.
 
         The first sample has only the largest processes: where none of them may be read, the next
         one, which has all, decides.
         """
         processes = self.query_one(ProcessList)
         target, self._target = self._target, None
-        if target is not None and target.pid is not None:
-            asked = next(
-                (each for each in sample.processes.values() if each.pid == target.pid), None
-            )
-            if asked is not None:
-                self._choose(asked)
-                processes.select(asked.key)
-                self.call_later(self.action_view, "map")
-                return True
-        candidates = sorted(sample.processes.values(), key=lambda each: -each.rss_bytes)
         if target is not None and target.filter:
-            processes.update(sample)
+            if self.session.moment is not None:
+                processes.update(self.session.moment)
             processes.set_filter(target.filter)
-            candidates = [
-                each for each in candidates if fits(target.filter, each.pid, each.name)
-            ] or candidates
-        for process in candidates:
-            if process.rss_bytes and self.source.may_read_map(process.key):
-                break
-        else:
-            if not candidates:
-                return False
-            process = candidates[0]
-        self._choose(process)
-        processes.select(process.key)
-        return self.source.may_read_map(process.key)
+        if self._first is not None:
+            first = sample.processes.get(self._first)
+            if first is not None:
+                self._choose(first)
+                processes.select(first.key)
+                self._choosing = False
+                if target is not None and target.pid is not None:
+                    self.call_later(self.action_view, "map")
+            return
+        self._samples_tried += 1
+        candidates = largest_first(sample.processes.values(), processes.filter)
+        if not candidates:
+            return
+        if self.session.chosen.process is None:
+            self._choose(candidates[0])
+            processes.select(candidates[0].key)
+        keys = tuple(each.key for each in candidates if each.rss_bytes)
+        self.asking.look_up(processes, FirstReadable(keys), self._found_first)
+
+    def _found_first(self, key: ProcessKey | Gap | None) -> None:
+        moment = self.session.moment
+        if moment is None or not self._choosing:
+            return
+        self._choosing = self._samples_tried < 2
+        process = moment.sample.processes.get(key) if isinstance(key, ProcessKey) else None
+        if process is not None:
+            self._choosing = False
+            self._choose(process)
+            self.query_one(ProcessList).select(key)
 
     def _choose(self, process: ProcessSample) -> None:
-        if process.key != self.chosen.key:
-            self.chosen = Chosen(process, self.is_live)
+        if self.session.choose(process):
             self._show_map()
         self._plan()
 
     def _plan(self) -> None:
         """Tells the source what is visible."""
-        view, key = self.view, self.chosen.key
-        wanted = Plan() if self.is_tiny else view.wanted
-        self.source.look_at(
+        key = self.session.chosen.key
+        wanted = Plan() if self.is_tiny else self.view.wanted
+        self.session.source.look_at(
             wanted._replace(
-                visible=wanted.visible or frozenset((key,) if key else ()),
-                map_of=key,
-                readers={} if self.is_tiny else view.readers,
-                confinement=view.CONFINEMENT,
+                visible=wanted.visible or frozenset((key,) if key else ()), map_of=key
             )
         )
 
     def _show(self) -> None:
-        """Draws the last sample in what is visible."""
-        sample = self._scoped()
+        """Draws the moment in what is visible."""
+        moment = self.session.moment
         self._show_frame()
-        if sample is None:
+        if moment is None:
             return
         if self.is_tiny:
-            seen = self._seen_now
             height = self.size.height - 2  # without header and footer
-            self.query_one("#tiny", Lines).draw(
-                lambda width: tiny_lines(sample, seen, width, height)
-            )
+            self.query_one("#tiny", Lines).draw(lambda width: tiny_lines(moment, width, height))
         else:
-            self.view.update(sample, self._seen_now)
-        if not self.is_tiny and self.default_screen.focused is None:
-            self._focus()  # what had it was hidden while there was only room for text
+            self.view.update(moment)
+            if self.default_screen.focused is None:
+                self._focus()  # what had it was hidden while there was only room for text
         self._show_map()
         self._plan()
-
-    def _scoped(self) -> Sample | None:
-        """The last sample as the scope sees it; the host's again where the group's limit is gone."""
-        if self._shown is None or self.scope == "host":
-            return self._shown
-        group = in_group(self._shown)
-        if group is None:
-            self.scope = "host"
-            self.notify("the group has no limit any more: this is the host", severity="warning")
-        return group or self._shown
 
     def _focus(self) -> None:
         """Gives the keys to what the view is about."""
         self.view.main.focus()
 
     def _show_frame(self) -> None:
-        state = "FROZEN" if self.frozen else "LIVE"
-        if self._silent and self._silent_s is not None:
-            state = f"NO SAMPLE FOR {units.duration(self._silent_s())} · every"
-        sight = f"{self._sight} · read-only" if self.readonly else self._sight
+        source = self.session.source
+        state = "FROZEN" if self.session.is_frozen else "LIVE"
+        if self._silent:
+            state = f"NO SAMPLE FOR {units.duration(source.silent_s)} · every"
         self.query_one(Header).update(
-            self._host, self._scoped(), self.scope, state, self.source.interval_s, sight
+            self.session.machine,
+            self.session.moment,
+            state,
+            source.interval_s,
+            lost=self._lost_lately(),
+            readonly=self.readonly,
         )
         self.query_one(Footer).update(self.view_name, self.readonly)
 
+    def _lost_lately(self) -> int:
+        """Samples that came faster than they could be taken, for as long as that is news."""
+        now_s, lost = time.monotonic(), self._inbox.lost
+        if lost != self._lost:
+            self._lost, self._lost_at_s = lost, now_s
+        return lost if now_s - self._lost_at_s < _LOST_SHOWN_S else 0
+
     def _show_map(self) -> None:
         if not self.is_tiny:
-            self.view.show_map(self.chosen)
-
-    @property
-    def readonly(self) -> bool:
-        """Whether nothing may be offered that changes the machine."""
-        return self.settings.readonly
-
-    @property
-    def is_tiny(self) -> bool:
-        """Whether there is only room for text."""
-        return self.screen.has_class("-tiny")
+            self.view.show_map(self.session.chosen)
 
     def on_resize(self, event: events.Resize) -> None:
         for screen in self.screen_stack:
@@ -400,7 +353,7 @@ class MemtuiApp(App[None]):
     async def action_view(self, name: str) -> None:
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
-            await views.mount(made(name, self))
+            await views.mount(made(name, self.session))
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.view_name = name
@@ -410,37 +363,29 @@ class MemtuiApp(App[None]):
         self._show()
 
     def action_interval(self, step: int) -> None:
-        now = self.source.interval_s
-        longer = [each for each in INTERVALS_S if each > now + 1e-9]
-        shorter = [each for each in INTERVALS_S if each < now - 1e-9]
+        source = self.session.source
+        longer = [each for each in INTERVALS_S if each > source.interval_s + 1e-9]
+        shorter = [each for each in INTERVALS_S if each < source.interval_s - 1e-9]
         if step > 0 and longer:
-            self.source.interval_s = longer[0]
+            source.interval_s = longer[0]
         elif step < 0 and shorter:
-            self.source.interval_s = shorter[-1]
+            source.interval_s = shorter[-1]
         self._show_frame()
 
     def action_freeze(self) -> None:
-        self.frozen = not self.frozen
-        self._still = {}
-        for scope, seen in self.seen.items():
-            seen.history.until_s = self._shown.time_s if self.frozen and self._shown else None
-            if self.frozen:
-                self._still[scope] = seen.still()
-        if self.frozen:
-            self._show_frame()
-        else:
-            self._shown = self.seen["host"].history.last
-            if self._shown is not None:
-                self.chosen.update(self._shown)
+        if self.session.is_frozen:
+            self.session.thaw()
             self._show()
+        else:
+            self.session.freeze()
+            self._show_frame()
 
     def action_scope(self) -> None:
         """Between the host and the group that memtui is confined to."""
-        if self.scope == "host" and (self._shown is None or in_group(self._shown) is None):
+        if self.session.switch_scope():
+            self._show()
+        else:
             self.notify("no control group around memtui has a limit below the host's memory")
-            return
-        self.scope = "group" if self.scope == "host" else "host"
-        self._show()
 
     async def action_open(self) -> None:
         from memtui.tui.widgets.prompt import ask
@@ -455,10 +400,10 @@ class MemtuiApp(App[None]):
             self.notify(complaint, severity="warning", markup=False)
 
     def _open(self, text: str, _final: bool) -> str:
-        sample = self._shown
-        if sample is None or not text:
+        moment = self.session.moment
+        if moment is None or not text:
             return ""
-        found = meant(text, sample.processes.values())
+        found = meant(text, moment.sample.processes.values())
         if not found:
             return f"no process is or is named {units.printable(text)!r}"
         processes = self.query_one(ProcessList)
@@ -473,15 +418,19 @@ class MemtuiApp(App[None]):
 
     def action_explain(self) -> None:
         """Explains the figure under the cursor; where it is not one figure, asks which."""
-        sample = self._scoped()
-        if sample is None:
+        moment, view = self.session.moment, self.view
+        if moment is None:
             return
-        from memtui.ondemand.context import context_of
-        from memtui.tui.sheets.explain import open_explanation
+        question = ContextOf(moment.sample, moment.before)
 
-        before = self._seen_now.before
-        context = context_of(sample, self.source.files, self.page, before)
-        open_explanation(self, self.view.topics, context)
+        def explain(context: Context | Gap) -> None:
+            from memtui.tui.sheets.explain import open_explanation
+
+            if isinstance(context, Gap):
+                context = moment.context
+            open_explanation(self, view.topics, context)
+
+        self.asking.look_up(view, question, explain)
 
     def action_help(self) -> None:
         from memtui.tui.sheets.help import HelpScreen

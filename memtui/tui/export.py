@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
 
 from memtui import units
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.arrange import export_csv, export_json
 from memtui.model.map.change import Trail
+from memtui.ondemand.question import Work
 
 _WRITERS = {".csv": export_csv, ".json": export_json}
 
 
+@dataclass(frozen=True, slots=True)
+class Export(Work[str]):
+    """A file to be filled; says in words how that went."""
+
+    file: TextIO
+    shown: str
+    lines: Iterable[str]
+    count: int
+
+    def work(self) -> str:
+        try:
+            with self.file as file:
+                file.writelines(self.lines)
+        except OSError as error:
+            return f"{self.shown} is not whole: {error.strerror}"
+        plural = "" if self.count == 1 else "s"
+        return f"{units.count(self.count)} mapping{plural} written to {self.shown}"
+
+
 def begin_export(
     name: str, map_: AddressMap, rows: Sequence[int], columns: Sequence[str], trail: Trail
-) -> Callable[[], str] | str:
-    """Creates the file; what then writes it and says how that went, or what is wrong with the name."""
+) -> Export | str:
+    """Creates the file; what then writes it, or what is wrong with the name."""
     path = os.path.expanduser(name)
     writer = _WRITERS.get(os.path.splitext(path)[1].lower())
     shown = units.printable(path)
@@ -31,13 +53,4 @@ def begin_export(
     except ValueError:
         return f"{shown} is no name for a file"
 
-    def write() -> str:
-        try:
-            with file:
-                file.writelines(writer(map_, rows, columns, trail))
-        except OSError as error:
-            return f"{shown} is not whole: {error.strerror}"
-        plural = "" if len(rows) == 1 else "s"
-        return f"{units.count(len(rows))} mapping{plural} written to {shown}"
-
-    return write
+    return Export(file, shown, writer(map_, rows, columns, trail), len(rows))

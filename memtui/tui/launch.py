@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from memtui.kernel.files import KernelFiles
-from memtui.live.machine import may_see, page_size
-from memtui.live.source import LiveSource
-from memtui.model.map.addressmap import MapReading
+from memtui.live.source import LiveSource, Reading
+from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
+from memtui.ondemand.questions import first_readable
+from memtui.session.inbox import Inbox
+from memtui.session.session import Session
 from memtui.settings.values import Settings
-from memtui.targets import Target
+from memtui.targets import Target, largest_first
 from memtui.tui import palettes
 from memtui.tui.resident import stay_in_memory
 
@@ -33,37 +34,32 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     sys.setswitchinterval(_SWITCH_S)
     # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
     os.environ.setdefault("TEXTUAL_FPS", "120")
-    inbox: deque[Sample | MapReading] = deque(maxlen=256)
+    source, inbox = LiveSource(files, settings.interval_s), Inbox()
     wake: list[Callable[[], None]] = []
 
-    def deliver(reading: Sample | MapReading) -> None:
-        inbox.append(reading)
+    def deliver(reading: Reading) -> None:
+        inbox.put(reading)
         for call in wake:
             call()
 
-    source = LiveSource(files, settings.interval_s)
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
     if target is not None and target.pid is None:
-        deliver(source.sampler.sample(settings.interval_s))  # a filter wants everyone's name
+        sample = source.sampler.sample(settings.interval_s)  # a filter wants everyone's name
     else:
-        deliver(source.sampler.first(settings.interval_s, target.pid if target else None))
-    source.start(deliver, deliver)
+        sample = source.sampler.first(settings.interval_s, target.pid if target else None)
+    deliver(sample)
+    source.start(deliver)
     palettes.chosen = settings.theme  # before the widgets are imported, which take their colours
     try:
         from memtui.tui.app import MemtuiApp
 
         app = MemtuiApp(
-            source,
-            host=_host_name(files),
-            sight=may_see(files),
-            page=page_size(files),
-            is_live=files.is_live,
+            Session(source, settings),
+            inbox,
+            first=_first(files, sample, target),
             target=target,
-            inbox=inbox,
-            settings=settings,
             started=partial(_started, source),
-            silent_s=source.silent_s,
         )
         wake.append(app.wake)
         app.run()
@@ -72,14 +68,19 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     return app.return_code or 0
 
 
+def _first(files: KernelFiles, sample: Sample, target: Target | None) -> ProcessKey | None:
+    """The process to begin with: the one asked for, or the largest whose map may be read."""
+    candidates = largest_first(sample.processes.values(), target.filter if target else "")
+    if target is not None and target.pid is not None:
+        asked = next((each.key for each in candidates if each.pid == target.pid), None)
+        if asked is not None:
+            return asked
+    return first_readable(files, [each.key for each in candidates if each.rss_bytes])
+
+
 def _started(source: LiveSource) -> None:
     """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
     from memtui.live.deathsigns import DeathSigns
 
-    source.watch_deaths(DeathSigns(source.files, page_size(source.files)))
+    source.watch_deaths(DeathSigns(source.files, source.machine.page_bytes))
     stay_in_memory()
-
-
-def _host_name(files: KernelFiles) -> str:
-    name = files.read("proc/sys/kernel/hostname")
-    return name.decode("utf-8", "surrogateescape").strip() if isinstance(name, bytes) else "?"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_maps, read_mappings
 from memtui.kernel.process import parse_identity
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.pagetable import Paging
@@ -229,7 +229,7 @@ def captured(host: str, pid: int) -> tuple[KernelFiles, AddressMap]:
 @pytest.mark.parametrize(("host", "pid"), CAPTURED)
 def test_every_mapping_and_hole_of_captured_processes(host: str, pid: int) -> None:
     files, map_ = captured(host, pid)
-    page = page_size(files)
+    page = page_bytes_of(files)
     addresses = {0, page, 1 << 47, 1 << 63, (1 << 64) - 1}
     for row in range(0, len(map_), len(map_) // 40 + 1):
         start, end = map_.mappings.starts[row], map_.mappings.ends[row]
@@ -257,14 +257,14 @@ def test_every_mapping_and_hole_of_captured_processes(host: str, pid: int) -> No
 )
 def test_a_captured_machine_is_told_by_what_it_shows(host: str, words: str) -> None:
     files, map_ = captured(host, 1)
-    found = walk(files, map_.key, map_, map_.mappings.starts[0], page_size(files))
+    found = walk(files, map_.key, map_, map_.mappings.starts[0], page_bytes_of(files))
     assert isinstance(found.paging, Paging) and found.paging.words == words
     assert len(found.steps) == len(found.paging.levels)
 
 
 def test_a_captured_machine_that_does_not_show_what_it_is() -> None:
     files, map_ = captured("linux-2.6.18-vendor", 1)
-    found = walk(files, map_.key, map_, map_.mappings.starts[0], page_size(files))
+    found = walk(files, map_.key, map_, map_.mappings.starts[0], page_bytes_of(files))
     assert isinstance(found.paging, Gap) and not found.steps
 
 

@@ -13,6 +13,7 @@ from memtui.kernel.files import Gap
 from memtui.model.cgroups.names import readable_group
 from memtui.model.keys import ProcessKey
 from memtui.model.query import Choice, FieldType, Measure, Term, Value
+from memtui.model.processes.rates import Rates
 from memtui.model.sample import ProcessSample, Sample
 
 _UNITS: Final = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
@@ -43,13 +44,6 @@ class Prospect(NamedTuple):
 
     points: int
     rank: int
-
-
-class Rates(NamedTuple):
-    """Page faults a second, between the last two readings of a process."""
-
-    minor_per_s: float
-    major_per_s: float
 
 
 class Facts(NamedTuple):
@@ -380,40 +374,3 @@ def ordered(
 
 def _first(pair: tuple[Value, ProcessSample]) -> Any:
     return pair[0]
-
-
-class RateTracker:
-    """Faults a second of each process whose details are read, from its last two readings."""
-
-    def __init__(self) -> None:
-        self._last: dict[ProcessKey, Details] = {}
-        self.rates: dict[ProcessKey, Rates] = {}
-
-    def record(self, details: Mapping[ProcessKey, Details]) -> None:
-        """Takes readings in; processes that are not among them are forgotten."""
-        for key, now in details.items():
-            before = self._last.get(key)
-            if before is now:
-                continue
-            self._last[key] = now
-            rates = None if before is None else _rates(before, now)
-            if rates is None:
-                self.rates.pop(key, None)
-            else:
-                self.rates[key] = rates
-        if len(self._last) > len(details):
-            for key in self._last.keys() - details.keys():
-                del self._last[key]
-                self.rates.pop(key, None)
-
-
-def _rates(before: Details, now: Details) -> Rates | None:
-    span = now.time_s - before.time_s
-    counts = (before.minor_faults, before.major_faults, now.minor_faults, now.major_faults)
-    if span <= 0 or None in counts:
-        return None
-    minor, major = (
-        (now.minor_faults or 0) - (before.minor_faults or 0),
-        (now.major_faults or 0) - (before.major_faults or 0),
-    )
-    return None if minor < 0 or major < 0 else Rates(minor / span, major / span)

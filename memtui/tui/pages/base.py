@@ -12,6 +12,7 @@ from memtui.kernel.files import Gap
 from memtui.model.sample import Sample, SystemSample
 from memtui.model.system.vmrates import growth, named
 from memtui.session.history import History
+from memtui.session.session import Moment
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row
@@ -36,6 +37,16 @@ class Facts(NamedTuple):
     history: History
     page_size: int
     lost_per_hour: float | None = None
+
+    @classmethod
+    def of(cls, moment: Moment) -> Facts:
+        return cls(
+            moment.sample,
+            moment.before,
+            moment.history,
+            moment.machine.page_bytes,
+            moment.seen.lost_per_hour(),
+        )
 
     @property
     def system(self) -> SystemSample:

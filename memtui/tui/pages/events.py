@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from memtui.model.machine import Machine
 from memtui.model.shortage.events import Event, Events
-from memtui.session.clock import time_of_day
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
@@ -23,9 +23,11 @@ class EventTable(Table):
             id=id,
         )
         self._rows: list[Event] = []
+        self._machine: Machine | None = None
 
-    def show(self, events: Events) -> None:
+    def show(self, events: Events, machine: Machine) -> None:
         """The cursor stays with its event, or with the newest."""
+        self._machine = machine
         at, self._rows = self.current, list(events)[::-1]
         cursor = self.cursor
         if cursor and at is not None:
@@ -44,9 +46,10 @@ class EventTable(Table):
         return "nothing yet: no threshold was crossed, nothing was killed, no tick was missed"
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
-        event = self._rows[row]
+        event, machine = self._rows[row], self._machine
+        assert machine is not None
         return {
-            "time": (time_of_day(event.time_s), theme.style(theme.DIM)),
+            "time": (machine.time_of_day(event.time_s), theme.style(theme.DIM)),
             "mark": theme.event_mark(event.level),
             "text": event.text,
         }

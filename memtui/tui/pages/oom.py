@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import time
-
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.cgroups import Confinement
+from memtui.kernel.files import Gap
 from memtui.model.oom.ranking import ADJ_MAX, ADJ_MIN
-from memtui.ondemand.oom import Outlook, group_of, read_outlook
+from memtui.ondemand.oom import Outlook
+from memtui.ondemand.questions import OutlookIn, TightestGroup
+from memtui.session.session import Moment
 from memtui.targets import meant
-from memtui.tui.background import in_background
+from memtui.tui.asking import look_up, may_look_again
 from memtui.tui.pages.base import only_words, why
 from memtui.tui.pages.ranking import RankTable, Trial, policy_lines, ranking_page, stepped
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 
-# No sooner than this, and than 20 times what the last reading cost: 5 % of a core at most.
-_INTERVAL_S = 2.0
-_COST_FACTOR = 20
 _LEAST_ROWS = 8
 
 
 class OomPage(Vertical):
     """Who would be taken, everybody in the kernel's order, one process's points, the policy."""
 
-    def __init__(self, files: KernelFiles | None, page_bytes: int, *, id: str) -> None:
+    def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._files = files
-        self._page = page_bytes
         self._group: str | None = None
         self._inside: str | None = None  # the group that was gone into
         self._outlook: Outlook | Gap | None = None
         self._trial: Trial | None = None
-        self._reading = self._frozen = False
-        self._due_s = 0.0
+        self._moment: Moment | None = None
+        self._is_due = True
         self._about_width = self._about_height = 0
         self.rows = RankTable()
 
@@ -52,34 +48,29 @@ class OomPage(Vertical):
         """What was read last."""
         return self._outlook if isinstance(self._outlook, Outlook) else None
 
-    def look(self, group: str | None, *, frozen: bool) -> None:
-        """Shows the ranking of the machine, or of a group by its path, or of the one that was gone
-        into; reads it again when due."""
+    def look(self, moment: Moment) -> None:
+        """Shows the ranking of the machine, of the group that is looked at, or of the one that was
+        gone into; reads it again when due."""
+        self._moment = moment
+        confinement = moment.sample.system.confinement
+        group = None
+        if moment.scope == "group" and isinstance(confinement, Confinement):
+            group = confinement.group.path
         group = self._inside or group
-        self._frozen = frozen
         if group != self._group:
             # What there was stays until the other is read, and says itself where it is of.
-            self._group, self._trial, self._due_s = group, None, 0.0
-        due = time.monotonic() >= self._due_s
-        files = self._files
-        if files is not None and due and not self._reading and not frozen:
-            self._reading = True
-
-            def work() -> tuple[str | None, Outlook | Gap, float]:
-                began_s = time.thread_time()
-                found = read_outlook(files, self._page, group)
-                return group, found, time.thread_time() - began_s
-
-            in_background(self, work, self._took)
+            self._group, self._trial, self._is_due = group, None, True
+        if not moment.is_frozen and (self._is_due or may_look_again(self)):
+            self._is_due = False
+            look_up(self, OutlookIn(group), self._took)
         self._show()
 
-    def _took(self, read: tuple[str | None, Outlook | Gap, float]) -> None:
-        group, found, cost_s = read
-        self._reading = False
-        if group != self._group:
-            return
-        self._due_s = time.monotonic() + max(_INTERVAL_S, _COST_FACTOR * cost_s)
-        if not self._frozen:
+    @property
+    def _is_frozen(self) -> bool:
+        return self._moment is not None and self._moment.is_frozen
+
+    def _took(self, found: Outlook | Gap) -> None:
+        if not self._is_frozen:
             self._outlook = found
             self._show()
 
@@ -93,10 +84,8 @@ class OomPage(Vertical):
             page = ranking_page(outlook, width, self._trial)
         elif outlook is not None:
             page = only_words(why(outlook, "the ranking"))
-        elif self._files is None:
-            page = only_words("The ranking is read from a kernel, and there is none behind this.")
         else:
-            page = only_words("frozen: nothing is read" if self._frozen else "reading …")
+            page = only_words("frozen: nothing is read" if self._is_frozen else "reading …")
         lines = wrapped(page.head, width)
         head.show(*lines)
         head.styles.height = len(lines)
@@ -175,18 +164,20 @@ class OomPage(Vertical):
         self.rows.go(outlook.ranking.candidates.index(found[0]))
         return ""
 
-    def enter(self) -> str:
-        """Into the group around the process under the cursor that is nearest to its limit; what is
-        wrong with that."""
-        pid, files = self._pid(), self._files
-        if pid is None or files is None or self._frozen:
-            return "" if pid is None else "frozen: nothing is read"
-        path = group_of(files, pid)
+    def enter(self) -> None:
+        """Into the group around the process under the cursor that is nearest to its limit."""
+        pid = self._pid()
+        if pid is not None and self._is_frozen:
+            self.notify("frozen: nothing is read", timeout=3)
+        elif pid is not None:
+            look_up(self, TightestGroup(pid), self._go_into)
+
+    def _go_into(self, path: str | Gap | None) -> None:
         if path is None or isinstance(path, Gap):
-            return "it is in no memory cgroup that can be seen here"
-        self._inside = path
-        self.look(path, frozen=self._frozen)
-        return ""
+            self.notify("it is in no memory cgroup that can be seen here", timeout=3)
+        elif self._moment is not None:
+            self._inside = path
+            self.look(self._moment)
 
     def back(self) -> bool:
         """Takes back the adj that is tried, or leaves the group; whether there was either."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from memtui.model.sample import Sample
-from memtui.model.system.sar import COLUMNS, Average, Figures, State, figures, state
-from memtui.session.clock import time_of_day
+from memtui.model.machine import Machine
+from memtui.model.system.sar import COLUMNS, Figures
+from memtui.session.sartrack import KEPT, SarTrack
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
-_BEFORE: Final = 8  # samples before the last
+_BEFORE: Final = KEPT - 1  # samples before the last
 
 
 class SarTable(Table):
@@ -35,28 +33,13 @@ class SarTable(Table):
             id=id,
         )
         self.rows = tuple(COLUMNS.values())
-        self._last_s = -math.inf
-        self._figures: deque[tuple[str, Figures]] = deque(maxlen=_BEFORE + 1)
-        self._average = Average(self.rows)
+        self._track: SarTrack | None = None
         self._averages: Figures = {}
 
-    def take(self, sample: Sample, before: Sample | None) -> None:
-        """The next sample, with the one before it, whether that was taken or not: where none was for
-        a while, no rate is over all of it. One that was taken changes nothing, an older begins anew.
-        """
-        if sample.time_s == self._last_s:
-            return
-        if sample.time_s < self._last_s:
-            self.begin()
-        self._last_s = sample.time_s
-        now, then = _state(sample), None if before is None else _state(before)
-        elapsed_s = None if before is None else sample.time_s - before.time_s
-        found = figures(now, then, elapsed_s, self.rows)
-        if before is not None:
-            self._average.add(now, elapsed_s, found)
-            self._averages = self._average.figures()
-        self._figures.append((time_of_day(sample.time_s), found))
-        clocks = [clock for clock, _ in self._figures]
+    def show(self, track: SarTrack, machine: Machine) -> None:
+        """What was followed up to now."""
+        self._track, self._averages = track, track.averages
+        clocks = [machine.time_of_day(time_s) for time_s, _ in track.figures]
         self.set_columns(
             [
                 column._replace(title=clocks[-1 - back] if back < len(clocks) else "")
@@ -67,12 +50,6 @@ class SarTable(Table):
         )
         if self.display:
             self.repaint()
-
-    def begin(self) -> None:
-        """Forgets what was shown: another machine, or a group as one, comes next."""
-        self._last_s = -math.inf
-        self._figures.clear()
-        self._average, self._averages = Average(self.rows), {}
 
     # Table's questions.
 
@@ -88,16 +65,13 @@ class SarTable(Table):
             "name": column.name,
             "words": (column.words, dim),
         }
-        if not self._figures:
+        track = self._track
+        if track is None or not track.figures:
             return texts
-        values = [found[column.name] for _, found in reversed(self._figures)]
+        values = [found[column.name] for _, found in reversed(track.figures)]
         texts["now"] = (column.text(values[0]), bright if values[0] else dim)
         if self._averages:
             texts["average"] = column.text(self._averages[column.name])
         for back, value in enumerate(values[1:], 1):
             texts[f"-{back}"] = (column.text(value), dim)
         return texts
-
-
-def _state(sample: Sample) -> State:
-    return state(sample.system.meminfo, sample.system.vmstat, sample.system.pressure)

@@ -8,9 +8,11 @@ from typing import ClassVar, Literal
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.model.map.change import WHAT, Change, Difference, Snapshot, difference
+from memtui.model.map.change import WHAT, Change, Difference, Snapshot
+from memtui.ondemand.questions import WhatChanged
+from memtui.kernel.files import Gap
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.session.session import Session
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
@@ -42,8 +44,8 @@ class DifferenceSheet(Sheet):
     VIEW = "difference"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen) -> None:
-        super().__init__(chosen)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._changes: list[Change] = []
 
     def begin(self) -> None:
@@ -56,13 +58,7 @@ class DifferenceSheet(Sheet):
             words = "It has not been read again since: as soon as it is, this shows what is new."
             self.show(Page(self._title(mark), [words]))
             return
-        read_at = self.chosen.read_at or 0.0
-
-        def work() -> tuple[list[Change], list[str | Line]]:
-            found = difference(mark, Snapshot.of(map_, read_at))
-            return sorted(found.changes, key=_weight), _head(found)
-
-        self.fetch(work, self._draw)
+        self.fetch(WhatChanged(mark, map_, self.chosen.read_at or 0.0), self._draw)
 
     def map_read(self) -> None:
         self.begin()
@@ -82,9 +78,12 @@ class DifferenceSheet(Sheet):
             parts.append((f" since {since}, {age} ago", _DIM))
         return parts
 
-    def _draw(self, found: tuple[list[Change], list[str | Line]]) -> None:
+    def _draw(self, found: Difference | Gap) -> None:
         here = self._changes[self.table.cursor] if self._changes else None
-        self._changes, head = found
+        if isinstance(found, Gap):
+            self._changes, head = [], [f"It cannot be told: {found.detail}."]
+        else:
+            self._changes, head = sorted(found.changes, key=_weight), _head(found)
         page = Page(
             self._title(self.chosen.trail.mark),
             head,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.columns import available, value
 from memtui.model.map.image import (
@@ -25,9 +25,10 @@ from memtui.model.map.image import (
 )
 from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import decode
-from memtui.ondemand.elf import read_image
+from memtui.ondemand.questions import ImageBehind
+from memtui.session.session import Session
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.session.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
@@ -71,10 +72,8 @@ class InsideSheet(Sheet):
     VIEW = "inside"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen, files: KernelFiles, page: int) -> None:
-        super().__init__(chosen)
-        self._files = files
-        self._page_size = page
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._starts: list[int] = []
 
     def begin(self) -> None:
@@ -87,11 +86,10 @@ class InsideSheet(Sheet):
             self.show(Page(title, head, _FIGURE_COLUMNS, _figure_rows(map_, row)))
             return
         self.show(Page(title, [*head, "Reading the file …"]))
-        files, key = self._files, map_.key
         # The anonymous tail of a data segment has no file of its own: that before it.
         of = row - 1 if not map_.mappings.paths[row] and row else row
         self.fetch(
-            lambda: read_image(files, key, map_.mappings, of),
+            ImageBehind(map_.key, map_.mappings, of),
             lambda found: self._draw(map_, row, of, address, found),
         )
 
@@ -106,7 +104,8 @@ class InsideSheet(Sheet):
             return
         image, symbols = found
         mappings = map_.mappings
-        bias = load_bias(image, mappings, of, self._page_size)
+        page_bytes = self.session.machine.page_bytes
+        bias = load_bias(image, mappings, of, page_bytes)
         if bias is None:
             words = "No segment of the file covers this part: it was not mapped by a loader."
             head += [_image_line(image, symbols), words]
@@ -115,7 +114,7 @@ class InsideSheet(Sheet):
         start, end = mappings.starts[row], mappings.ends[row]
         segments = segments_over(image, bias, start, end)
         sections = sections_over(image, bias, start, end)
-        relro = relro_range(image, bias, self._page_size)
+        relro = relro_range(image, bias, page_bytes)
         rows = [_segment_row(segment, bias) for segment in segments]
         self._starts = [max(start, bias + segment.vaddr) for segment in segments]
         if relro and relro[0] < end and start < relro[1]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui.model.oom.obituary import Obituary
-from memtui.tui.chosen import Chosen
+from memtui.session.session import Session
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.words.deaths import obituary_page
@@ -19,12 +19,12 @@ class ObituarySheet(Sheet):
     VIEW = "obituary"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, obituary: Obituary) -> None:
-        super().__init__(Chosen())
+    def __init__(self, session: Session, obituary: Obituary) -> None:
+        super().__init__(session)
         self._obituary = obituary
 
     def begin(self) -> None:
-        self.show(obituary_page(self._obituary, self.size.width))
+        self.show(obituary_page(self._obituary, self.session.machine, self.size.width))
 
     def on_resize(self) -> None:
         super().on_resize()

@@ -8,13 +8,13 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap
 from memtui.model.map.labels import label
 from memtui.model.map.pages import PAGE_STATES, page_states
 from memtui.model.map.pagetable import Paging, Step
-from memtui.ondemand.walk import COMPUTED, Walk, walk
+from memtui.ondemand.questions import WalkTo
+from memtui.ondemand.walk import COMPUTED, Walk
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
@@ -46,32 +46,29 @@ class PageTableSheet(Sheet):
     VIEW = "pagetable"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen, files: KernelFiles, page: int) -> None:
-        super().__init__(chosen)
-        self._files = files
-        self._page_size = page
-
     def begin(self) -> None:
         key, map_, address = self.chosen.key, self.chosen.map, self.chosen.address
         if key is None or map_ is None or address is None:
             self.dismiss()
             return
-        files, page = self._files, self._page_size
-        self.fetch(lambda: walk(files, key, map_, address, page), self._draw)
+        self.fetch(WalkTo(map_, address), self._draw)
 
     def map_read(self) -> None:
         self.begin()
 
     def action_step(self, pages: int) -> None:
         address = self.chosen.address or 0
-        address -= address % self._page_size
-        moved = address + pages * self._page_size
+        page_bytes = self.session.machine.page_bytes
+        moved = address - address % page_bytes + pages * page_bytes
         if 0 <= moved < 1 << 64:
             self.chosen.address = moved
             self.begin()
 
-    def _draw(self, found: Walk) -> None:
+    def _draw(self, found: Walk | Gap) -> None:
         map_ = self.chosen.map
+        if isinstance(found, Gap):
+            self.show(Page([(" page table ", _DIM)], [f"Not to be told: {found}."]))
+            return
         if map_ is None or found.address != self.chosen.address:
             return
         title: list[Part] = [
@@ -88,8 +85,9 @@ class PageTableSheet(Sheet):
         if rows:
             rows.append(_offset_row(found))
         head = _head(found)
-        if self.chosen.gone_at:
-            head.append(f"The process has ended at {self.chosen.gone_at}: this is its last map.")
+        if self.chosen.gone_s is not None:
+            gone = self.session.machine.time_of_day(self.chosen.gone_s)
+            head.append(f"The process has ended at {gone}: this is its last map.")
         is_low = self.has_class("-low")
         if is_low:
             rows = rows[:-1]  # the byte in the page: its bits are in the line above

@@ -7,11 +7,11 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.buddy import PageTypes, parse_pagetypeinfo
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.buddy import PageTypes
+from memtui.kernel.files import Gap
 from memtui.model.system.fragmentation import TypeSum, migrate_types
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.ondemand.questions import PageTypesNow
 from memtui.tui.keys import bindings
 from memtui.tui.pages.base import why
 from memtui.tui.pages.zones import zone_name
@@ -19,7 +19,6 @@ from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line
 from memtui.tui.widgets.page import Page, Row
 
-_SOURCE = "proc/pagetypeinfo"
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
@@ -41,20 +40,15 @@ class PageTypesSheet(Sheet):
     VIEW = "pagetypes"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, files: KernelFiles, page_size: int) -> None:
-        super().__init__(Chosen())
-        self._files = files
-        self._page_size = page_size
-
     def begin(self) -> None:
         self.show(_page_of("reading …"))
-        self.fetch(lambda: self._files.parsed(_SOURCE, parse_pagetypeinfo), self._read)
+        self.fetch(PageTypesNow(), self._read)
 
     def _read(self, found: PageTypes | Gap) -> None:
         if isinstance(found, Gap):
             self.show(_page_of(why(found, "page types")))
         else:
-            self.show(types_page(found, self._page_size))
+            self.show(types_page(found, self.session.machine.page_bytes))
 
 
 def _title() -> Line:

@@ -8,7 +8,7 @@ from textual.binding import BindingType
 
 from memtui.ondemand.oom import Outlook
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.session.session import Session
 from memtui.tui.keys import bindings
 from memtui.tui.pages.base import DIM
 from memtui.tui.pages.ranking import policy_lines
@@ -22,8 +22,8 @@ class PolicySheet(Sheet):
     VIEW = "policy"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, outlook: Outlook) -> None:
-        super().__init__(Chosen())
+    def __init__(self, session: Session, outlook: Outlook) -> None:
+        super().__init__(session)
         self._outlook = outlook
 
     def begin(self) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from typing import ClassVar
 
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Gap
 from memtui.model.map.labels import label
-from memtui.ondemand.sharers import Sharer, Sharers, find_sharers
+from memtui.ondemand.sharers import Sharer, Sharers
+from memtui.ondemand.question import Asked
+from memtui.ondemand.questions import WhoMaps
+from memtui.session.session import Session
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line
 from memtui.tui.widgets.page import Page, Row, Rows
-from memtui.tui.words.nomap import user_name
 
 _DIM = theme.style(theme.DIM)
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
@@ -44,10 +43,9 @@ class SharersSheet(Sheet):
     VIEW = "sharers"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen, files: KernelFiles) -> None:
-        super().__init__(chosen)
-        self._files = files
-        self._stop = threading.Event()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._asked: Asked | None = None
         self._is_done = False
         self._found = Sharers()
         self._what: Line = ()
@@ -62,23 +60,18 @@ class SharersSheet(Sheet):
         self._what = [(" who maps ", _DIM), (words, theme.style(kind.colour, bold=True))]
         dev, inode, path = mappings.devs[row], mappings.inodes[row], mappings.paths[row]
         self._draw("looking …")
+        self._asked = self.fetch(WhoMaps(dev, inode, path), self._done, self._progress)
 
-        def work() -> Sharers:
-            return find_sharers(self._files, dev, inode, path, self._progress)
+    def _progress(self, done: int, total: int) -> None:
+        self._draw(f"{units.count(done)} of {units.count(total)} processes looked at · Esc stops")
 
-        self.fetch(work, self._done)
-
-    def _progress(self, done: int, total: int) -> bool:
-        """On the thread: tells how far it is, now and then; whether to go on."""
-        if total and done * 20 // total != (done - 1) * 20 // total:
-            words = f"{units.count(done)} of {units.count(total)} processes looked at · Esc stops"
-            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
-                self.call_later(self._draw, words)
-        return not self._stop.is_set()
-
-    def _done(self, found: Sharers) -> None:
-        self._found, self._is_done = found, True
-        self._draw("")
+    def _done(self, found: Sharers | Gap) -> None:
+        self._is_done = True
+        if isinstance(found, Gap):
+            self._draw(f"Not to be told: {found}.")
+        else:
+            self._found = found
+            self._draw("")
 
     def _draw(self, progress: str) -> None:
         found = self._found
@@ -100,7 +93,7 @@ class SharersSheet(Sheet):
         return {
             "pid": (str(each.key.pid), _BRIGHT if own else _DIM),
             "name": (units.printable(each.name), _BRIGHT) if own else units.printable(each.name),
-            "user": (user_name(each.uid, self._files.is_live), _DIM),
+            "user": (self.session.machine.users.name(each.uid), _DIM),
             "pss": (units.size(each.pss_bytes), _BRIGHT),
             "share": units.percent(share),
             "rss": units.size(each.rss_bytes),
@@ -116,12 +109,8 @@ class SharersSheet(Sheet):
             pid = self._found.processes[self.table.cursor].key.pid
             await self.run_action(f"app.open_pid({pid})")
 
-    def on_unmount(self) -> None:
-        self._stop.set()
-
     def action_close(self) -> None:
-        if self._is_done or self._stop.is_set():
-            self._stop.set()
+        if self._is_done or self._asked is None or self._asked.is_stopped:
             super().action_close()
         else:
-            self._stop.set()
+            self._asked.stop()

@@ -8,8 +8,10 @@ from typing import ClassVar, TypeVar
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from memtui.tui.background import in_background
-from memtui.tui.chosen import Chosen
+from memtui.kernel.files import Gap
+from memtui.ondemand.question import Asked, Question, Work
+from memtui.session.session import Session
+from memtui.tui.asking import drop, look_up
 from memtui.tui.keys import keys_of
 from memtui.tui.widgets.bars import Footer
 from memtui.tui.widgets.lines import Lines, Table
@@ -19,15 +21,15 @@ T = TypeVar("T")
 
 
 class Sheet(Screen[None]):
-    """Shows a `Page`; subclasses make it, from readings that a thread of their own takes."""
+    """Shows a `Page`; subclasses make it, from answers to what they ask."""
 
     VIEW: ClassVar[str]  # its name in the table of keys
 
-    def __init__(self, chosen: Chosen) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
-        self.chosen = chosen
+        self.session = session
+        self.chosen = session.chosen
         self._page = Page(())
-        self._turn = 0
 
     def compose(self) -> ComposeResult:
         yield Lines(id="sheet-title")
@@ -107,16 +109,22 @@ class Sheet(Screen[None]):
         own = any(key.action == event.action and key.views for key in keys_of(self.VIEW))
         await self.app.run_action(event.action, self if own else self.app)
 
-    def fetch(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Does something slow on a thread, then tells this one: of the last that was asked for."""
-        self._turn += 1
-        turn = self._turn
+    def fetch(
+        self,
+        question: Question[T] | Work[T],
+        then: Callable[[T | Gap], None],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Asked:
+        """Asks something slow; of several of a type the last one is answered."""
 
-        def tell(result: T) -> None:
-            if turn == self._turn and self.is_open:
+        def tell(result: T | Gap) -> None:
+            if self.is_open:
                 then(result)
 
-        in_background(self, work, tell)
+        return look_up(self, question, tell, progress)
+
+    def on_unmount(self) -> None:
+        drop(self)
 
     # What keys do.
 

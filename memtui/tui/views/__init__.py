@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.geometry import Size
 
 if TYPE_CHECKING:
-    from memtui.tui.app import MemtuiApp
+    from memtui.session.session import Session
     from memtui.tui.views.view import View
 
 
@@ -22,21 +22,20 @@ def breadth(size: Size) -> dict[str, bool]:
     }
 
 
-def made(name: str, app: MemtuiApp) -> View:
+def made(name: str, session: Session) -> View:
     """A view of the table of views; its module is imported when it is first wanted."""
-    files, page = app.source.files, app.page
     if name == "processes":
         from memtui.tui.views.processes import ProcessesView
 
-        return ProcessesView(app.growth, files, page, is_live=app.is_live, readonly=app.readonly)
+        return ProcessesView(session)
     if name == "map":
         from memtui.tui.views.map import MapView
 
-        return MapView(page, files)
+        return MapView(session)
     if name == "pressure":
         from memtui.tui.views.pressure import PressureView
 
-        return PressureView(page, files)
+        return PressureView(session)
     from memtui.tui.views.physical import PhysicalView
 
-    return PhysicalView(page, files)
+    return PhysicalView(session)

@@ -10,22 +10,25 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap
 from memtui.model.map.addressmap import AddressMap
-from memtui.model.map.arrange import arrange, next_match
+from memtui.model.map.arrange import next_match
 from memtui.model.map.columns import available, fields
 from memtui.model.map.kinds import KINDS, Kind
 from memtui.model.query import BadQuery, Term, parse_address, parse_query
-from memtui.ondemand.pages import PagesReading, read_pages
+from memtui.ondemand.pages import PagesReading
+from memtui.ondemand.questions import Arranged, PagesOf
 from memtui.tui import theme
-from memtui.tui.background import in_background
-from memtui.tui.chosen import Chosen
+from memtui.tui.asking import drop, look_up
+from memtui.session.chosen import Chosen
+from memtui.session.session import Session
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.knownpages import DETAILED_PAGES
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import DEFAULT_COLUMNS, KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
+from memtui.tui.words.nomap import no_map
 from memtui.tui.words.map import detail, rows_line, spread_line, title
 
 if TYPE_CHECKING:
@@ -51,10 +54,8 @@ class MapView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("map")]
 
-    def __init__(self, page: int, files: KernelFiles | None) -> None:
-        super().__init__(id="map")
-        self._page = page
-        self._files = files
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, id="map")
         self._chosen = Chosen()
         self._filter = ""
         self._terms: tuple[Term, ...] = ()
@@ -65,7 +66,6 @@ class MapView(View):
         self._shown: AddressMap | None = None
         self._rows: Sequence[int] = ()
         self._sheet: Sheet | None = None
-        self._turn = 0  # of arranging: a thread that is slower than the next one comes too late
 
     def compose(self) -> ComposeResult:
         yield Lines(id="map-title")
@@ -73,7 +73,7 @@ class MapView(View):
         yield KindTable(id="kinds")
         yield Lines(id="map-spread")
         with Horizontal(id="map-body"):
-            yield Picture(self._page, id="picture")
+            yield Picture(self.session.machine.page_bytes, id="picture")
             with Vertical(id="map-right"):
                 yield Lines(id="map-rows")
                 yield MappingTable(DEFAULT_COLUMNS, id="mappings")
@@ -109,7 +109,8 @@ class MapView(View):
             self._chosen = chosen
             self._filter, self._terms, self._kind, self._order = "", (), None, None
             self._picture.fold()
-        self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, width)])
+        machine = self.session.machine
+        self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, machine, width)])
         words = self.query_one("#map-words", Lines)
         parts = [self.query_one(name) for name in ("#map-body", "#kinds", "#map-spread")]
         map_ = chosen.map
@@ -118,7 +119,7 @@ class MapView(View):
             part.display = map_ is not None
         if map_ is None:
             self._shown, self._rows = None, ()
-            words.show(*[[(f"  {line}", _PLAIN)] for line in ("", *chosen.why_no_map())])
+            words.show(*[[(f"  {line}", _PLAIN)] for line in ("", *no_map(chosen, machine.users.name))])
             return
         kinds = self.query_one(KindTable)
         kinds.styles.height = 1 + kinds_height(map_, self.size.height)
@@ -138,28 +139,27 @@ class MapView(View):
         map_, trail = self._chosen.map, self._chosen.trail
         if map_ is None:
             return
-        self._turn += 1
-        turn = self._turn
         terms = self._terms
         if self._kind is not None:
             terms = (*self._parse(f"kind:{self._kind.name}"), *terms)
-        if not terms and self._order is None:
-            self._arranged(turn, map_, range(len(map_)))
-            return
         sort, downwards = self._order or (None, False)
-
-        def work() -> Sequence[int]:
-            return arrange(map_, terms, sort, downwards, trail)
-
-        if len(map_) < _MANY:
-            self._arranged(turn, map_, work())
+        question = Arranged(map_, terms, sort, downwards, trail)
+        if not terms and sort is None:
+            rows: Sequence[int] = range(len(map_))
+        elif len(map_) < _MANY:
+            rows = question.work()
+        else:
+            look_up(self, question, lambda rows: self._arranged(map_, rows))
             return
+        drop(self, Arranged)
+        self._arranged(map_, rows)
 
-        in_background(self, work, lambda rows: self._arranged(turn, map_, rows))
-
-    def _arranged(self, turn: int, map_: AddressMap, rows: Sequence[int]) -> None:
-        if turn != self._turn or map_.key != self._chosen.key:
+    def _arranged(self, map_: AddressMap, rows: Sequence[int] | Gap) -> None:
+        if map_.key != self._chosen.key:
             return
+        if isinstance(rows, Gap):
+            self.notify(str(rows), severity="error", markup=False)
+            rows = range(len(map_))
         self._shown, self._rows = map_, rows
         self._table.order = self._order
         self._show_cursor()
@@ -175,12 +175,13 @@ class MapView(View):
         address = map_.mappings.starts[0] if chosen.address is None else chosen.address
         lit = None if self._kind is None else KINDS.index(self._kind)
         self._picture.show(map_, address, lit)
+        page_bytes = self.session.machine.page_bytes
         shown, filter_, order = len(self._rows), self._filter, self._order
         self.query_one("#map-rows", Lines).draw(
             lambda width: [rows_line(map_, shown, self._kind, filter_, order, width)]
         )
         self.query_one("#detail", Lines).draw(
-            lambda width: detail(map_, address, self._page, chosen.trail, width)
+            lambda width: detail(map_, address, page_bytes, chosen.trail, width)
         )
 
     def _follow(self, address: int | None) -> None:
@@ -220,21 +221,16 @@ class MapView(View):
 
     def _read_pages(self) -> None:
         """Asks pagemap for what the picture shows, and no more."""
-        wanted, key, files = self._picture.pages_wanted, self._chosen.key, self._files
-        if wanted is None or key is None or files is None:
+        wanted, key = self._picture.pages_wanted, self._chosen.key
+        if wanted is None or key is None:
             return
-
-        start, count = wanted
-        detailed = count <= DETAILED_PAGES
-
-        def work() -> PagesReading | Gap:
-            return read_pages(files, key, start, count, self._page, detailed)
 
         def then(reading: PagesReading | Gap) -> None:
             if key == self._chosen.key:
                 self._picture.show_pages(reading)
 
-        in_background(self, work, then)
+        start, count = wanted
+        look_up(self, PagesOf(key, start, count, count <= DETAILED_PAGES), then)
 
     # What keys do.
 
@@ -373,7 +369,7 @@ class MapView(View):
         )
 
     def action_mark(self) -> None:
-        if self._chosen.map is None or self._chosen.gone_at:
+        if self._chosen.map is None or self._chosen.gone_s is not None:
             self.notify("it has no map that could change", severity="warning", timeout=3)
             return
         if self._chosen.trail.last is None:
@@ -404,16 +400,10 @@ class MapView(View):
         if self._shown is None or not name:
             return ""
         names = self._table.model_names
-        write = begin_export(name, self._shown, self._rows, names, self._chosen.trail)
-        if isinstance(write, str):
-            return write
-
-        def run() -> None:
-            outcome = write()
-            if self.is_attached:
-                self.app.call_from_thread(self.notify, outcome, markup=False)
-
-        self.run_worker(run, thread=True)
+        export = begin_export(name, self._shown, self._rows, names, self._chosen.trail)
+        if isinstance(export, str):
+            return export
+        look_up(self, export, lambda outcome: self.notify(str(outcome), markup=False))
         return ""
 
     # Sheets over this view.
@@ -427,12 +417,9 @@ class MapView(View):
         self._show_cursor()
         self._table.focus()
 
-    def _may_open(self, needs_files: bool = True) -> bool:
+    def _may_open(self) -> bool:
         if self._shown is None:
             self.notify("there is no map of it to look into", severity="warning", timeout=3)
-            return False
-        if needs_files and self._files is None:
-            self.notify("that is read from the running kernel, and this is none", timeout=4)
             return False
         if self._chosen.address is None:
             self._chosen.address = self._shown.mappings.starts[0]
@@ -441,26 +428,26 @@ class MapView(View):
     def action_page_table(self) -> None:
         from memtui.tui.sheets.pagetable import PageTableSheet
 
-        if self._may_open() and self._files is not None:
-            self._open(PageTableSheet(self._chosen, self._files, self._page))
+        if self._may_open():
+            self._open(PageTableSheet(self.session))
 
     def action_inside(self) -> None:
         from memtui.tui.sheets.inside import InsideSheet
 
-        if self._may_open() and self._files is not None:
-            self._open(InsideSheet(self._chosen, self._files, self._page))
+        if self._may_open():
+            self._open(InsideSheet(self.session))
 
     def action_sharers(self) -> None:
         from memtui.tui.sheets.sharers import SharersSheet
 
-        if self._may_open() and self._files is not None:
-            self._open(SharersSheet(self._chosen, self._files))
+        if self._may_open():
+            self._open(SharersSheet(self.session))
 
     def action_difference(self) -> None:
         from memtui.tui.sheets.difference import DifferenceSheet
 
-        if self._may_open(needs_files=False):
-            self._open(DifferenceSheet(self._chosen))
+        if self._may_open():
+            self._open(DifferenceSheet(self.session))
 
 
 def kinds_height(map_: AddressMap, height: int) -> int:

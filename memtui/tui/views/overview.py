@@ -13,12 +13,10 @@ from memtui import units
 from memtui.kernel.pressure import Pressure
 from memtui.live.plan import Plan
 from memtui.model.sample import Sample
-from memtui.model.system.free import free_figures
-from memtui.session.history import GrowthTracker
-from memtui.session.seen import Seen
+from memtui.session.session import Moment, Session
 from memtui.settings.table import WINDOWS_S
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.session.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
@@ -27,6 +25,7 @@ from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import VerdictLine
+from memtui.tui.words.nomap import no_map
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
@@ -44,12 +43,10 @@ class Overview(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
-    def __init__(self, growth: GrowthTracker, page: int, window_s: int = 300) -> None:
-        super().__init__(id="overview")
-        self._growth = growth
-        self._page = page
-        self._seen: Seen | None = None
-        self._window_s = window_s
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, id="overview")
+        self._moment: Moment | None = None
+        self._window_s = session.settings.window_s
         self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
 
@@ -65,10 +62,10 @@ class Overview(View):
                 yield Lines(id="balance-lines")
         yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
-            yield ProcessList(self._growth, id="top-processes")
+            yield ProcessList(id="top-processes")
             with Vertical(id="beside"):
                 yield Lines(id="beside-title")
-                yield Picture(self._page, zoomable=False, id="ribbon")
+                yield Picture(self.session.machine.page_bytes, zoomable=False, id="ribbon")
                 yield MappingTable(BESIDE_COLUMNS, least=7, id="beside-table")
                 yield Lines(id="beside-words")
 
@@ -94,34 +91,31 @@ class Overview(View):
         self._show_graphs()
 
     def _show_graphs(self) -> None:
-        if self._seen is not None:
+        if self._moment is not None:
             for graph in self._graphs:
-                graph.show(self._seen.history, self._window_s, list(self._seen.marks))
+                graph.show(self._moment.history, self._window_s, list(self._moment.seen.marks))
 
-    def update(self, sample: Sample, seen: Seen) -> None:
-        """A new sample."""
-        self._seen = seen
-        free = free_figures(sample.system.meminfo)
-        self.query_one(Headline).update(seen.history, free)
-        self.query_one(VerdictLine).update(
-            sample, seen.history, free, seen.verdict, self._killed_lately(sample, seen)
-        )
+    def update(self, moment: Moment) -> None:
+        self._moment = moment
+        sample, free = moment.sample, moment.free
+        self.query_one(Headline).update(moment.history, free)
+        self.query_one(VerdictLine).update(moment, self._killed_lately(moment))
         self.query_one(StallTable).update(sample)
-        self.query_one(SwapLine).update(sample)
+        self.query_one(SwapLine).update(free)
         self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
         self.set_class(not free.swap_total, "-no-swap")
         if self.screen.has_class("-vast"):
             self._show_balance(sample)
         self._show_graphs()
-        self.query_one(ProcessList).update(sample)
+        self.query_one(ProcessList).update(moment)
 
     @staticmethod
-    def _killed_lately(sample: Sample, seen: Seen) -> Line:
-        if not seen.obituaries:
+    def _killed_lately(moment: Moment) -> Line:
+        if not moment.seen.obituaries:
             return ()
         from memtui.tui.words.deaths import lately
 
-        return lately(seen, sample.time_s)
+        return lately(moment)
 
     def _show_balance(self, sample: Sample) -> None:
         """Where all memory is, the largest parts first; all of it is in the physical view."""
@@ -236,7 +230,10 @@ class Overview(View):
         words.display = not has_map
         if chosen.map is None:
             words.show(
-                *[[(f" {line}", theme.style(theme.DIM))] for line in ("", *chosen.why_no_map())]
+                *[
+                    [(f" {line}", theme.style(theme.DIM))]
+                    for line in ("", *no_map(chosen, self.session.machine.users.name))
+                ]
             )
             return
         table.show(chosen.map, chosen.address)
@@ -251,8 +248,9 @@ class Overview(View):
             (units.printable(process.name), theme.style(theme.BRIGHT, bold=True)),
         ]
         more: list[list[Part]] = []
-        if chosen.gone_at:
-            more.append([(f" · gone at {chosen.gone_at}", theme.style(theme.ALARM, bold=True))])
+        if chosen.gone_s is not None:
+            gone = self.session.machine.time_of_day(chosen.gone_s)
+            more.append([(f" · gone at {gone}", theme.style(theme.ALARM, bold=True))])
         if chosen.map is not None:
             totals = chosen.map.totals
             for label, value in (("RSS ", totals.rss), ("PSS ", totals.pss), ("", totals.size)):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from memtui.kernel.files import KernelFiles
-from memtui.live.plan import Reader
-from memtui.live.readers import readers
-from memtui.model.sample import Sample
-from memtui.session.history import History
-from memtui.session.seen import Seen
+from memtui.live.plan import Plan
+from memtui.session.session import Moment, Session
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.pages import COMPANIONS, SECTIONS
@@ -25,26 +21,17 @@ from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
 
 # Cheap, and in the list of sections at every tick.
-_ALWAYS = ("zones", "free_blocks", "zrams", "ksm")
-# The trend of an hour is made of 120 spans, and seldom.
-_HOUR_S, _SPANS, _HOUR_EVERY_S, _LEAST_S = 3600, 120, 30.0, 600
+_ALWAYS = ("zones", "free_blocks", "zrams", "ksm", "confinement")
 
 
 class PhysicalView(View):
     """Draws what it is handed; pagetypeinfo alone is read on demand, by its sheet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("physical")]
-    CONFINEMENT = True
-
-    def __init__(self, page: int, files: KernelFiles | None) -> None:
-        super().__init__(id="physical")
-        self._page_size = page
-        self._files = files
-        self._seen: Seen | None = None
-        self._sample: Sample | None = None
-        self._before: Sample | None = None
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, id="physical")
+        self._moment: Moment | None = None
         self._arrangements: dict[str, Arrangement] = {}
-        self._hour: tuple[float, float | None] | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(id="physical-left"):
@@ -78,25 +65,19 @@ class PhysicalView(View):
         return ((rows.topic if rows.has_focus else "") or self.section.topic,)
 
     @property
-    def readers(self) -> Mapping[str, Reader]:
-        """Those of the sections that are shown, and what the list needs."""
+    def wanted(self) -> Plan:
+        """What the sections that are shown are made of, and what the list needs."""
         shown = [self.section]
         if self.query_one("#companions").content_size.width:
             shown += COMPANIONS
-        fields = [field for section in shown for field in section.fields]
-        return readers(*dict.fromkeys((*_ALWAYS, *fields)))
+        fields = (field for section in shown for field in section.fields)
+        return Plan(fields=frozenset((*_ALWAYS, *fields)))
 
-    def update(self, sample: Sample, seen: Seen) -> None:
-        """A new sample, or the same of another scope."""
-        if seen is not self._seen:
-            self._seen, self._before, self._hour = seen, None, None
-        elif self._sample is not None and sample.time_s > self._sample.time_s:
-            self._before = self._sample
-        self._sample = sample
-        facts = self._facts()
-        if facts is not None:
-            self.main.update(facts)
-            self._show_section(facts)
+    def update(self, moment: Moment) -> None:
+        self._moment = moment
+        facts = Facts.of(moment)
+        self.main.update(facts)
+        self._show_section(facts)
 
     def on_resize(self) -> None:
         # Widths decide what a page says and what is beside; they are known when it is laid out.
@@ -107,26 +88,8 @@ class PhysicalView(View):
         self.post_message(self.Turned())
 
     def _redraw(self) -> None:
-        facts = self._facts()
-        if facts is not None and self.is_attached:
-            self._show_section(facts)
-
-    def _facts(self) -> Facts | None:
-        if self._sample is None or self._seen is None:
-            return None
-        return Facts(
-            self._sample,
-            self._before,
-            self._seen.history,
-            self._page_size,
-            self._lost_per_hour(self._seen.history, self._sample.time_s),
-        )
-
-    def _lost_per_hour(self, history: History, now_s: float) -> float | None:
-        """What the unaccounted gained in an hour; looking for it takes milliseconds."""
-        if self._hour is None or not 0 <= now_s - self._hour[0] < _HOUR_EVERY_S:
-            self._hour = now_s, per_hour(history, "unaccounted_bytes")
-        return self._hour[1]
+        if self._moment is not None and self.is_attached:
+            self._show_section(Facts.of(self._moment))
 
     def _show_section(self, facts: Facts) -> None:
         self.panel.update(self.section, facts, self._arrangement(self.section))
@@ -237,16 +200,4 @@ class PhysicalView(View):
     async def action_page_types(self) -> None:
         from memtui.tui.sheets.pagetypes import PageTypesSheet
 
-        if self._files is not None:
-            await self.app.push_screen(PageTypesSheet(self._files, self._page_size))
-
-
-def per_hour(history: History, name: str) -> float | None:
-    """How much a metric changed in the last hour; None before there are ten minutes."""
-    values = history.buckets(name, _HOUR_S, _SPANS).values
-    known = [(at, value) for at, value in enumerate(values) if value is not None]
-    if not known:
-        return None
-    (first, old), (last, new) = known[0], known[-1]
-    elapsed = (last - first) * _HOUR_S / _SPANS
-    return (new - old) * 3600 / elapsed if elapsed >= _LEAST_S else None
+        await self.app.push_screen(PageTypesSheet(self.session))

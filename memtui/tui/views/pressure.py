@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -10,13 +10,11 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
-from memtui.kernel.cgroups import Confinement
-from memtui.kernel.files import Gap, KernelFiles
-from memtui.live.plan import Reader
-from memtui.live.readers import readers
-from memtui.model.sample import Sample
+from memtui.kernel.files import Gap
+from memtui.live.plan import Plan
 from memtui.model.system.metrics import METRICS
 from memtui.session.seen import Seen
+from memtui.session.session import Moment, Session
 from memtui.settings.table import WINDOWS_S
 from memtui.tui import theme
 from memtui.tui.keys import bindings
@@ -55,13 +53,10 @@ class PressureView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("pressure")]
 
-    def __init__(self, page: int, files: KernelFiles | None = None) -> None:
-        super().__init__(id="pressure")
-        self._files = files
-        self._page = page
-        self._window_s = 300
-        self._seen: Seen | None = None
-        self._sample: Sample | None = None
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, id="pressure")
+        self._window_s = session.settings.window_s
+        self._moment: Moment | None = None
         self._graphs: list[TimeGraph] = []
         self._graphed = ""
         self._page_name = PAGES[0]
@@ -77,7 +72,7 @@ class PressureView(View):
         yield FigureTable(id="figures")
         yield SarTable(id="sar")
         yield SectionPanel(id="watermarks")
-        yield OomPage(self._files, self._page, id="OOM")
+        yield OomPage(id="OOM")
         yield EventTable(id="events")
         yield Lines(id="event-words")
 
@@ -101,8 +96,9 @@ class PressureView(View):
         return page.rows if isinstance(page, SectionPanel) else self.query_one(f"#{page.id}", Table)
 
     @property
-    def readers(self) -> Mapping[str, Reader]:
-        return readers("zones") if self._page_name == "watermarks" else {}
+    def wanted(self) -> Plan:
+        fields = {"zones"} if self._page_name == "watermarks" else ()
+        return Plan(fields=frozenset(fields))
 
     @property
     def topics(self) -> Sequence[str]:
@@ -118,13 +114,11 @@ class PressureView(View):
         event = table.current if isinstance(table, EventTable) else None
         return (event.metric,) if event and event.metric else ("verdict", "PSI", "OOM killer")
 
-    def update(self, sample: Sample, seen: Seen) -> None:
-        sar = self.query_one(SarTable)
-        if self._seen is None or seen.history is not self._seen.history:
-            sar.begin()
-        self._sample, self._seen = sample, seen
-        sar.take(sample, seen.before)
-        self.set_class(isinstance(sample.system.pressure, Gap), "-no-psi")
+    def update(self, moment: Moment) -> None:
+        self._moment = moment
+        seen = moment.seen
+        self.query_one(SarTable).show(seen.follow_sar(), moment.machine)
+        self.set_class(isinstance(moment.sample.system.pressure, Gap), "-no-psi")
         events = self.query_one("#pressure-tabs", Tabs)
         events.note("events", str(len(seen.events)) if seen.events else "")
         self.query_one(VerdictBanner).update(seen.verdict)
@@ -132,40 +126,32 @@ class PressureView(View):
         self._show_graphs()
 
     def _show_page(self) -> None:
-        sample, seen, table = self._sample, self._seen, self.main
-        if sample is None or seen is None:
+        moment, table = self._moment, self.main
+        if moment is None:
             return
         if isinstance(table, FigureTable):
-            table.show(seen.history, self._window_s, *self._evidence(seen))
+            table.show(moment.history, self._window_s, *self._evidence(moment.seen))
         elif isinstance(table, EventTable):
-            table.show(seen.events)
+            table.show(moment.seen.events, moment.machine)
             self._show_event()
         elif self._page_name == "OOM":
-            self._look_at_oom(sample)
+            self.query_one(OomPage).look(moment)
         elif isinstance(table, SectionTable):
-            facts = Facts(sample, seen.before, seen.history, self._page)
-            self.query_one(SectionPanel).update(ZONES, facts, Arrangement())
-
-    def _look_at_oom(self, sample: Sample) -> None:
-        """In the group's scope among those in the group alone."""
-        confinement = sample.system.confinement
-        group = None
-        if getattr(self.app, "scope", "host") == "group" and isinstance(confinement, Confinement):
-            group = confinement.group.path
-        frozen = bool(getattr(self.app, "frozen", False))
-        self.query_one(OomPage).look(group, frozen=frozen)
+            self.query_one(SectionPanel).update(ZONES, Facts.of(moment), Arrangement())
 
     @property
     def _obituary(self) -> Obituary | None:
         """Of the event under the cursor, where that is a death."""
         event = self.query_one(EventTable).current
-        return None if event is None or self._seen is None else self._seen.obituaries.get(event)
+        if event is None or self._moment is None:
+            return None
+        return self._moment.seen.obituaries.get(event)
 
     def _show_event(self) -> None:
         """The event under the cursor in full, and what is not seen."""
-        if self._sample is None:
+        if self._moment is None:
             return
-        event, signs = self.query_one(EventTable).current, self._sample.signs
+        event, signs = self.query_one(EventTable).current, self._moment.sample.signs
         said: list[str | Line] = []
         if event is not None and self._obituary is not None:
             dim = theme.style(theme.DIM)
@@ -213,7 +199,8 @@ class PressureView(View):
         """The stalls where there is room, and beside them the figure under the cursor."""
         from memtui.tui.widgets.graph import Curve, figure_ticks, figure_top
 
-        if self._seen is None or not self._graphs:
+        moment = self._moment
+        if moment is None or not self._graphs:
             return
         dim = theme.style(theme.DIM)
         self.query_one("#stalls-title", Lines).show(
@@ -239,18 +226,18 @@ class PressureView(View):
             [
                 (why_other, dim),
                 (f" {metric.label} ", theme.style(theme.BRIGHT, bold=True)),
-                (metric.text(self._seen.history.latest(name)), theme.style(theme.ACCENT)),
+                (metric.text(moment.history.latest(name)), theme.style(theme.ACCENT)),
             ]
         )
         for graph in self._graphs:
-            graph.show(self._seen.history, self._window_s, list(self._seen.marks))
+            graph.show(moment.history, self._window_s, list(moment.seen.marks))
 
     def _graphed_figure(self) -> tuple[str, str]:
         """The figure under the cursor, or available where that has no graph of its own: the stalls
         beside it are drawn already, or its source gave nothing, which is said."""
         name = self.query_one(FigureTable).metric
-        assert self._sample is not None
-        system = self._sample.system
+        assert self._moment is not None
+        system = self._moment.sample.system
         source = METRICS[name].source.split()[0]
         gap = {
             "/proc/pressure/memory": system.pressure,
@@ -277,12 +264,11 @@ class PressureView(View):
         from memtui.tui.sheets.obituary import ObituarySheet
 
         if self._page_name == "OOM":
-            if complaint := self.query_one(OomPage).enter():
-                self.notify(complaint, timeout=3, markup=False)
+            self.query_one(OomPage).enter()
             return
         obituary = self._obituary if self._page_name == "events" else None
         if obituary is not None:
-            await self.app.push_screen(ObituarySheet(obituary))
+            await self.app.push_screen(ObituarySheet(self.session, obituary))
 
     def action_back(self) -> None:
         if self._page_name == "OOM" and self.query_one(OomPage).back():
@@ -316,7 +302,7 @@ class PressureView(View):
             self._turn_to("OOM")
             self.main.focus()
         else:
-            await self.app.push_screen(PolicySheet(outlook))
+            await self.app.push_screen(PolicySheet(self.session, outlook))
 
     def action_zoom(self, step: int) -> None:
         if self._page_name == "OOM":
@@ -324,5 +310,5 @@ class PressureView(View):
             return
         at = WINDOWS_S.index(self._window_s) - step
         self._window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
-        if self._sample is not None and self._seen is not None:
-            self.update(self._sample, self._seen)
+        if self._moment is not None:
+            self.update(self._moment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,19 +10,19 @@ from textual.binding import Binding, BindingType
 
 from memtui import units
 from memtui.kernel.details import DETAIL_FILES, Shares
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Gap
 from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.oom.prospects import prospects_of
-from memtui.model.processes.columns import COLUMNS, RateTracker
+from memtui.model.processes.columns import COLUMNS, Prospect
 from memtui.model.processes.groups import GROUPINGS, group_of, grouped
 from memtui.model.sample import ProcessSample, Sample
-from memtui.ondemand.place import Place, read_place
-from memtui.session.history import GrowthTracker
-from memtui.session.seen import Seen
+from memtui.ondemand.place import Place
+from memtui.ondemand.questions import PlaceOf
+from memtui.session.session import Moment, Session
+from memtui.tui.asking import look_up
 from memtui.tui import theme
-from memtui.tui.background import in_background
-from memtui.tui.chosen import Chosen
+from memtui.session.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import spread
@@ -56,36 +56,19 @@ class ProcessesView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("processes")]
 
-    def __init__(
-        self,
-        growth: GrowthTracker,
-        files: KernelFiles | None,
-        page: int,
-        *,
-        is_live: bool,
-        readonly: bool,
-    ) -> None:
-        super().__init__(id="processes")
-        self._growth = growth
-        self._files = files
-        self._page = page
-        self._is_live = is_live
-        self._readonly = readonly
-        self._rates = RateTracker()
-        self._sample: Sample | None = None
-        self._chosen = Chosen()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, id="processes")
+        self._moment: Moment | None = None
         self._grouping = ""
         self._within: tuple[str, str] | None = None  # a group whose members are shown
         self._asked_s: float | None = None  # since when all PSS is being read
-        self._place: Place | None = None
-        self._place_due = 0.0
-        self._place_wanted: ProcessKey | None = None
+        self._place: Place | Gap | None = None
+        self._place_of: ProcessKey | None = None  # whose that is, or is waited for
+        self._place_due_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield Lines(id="processes-title")
-        yield FullList(
-            self._growth, DEFAULT_COLUMNS, is_live=self._is_live, least=14, id="process-list"
-        )
+        yield FullList(DEFAULT_COLUMNS, least=14, id="process-list")
         yield GroupTable(id="process-groups")
         yield Lines(id="process-panel")
 
@@ -154,12 +137,16 @@ class ProcessesView(View):
 
     # What is shown.
 
-    def update(self, sample: Sample, seen: Seen) -> None:
-        """A new sample."""
-        self._sample = sample
-        self._rates.record(sample.details)
-        prospects = prospects_of(sample, self._page) if self.processes.needs_ranks else {}
-        self.processes.learn(sample, self._rates.rates, prospects)
+    @property
+    def _sample(self) -> Sample | None:
+        return self._moment.sample if self._moment else None
+
+    def update(self, moment: Moment) -> None:
+        self._moment = moment
+        prospects: Mapping[ProcessKey, Prospect] = {}
+        if self.processes.needs_ranks:
+            prospects = prospects_of(moment.sample, moment.machine.page_bytes)
+        self.processes.learn(moment, prospects)
         self._rearrange()
 
     def _rearrange(self) -> None:
@@ -257,29 +244,26 @@ class ProcessesView(View):
             lines.show()
             return
         self._read_place(process)
-        place = self._place if self._place and self._place.key == process.key else None
-        chosen = self._chosen
+        place = self._place if self._place_of == process.key else None
+        chosen = self.session.chosen
         lines.draw(lambda width: panel(facts, process, place, chosen, width))
 
     def _read_place(self, process: ProcessSample) -> None:
-        """Limits and group of the process under the cursor, on a thread, one reading at a time."""
-        files, key, sample = self._files, process.key, self._sample
-        if files is None or sample is None or self._place_wanted is not None:
+        """Limits and group of the process under the cursor, now and then."""
+        key, sample = process.key, self._sample
+        if sample is None or (key == self._place_of and sample.time_s < self._place_due_s):
             return
-        is_known = self._place is not None and self._place.key == key
-        if is_known and sample.time_s < self._place_due:
-            return
-        self._place_wanted = key
-        self._place_due = sample.time_s + _PLACE_AGAIN_S
+        if key != self._place_of:
+            self._place, self._place_of = None, key
+        self._place_due_s = sample.time_s + _PLACE_AGAIN_S
 
-        def then(place: Place) -> None:
-            self._place, self._place_wanted = place, None
+        def then(place: Place | Gap) -> None:
+            self._place = place
             self._show_panel()
 
-        in_background(self, lambda: read_place(files, key), then)
+        look_up(self, PlaceOf(key), then)
 
     def show_map(self, chosen: Chosen) -> None:
-        self._chosen = chosen
         if chosen.key is not None and self.processes.selected != chosen.key:
             self.processes.select(chosen.key)
         self._show_panel()
@@ -411,7 +395,7 @@ class ProcessesView(View):
     def _may_act(self) -> ProcessSample | None:
         """The process under the cursor, if something may be done to it."""
         process = None if self._grouping else self.processes.current
-        if self._readonly:
+        if self.session.settings.readonly:
             self.notify("read-only: nothing here changes the machine", severity="warning")
             return None
         if process is None:
@@ -420,7 +404,7 @@ class ProcessesView(View):
         if self.processes.is_gone(process):
             self.notify(f"{process.pid} has ended", severity="warning")
             return None
-        if self._files is None or not self._files.is_live:
+        if not self.session.machine.may_act:
             self.notify("this is no running machine", severity="warning")
             return None
         return process

@@ -1,47 +1,35 @@
-"""What every view is: told of new samples and maps, and asked what it wants read."""
+"""What every view is: told of new moments and maps, and asked what it wants read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
 
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
-from memtui.tui.chosen import Chosen
-
-if TYPE_CHECKING:
-    from memtui.live.plan import Plan, Reader
-    from memtui.model.sample import Sample
-    from memtui.session.seen import Seen
+from memtui.live.plan import Plan
+from memtui.session.chosen import Chosen
+from memtui.session.session import Moment, Session
 
 
 class View(Vertical):
     """One of the table of views. Draws what it is handed, while it is shown; chooses nothing itself."""
 
-    # The fields of SystemSample that it alone shows, with what reads them.
-    READERS: ClassVar[Mapping[str, Reader]] = {}
-    # Whether memtui's own control groups are shown though they have no limit.
-    CONFINEMENT: ClassVar[bool] = False
-
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
 
-    @property
-    def readers(self) -> Mapping[str, Reader]:
-        """What is read for it now."""
-        return self.READERS
+    def __init__(self, session: Session, *, id: str) -> None:
+        super().__init__(id=id)
+        self.session = session
 
     @property
     def wanted(self) -> Plan:
-        """What is read of processes for it now, beside the map of the chosen one."""
-        from memtui.live.plan import Plan
-
+        """What is read for it now, beside the map of the chosen process."""
         return Plan()
 
-    def update(self, sample: Sample, seen: Seen) -> None:
-        """A new sample of the machine, or of a group as one, and what was seen of it before."""
+    def update(self, moment: Moment) -> None:
+        """Another moment is to be shown."""
 
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map was read, or another was chosen."""

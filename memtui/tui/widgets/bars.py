@@ -12,10 +12,11 @@ from memtui import units
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
+from memtui.model.machine import Machine
 from memtui.model.sample import Sample
-from memtui.model.system.free import Free, free_figures
+from memtui.model.system.free import Free
 from memtui.session.history import History
-from memtui.session.scope import Scope
+from memtui.session.session import Moment
 from memtui.tui import theme
 from memtui.tui.keys import VIEWS, keys_of
 from memtui.tui.widgets.lines import Line, Lines, Part
@@ -48,25 +49,31 @@ class Header(Lines):
 
     def update(
         self,
-        host: str,
-        sample: Sample | None,
-        scope: Scope,
+        machine: Machine,
+        moment: Moment | None,
         state: str,
         interval_s: float,
-        sight: str,
+        *,
+        lost: int,
+        readonly: bool,
     ) -> None:
-        """`sample` as the scope sees it: its total is the host's, or the group's limit."""
+        """The moment's total is the host's, or the group's limit; `lost` samples nobody took."""
         live = state == "LIVE"
-        total = units.size(free_figures(sample.system.meminfo).total if sample else None)
+        host, sample = machine.name, moment.sample if moment else None
+        sight = f"{machine.sight} · read-only" if readonly else machine.sight
+        total = units.size(moment.free.total if moment else None)
         name = ""
-        if scope == "group" and sample and isinstance(sample.system.confinement, Confinement):
-            path = sample.system.confinement.group.path
+        confinement = sample.system.confinement if sample else None
+        if moment and moment.scope == "group" and isinstance(confinement, Confinement):
+            path = confinement.group.path
             name = units.printable(path.rpartition("/")[2] or "/")
         slower: list[Part] = []
         if live and sample is not None and sample.asked_s == interval_s:
             # There is so much to read that it is read less often than it was asked for.
             slower = [(f"instead of {units.duration(interval_s)} ", theme.style(theme.GROWS))]
             interval_s = sample.interval_s
+        if lost:
+            slower.append((f"{units.count(lost)} samples lost ", theme.style(theme.ALARM)))
         right: list[Part] = [
             (
                 f"{theme.glyphs().live} " if live else "‖ ",
@@ -268,6 +275,5 @@ class StallTable(Lines):
 class SwapLine(Lines):
     """How much of the swap is used."""
 
-    def update(self, sample: Sample) -> None:
-        free = free_figures(sample.system.meminfo)
+    def update(self, free: Free) -> None:
         self.show([(" ", _PLAIN), *swap_parts(free, 6)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -14,7 +13,6 @@ from memtui.model.processes.columns import (
     RANKED,
     Facts,
     Prospect,
-    Rates,
     fields_of,
     holding,
     is_always_known,
@@ -23,13 +21,12 @@ from memtui.model.processes.columns import (
 )
 from memtui.model.processes.groups import tree
 from memtui.model.query import BadQuery, Term, parse_query
-from memtui.model.sample import ProcessSample, Sample
-from memtui.session.history import GrowthTracker
+from memtui.model.sample import ProcessSample
+from memtui.session.session import Moment
 from memtui.targets import fits
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Part, Table
 from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, cell, table_columns
-from memtui.tui.words.nomap import user_name
 
 # In the order that `s` goes through them in the overview.
 _SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")
@@ -45,17 +42,13 @@ class ProcessList(Table):
 
     def __init__(
         self,
-        growth: GrowthTracker,
         names: Sequence[str] = OVERVIEW_COLUMNS,
         *,
-        is_live: bool = True,
         least: int = 7,
         id: str | None = None,
     ) -> None:
         super().__init__(table_columns(names, 5, least), id=id)
         self.names = tuple(names)
-        self._growth = growth
-        self._is_live = is_live
         self._least = least
         self._digits = 5
         self._added: set[str] = set()
@@ -73,28 +66,24 @@ class ProcessList(Table):
 
     # What it shows.
 
-    def update(
-        self,
-        sample: Sample,
-        rates: Mapping[ProcessKey, Rates] | None = None,
-        prospects: Mapping[ProcessKey, Prospect] | None = None,
-    ) -> None:
-        """A new sample: sorted anew, the cursor staying with its process."""
-        self.learn(sample, rates, prospects)
+    def update(self, moment: Moment) -> None:
+        """Another moment: sorted anew, the cursor staying with its process."""
+        self.learn(moment)
         self._arrange()
 
     def learn(
-        self,
-        sample: Sample,
-        rates: Mapping[ProcessKey, Rates] | None = None,
-        prospects: Mapping[ProcessKey, Prospect] | None = None,
+        self, moment: Moment, prospects: Mapping[ProcessKey, Prospect] | None = None
     ) -> None:
-        """A new sample, which is not shown yet."""
-        ticks = os.sysconf("SC_CLK_TCK") if self._is_live else None
-        self.facts = Facts(sample, self._growth, self._user, rates or {}, prospects or {}, ticks)
-
-    def _user(self, uid: int | None) -> str:
-        return user_name(uid, self._is_live)
+        """Another moment, which is not shown yet."""
+        machine = moment.machine
+        self.facts = Facts(
+            moment.sample,
+            moment.growth,
+            machine.users.name,
+            moment.rates,
+            prospects or {},
+            machine.ticks_per_s,
+        )
 
     def select(self, key: ProcessKey) -> None:
         """Puts the cursor on a process."""

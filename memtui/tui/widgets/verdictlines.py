@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 from memtui import units
 from memtui.kernel.pressure import Pressure
 from memtui.model.sample import Sample
-from memtui.model.system.free import Free, free_figures
-from memtui.session.history import History
-from memtui.session.seen import Seen
+from memtui.model.system.free import Free
+from memtui.session.session import Moment
 from memtui.tui import theme
 from memtui.tui.widgets.bars import cells, spread, stall_parts, swap_parts, why_no_pressure
 from memtui.tui.widgets.lines import Line, Lines, Part
@@ -76,18 +75,12 @@ class VerdictLine(Lines):
     _skipped = 0
     _skipped_at = 0.0
 
-    def update(
-        self,
-        sample: Sample,
-        history: History,
-        free: Free,
-        verdict: Verdict | None,
-        late: Line = (),
-    ) -> None:
+    def update(self, moment: Moment, late: Line = ()) -> None:
         """`late` stands at the right end whatever else there is: who was killed lately."""
+        sample, free, verdict = moment.sample, moment.free, moment.seen.verdict
         if sample.skipped != self._skipped:
             self._skipped, self._skipped_at = sample.skipped, sample.time_s
-        now = history.latest("stalled_some_pct")
+        now = moment.history.latest("stalled_some_pct")
         room = cells(late)
 
         def lines(width: int) -> list[Line]:
@@ -174,10 +167,10 @@ class VerdictBanner(Lines):
         return [*lines, line][:3]
 
 
-def tiny_lines(sample: Sample, seen: Seen, width: int, height: int) -> list[Line]:
+def tiny_lines(moment: Moment, width: int, height: int) -> list[Line]:
     """All there is room for in a small terminal, the most important first: how much is left, who
     waits, the verdict, what else free says."""
-    free = free_figures(sample.system.meminfo)
+    free, seen = moment.free, moment.seen
     dim, plain = theme.style(theme.DIM), theme.style(theme.FOREGROUND)
     bright = theme.style(theme.BRIGHT, bold=True)
     stalled = seen.history.latest("stalled_some_pct")

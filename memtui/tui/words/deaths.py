@@ -8,10 +8,10 @@ from typing import Final
 from memtui import units
 from memtui.kernel.deaths import OomKill
 from memtui.kernel.files import Gap
+from memtui.model.machine import Machine
 from memtui.model.oom.obituary import Obituary
 from memtui.model.oom.ranking import signed
-from memtui.session.clock import time_of_day
-from memtui.session.seen import Seen
+from memtui.session.session import Moment
 from memtui.tui import theme
 from memtui.tui.pages.base import ALARM, BRIGHT, DIM, PLAIN
 from memtui.tui.widgets.lines import Column, Line, Part
@@ -31,11 +31,12 @@ _SOURCES: Final = {
 }
 
 
-def lately(seen: Seen, now_s: float) -> list[Part]:
+def lately(moment: Moment) -> list[Part]:
     """`† java 12:03 +2`: the last that was killed in these fifteen minutes; empty without one."""
+    now_s = moment.sample.time_s
     killed = [
         each
-        for each in seen.obituaries.values()
+        for each in moment.seen.obituaries.values()
         if each.cause != "segfault" and 0 <= now_s - each.time_s < SHOWN_S
     ]
     if not killed:
@@ -43,7 +44,7 @@ def lately(seen: Seen, now_s: float) -> list[Part]:
     last = killed[-1]
     name = units.fit(units.printable(last.name) or "?", _NAME_CELLS).rstrip()
     more = f" +{len(killed) - 1}" if len(killed) > 1 else ""
-    return [(f"† {name}", ALARM), (f" {time_of_day(last.time_s)[:5]}{more} ", DIM)]
+    return [(f"† {name}", ALARM), (f" {moment.machine.time_of_day(last.time_s)[:5]}{more} ", DIM)]
 
 
 def log_words(log: Gap | None) -> str:
@@ -59,7 +60,7 @@ def log_words(log: Gap | None) -> str:
     return f"{words} Kills are inferred from their count and from who vanished; segfaults are not seen."
 
 
-def obituary_page(obituary: Obituary, width: int) -> Page:
+def obituary_page(obituary: Obituary, machine: Machine, width: int) -> Page:
     """All that is known of one death."""
     died = "crashed" if obituary.cause == "segfault" else "was killed"
     who = units.printable(obituary.name) or "a process"
@@ -67,7 +68,7 @@ def obituary_page(obituary: Obituary, width: int) -> Page:
     title: list[Part] = [
         (" † " if obituary.cause != "segfault" else " ! ", ALARM),
         (f"{who}{pid}", BRIGHT),
-        (f" {died} at {time_of_day(obituary.time_s)}", PLAIN),
+        (f" {died} at {machine.time_of_day(obituary.time_s)}", PLAIN),
         (f" · {_CAUSES[obituary.cause]}", DIM),
     ]
     head: list[str | Line] = [f"{obituary.sentence}."]

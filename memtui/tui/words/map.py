@@ -13,7 +13,8 @@ from memtui.model.map.kinds import Kind
 from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import decode
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.model.machine import Machine
+from memtui.session.chosen import Chosen
 from memtui.tui.widgets.bars import cells, spread
 from memtui.tui.widgets.lines import Line, Part
 
@@ -29,7 +30,7 @@ _IN_PERMS = frozenset(("rd", "wr", "ex", "sh", "mr", "mw", "me", "ms"))
 _SURE = {"certain": "", "likely": " (likely, from where it lies)", "guess": " (a guess)"}
 
 
-def title(chosen: Chosen, width: int) -> Line:
+def title(chosen: Chosen, machine: Machine, width: int) -> Line:
     """Which process it is, and what its map sums up to."""
     process = chosen.process
     if process is None:
@@ -37,11 +38,11 @@ def title(chosen: Chosen, width: int) -> Line:
     left: list[Part] = [
         (f" {process.pid} ", _DIM),
         (units.printable(process.name), _BRIGHT),
-        (f" · user {chosen.user}", _DIM),
+        (f" · user {machine.users.name(process.uid)}", _DIM),
     ]
-    if chosen.gone_at:
+    if chosen.gone_s is not None:
         last = ": its last map" if chosen.map else ""
-        left.append((f" · gone at {chosen.gone_at}{last}", _ALARM))
+        left.append((f" · gone at {machine.time_of_day(chosen.gone_s)}{last}", _ALARM))
     right: list[Part] = []
     if chosen.map is not None:
         totals = chosen.map.totals
@@ -55,7 +56,7 @@ def title(chosen: Chosen, width: int) -> Line:
             right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
         elif not chosen.map.has_usage:
             right.append(("reading usage … ", _DIM))
-        elif chosen.read_at is not None and not chosen.gone_at:
+        elif chosen.read_at is not None and chosen.gone_s is None:
             age = max(0.0, time.monotonic() - chosen.read_at)
             right.append((f"usage read {units.duration(round(age))} ago ", _DIM))
     return spread(left, right, width)

@@ -1,31 +1,17 @@
-"""What is said where there is no map, and how a process is introduced."""
+"""What is said where there is no map."""
 
 from __future__ import annotations
 
 import os
-import pwd
-from functools import lru_cache
+from collections.abc import Callable
 
 from memtui import units
-from memtui.kernel.files import Gap
-from memtui.model.sample import ProcessSample
+from memtui.session.chosen import Chosen
 
 
-@lru_cache(maxsize=256)
-def user_name(uid: int | None, of_this_machine: bool = True) -> str:
-    """A user's name, else the number: another machine's users are not in this one's passwd."""
-    if uid is None:
-        return "?"
-    if not of_this_machine:
-        return str(uid)
-    try:
-        return units.printable(pwd.getpwuid(uid).pw_name)
-    except KeyError:
-        return str(uid)
-
-
-def no_map(process: ProcessSample | None, gap: Gap | None, owner: str) -> list[str]:
-    """Why a process, which is `owner`'s, has no map to show and what would help, a sentence a line."""
+def no_map(chosen: Chosen, user: Callable[[int | None], str]) -> list[str]:
+    """Why the chosen process has no map to show and what would help, a sentence a line."""
+    process, gap = chosen.process, chosen.gap
     if process is None:
         return ["choose a process"]
     name = f"{process.pid} {units.printable(process.name)}"
@@ -44,6 +30,7 @@ def no_map(process: ProcessSample | None, gap: Gap | None, owner: str) -> list[s
     if gap is None:
         return ["reading …"]
     if gap.reason == "denied":
+        owner = user(process.uid)
         lines = [f"The map of {name} may not be read:", f"it belongs to {owner}."]
         if os.geteuid() == 0:
             return [

@@ -14,7 +14,8 @@ from memtui.model.processes.groups import Group
 from memtui.model.sample import ProcessSample
 from memtui.ondemand.place import Place
 from memtui.tui import theme
-from memtui.tui.chosen import Chosen
+from memtui.session.chosen import Chosen
+from memtui.tui.words.nomap import no_map
 from memtui.tui.widgets.bars import cells
 from memtui.tui.widgets.lines import Line, Part
 
@@ -46,7 +47,11 @@ TOPICS: Final = {
 
 
 def panel(
-    facts: Facts, process: ProcessSample, place: Place | None, chosen: Chosen, width: int
+    facts: Facts,
+    process: ProcessSample,
+    place: Place | Gap | None,
+    chosen: Chosen,
+    width: int,
 ) -> list[Line]:
     """Who it is, what its memory is made of, what limits it, where it is; lines that fit."""
     map_ = chosen.map if chosen.key == process.key else None
@@ -56,7 +61,7 @@ def panel(
         _sizes(facts, process, narrow=width < 100),
         _limits(place),
         _cgroup(facts, process, place),
-        _map(process, chosen, map_),
+        _map(facts, process, chosen, map_),
     ]
     return [_fitted(line, width) for line in lines]
 
@@ -141,9 +146,11 @@ def _figures(figures: list[tuple[str, str]]) -> Line:
     return parts
 
 
-def _limits(place: Place | None) -> Line:
+def _limits(place: Place | Gap | None) -> Line:
     if place is None:
         return [(" limits …", _DIM)]
+    if isinstance(place, Gap):
+        return [(f" limits: {units.printable(place.detail or place.reason)}", _DIM)]
     if isinstance(place.limits, Gap):
         return [(f" limits {place.limits.reason}", _DIM)]
     limits = place.limits
@@ -159,9 +166,9 @@ def _limit(limit: Limit) -> str:
     return soft if soft == hard else f"{soft} (at most {hard})"
 
 
-def _cgroup(facts: Facts, process: ProcessSample, place: Place | None) -> Line:
+def _cgroup(facts: Facts, process: ProcessSample, place: Place | Gap | None) -> Line:
     details = facts.details(process)
-    confinement = place.confinement if place else None
+    confinement = place.confinement if isinstance(place, Place) else None
     if not isinstance(confinement, Confinement):
         name = details.cgroup if details and details.cgroup else units.UNKNOWN
         return [(" cgroup ", _DIM), (units.printable(name), _PLAIN)]
@@ -177,9 +184,11 @@ def _cgroup(facts: Facts, process: ProcessSample, place: Place | None) -> Line:
     return [*parts, (f", room {units.size(confinement.headroom_bytes, short=True)}", _DIM)]
 
 
-def _map(process: ProcessSample, chosen: Chosen, map_: AddressMap | None) -> Line:
+def _map(
+    facts: Facts, process: ProcessSample, chosen: Chosen, map_: AddressMap | None
+) -> Line:
     if map_ is None:
-        why = " ".join(chosen.why_no_map()) if chosen.key == process.key else "reading …"
+        why = " ".join(no_map(chosen, facts.user)) if chosen.key == process.key else "reading …"
         return [(" map ", _DIM), (why, _DIM)]
     parts: list[Part] = [(" map ", _DIM), (f"{units.count(len(map_))} mappings", _PLAIN)]
     if not map_.has_usage:

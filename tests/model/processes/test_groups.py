@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from memtui.kernel.details import DETAIL_FILES, Details, Shares
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.live.looker import ShareReader
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
@@ -33,7 +33,7 @@ from memtui.model.processes.columns import (
 from memtui.model.processes.groups import GROUPINGS, SORTS, grouped, sorted_groups, summed, tree
 from memtui.model.query import parse_query
 from memtui.model.sample import ProcessSample, Sample
-from memtui.reports.output import user_name
+from memtui.live.users import user_name
 from memtui.session.history import GrowthTracker
 from tests.interface import MIB, process, sample
 
@@ -238,7 +238,7 @@ def _whole(files: KernelFiles) -> Sample:
 def test_the_rank_is_that_of_the_oom_report() -> None:
     files = KernelFiles()
     found = _whole(files)
-    prospects = prospects_of(found, page_size(files))
+    prospects = prospects_of(found, page_bytes_of(files))
     assert prospects
     assert sorted(each.rank for each in prospects.values()) == list(range(1, len(prospects) + 1))
     by_rank = sorted(prospects.items(), key=lambda each: each[1].rank)

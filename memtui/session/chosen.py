@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -10,22 +9,24 @@ from memtui.kernel.files import Gap
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessSample, Sample
-from memtui.tui.words.nomap import no_map, user_name
 
 if TYPE_CHECKING:
     from memtui.model.map.change import Trail
 
 
 class Chosen:
-    """One process, for as long as it is looked at; every view shows this one, its cursor at `address`."""
+    """One process, for as long as it is looked at; every view shows this one, its cursor at `address`.
 
-    def __init__(self, process: ProcessSample | None = None, is_live: bool = True) -> None:
+    `gone_s` is when it was found to have ended, since boot.
+    """
+
+    def __init__(self, process: ProcessSample | None = None) -> None:
         self.process = process
-        self._is_live = is_live
         self.map: AddressMap | None = None
         self.gap: Gap | None = None
         self.address: int | None = None
-        self.gone_at = ""
+        self.gone_s: float | None = None
+        self._now_s = 0.0
         self.read_at: float | None = None
         self._trail: Trail | None = None
 
@@ -43,21 +44,17 @@ class Chosen:
     def key(self) -> ProcessKey | None:
         return self.process.key if self.process else None
 
-    @property
-    def user(self) -> str:
-        """Whose process it is."""
-        return user_name(self.process.uid if self.process else None, self._is_live)
-
     def update(self, sample: Sample) -> None:
         """Follows the process through exec and death."""
+        self._now_s = sample.time_s
         if self.process is None:
             return
         now = sample.processes.get(self.process.key)
         if now is not None:
             self.process = now
-            if now.is_zombie and self.map is not None and not self.gone_at:
+            if now.is_zombie and self.map is not None and self.gone_s is None:
                 self._gone()
-        elif not self.gone_at:
+        elif self.gone_s is None:
             self._gone()
 
     def read(self, reading: MapReading) -> bool:
@@ -66,7 +63,7 @@ class Chosen:
             return False
         if isinstance(reading.map, Gap):
             if reading.map.reason == "gone":
-                if not self.gone_at:
+                if self.gone_s is None:
                     self._gone()
             else:
                 self.map, self.gap = None, reading.map
@@ -81,9 +78,6 @@ class Chosen:
             self.trail.add(self.map, reading.time_s)
         return True
 
-    def why_no_map(self) -> list[str]:
-        return no_map(self.process, self.gap, self.user)
-
     def row(self) -> int:
         """The mapping at the cursor's address, or the next below it where that is in a hole."""
         if self.map is None or self.address is None:
@@ -93,4 +87,4 @@ class Chosen:
     def _gone(self) -> None:
         if self.map is None and self.key is not None:
             self.gap = Gap(f"proc/{self.key.pid}/maps", "gone")
-        self.gone_at = time.strftime("%H:%M:%S")
+        self.gone_s = self._now_s

@@ -1,0 +1,220 @@
+"""All that can be asked of a machine, and what takes long to work out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from memtui.kernel.files import Gap, KernelFiles
+from memtui.model.keys import ProcessKey
+from memtui.model.machine import Machine
+from memtui.model.sample import Sample
+from memtui.ondemand.question import GoOn, Question, Work
+
+if TYPE_CHECKING:
+    from memtui.kernel.buddy import PageTypes
+    from memtui.kernel.maps import Mappings
+    from memtui.model.explain.context import Context
+    from memtui.model.map.addressmap import AddressMap
+    from memtui.model.map.change import Difference, Snapshot, Trail
+    from memtui.model.map.image import Image, Symbols
+    from memtui.model.query import Term
+    from memtui.ondemand.oom import Outlook
+    from memtui.ondemand.pages import PagesReading
+    from memtui.ondemand.place import Place
+    from memtui.ondemand.sharers import Sharers
+    from memtui.ondemand.walk import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class FirstReadable(Question[ProcessKey | None]):
+    """The first of some processes whose address space this user may read."""
+
+    keys: tuple[ProcessKey, ...]
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> ProcessKey | None:
+        return first_readable(files, self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class PagesOf(Question["PagesReading"]):
+    """The pages of a run of addresses; `detailed`: which of them are parts of huge ones too."""
+
+    key: ProcessKey
+    start: int
+    count: int
+    detailed: bool
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.key.pid}/pagemap"
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> PagesReading | Gap:
+        from memtui.ondemand.pages import read_pages
+
+        return read_pages(
+            files, self.key, self.start, self.count, machine.page_bytes, self.detailed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WalkTo(Question["Walk"]):
+    """The way of one address of a process through its page table."""
+
+    map_: AddressMap
+    address: int
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.map_.key.pid}/pagemap"
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Walk | Gap:
+        from memtui.ondemand.walk import walk
+
+        return walk(files, machine, self.map_, self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBehind(Question[tuple["Image", "Symbols"]]):
+    """The ELF file behind a mapping."""
+
+    key: ProcessKey
+    mappings: Mappings
+    row: int
+
+    @property
+    def source(self) -> str:
+        return self.mappings.paths[self.row]
+
+    def answer(
+        self, files: KernelFiles, machine: Machine, go_on: GoOn
+    ) -> tuple[Image, Symbols] | Gap:
+        from memtui.ondemand.elf import read_image
+
+        return read_image(files, self.key, self.mappings, self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class WhoMaps(Question["Sharers"]):
+    """Every process that maps a file, or a piece of shared memory."""
+
+    dev: str
+    inode: int
+    path: str
+
+    @property
+    def source(self) -> str:
+        return self.path
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Sharers:
+        from memtui.ondemand.sharers import find_sharers
+
+        return find_sharers(files, self.dev, self.inode, self.path, go_on)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOf(Question["Place"]):
+    """The limits and the control groups of a process."""
+
+    key: ProcessKey
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.key.pid}"
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Place | Gap:
+        from memtui.ondemand.place import read_place
+
+        return read_place(files, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class OutlookIn(Question["Outlook"]):
+    """Whom the OOM killer would take on the machine, or in a group by its path."""
+
+    is_repeated: ClassVar[bool] = True
+    group: str | None = None
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Outlook | Gap:
+        from memtui.ondemand.oom import read_outlook
+
+        return read_outlook(files, machine.page_bytes, self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class TightestGroup(Question[str | None]):
+    """The group around a process that is nearest to its limit; None: it is in none."""
+
+    pid: int
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.pid}/cgroup"
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> str | Gap | None:
+        from memtui.ondemand.oom import group_of
+
+        return group_of(files, self.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class PageTypesNow(Question["PageTypes"]):
+    """What free blocks and page blocks are kept for."""
+
+    @property
+    def source(self) -> str:
+        return "proc/pagetypeinfo"
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> PageTypes | Gap:
+        from memtui.kernel.buddy import parse_pagetypeinfo
+
+        return files.parsed(self.source, parse_pagetypeinfo)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOf(Question["Context"]):
+    """What explanations put their numbers from, at the moment of a sample."""
+
+    sample: Sample
+    before: Sample | None
+
+    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Context:
+        from memtui.ondemand.context import context_of
+
+        return context_of(self.sample, files, machine, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged(Work[Sequence[int]]):
+    """The rows of a map that fit, in some column's order."""
+
+    map_: AddressMap
+    terms: tuple[Term, ...]
+    sort: str | None
+    downwards: bool
+    trail: Trail
+
+    def work(self) -> Sequence[int]:
+        from memtui.model.map.arrange import arrange
+
+        return arrange(self.map_, self.terms, self.sort, self.downwards, self.trail)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatChanged(Work["Difference"]):
+    """What is not the same in a map as it was at its mark."""
+
+    mark: Snapshot
+    map_: AddressMap
+    read_at_s: float
+
+    def work(self) -> Difference:
+        from memtui.model.map.change import Snapshot, difference
+
+        return difference(self.mark, Snapshot.of(self.map_, self.read_at_s))
+
+
+def first_readable(files: KernelFiles, keys: Sequence[ProcessKey]) -> ProcessKey | None:
+    """The first of these whose maps may be opened, which is where the kernel decides."""
+    return next((key for key in keys if files.may_read(f"proc/{key.pid}/maps")), None)
