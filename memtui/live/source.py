@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Protocol
 
-from memtui.kernel.files import KernelFiles
-from memtui.live.looker import Looker, affordable, defect
+from memtui.kernel.files import KernelFiles, defect_gap
+from memtui.live.looker import Looker, affordable
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample, SystemSample
@@ -104,12 +104,12 @@ class LiveSource:
             thread.start()
 
     def look_at(self, plan: Plan) -> None:
+        if plan.fields:
+            self.sampler.prepare()
         before, self._plan = self._plan, plan
         if plan.map_of != before.map_of or plan.shares - before.shares:
             self._look_wanted.set()
-        if plan.readers.keys() - before.readers.keys() or (plan.details or set()) - (
-            before.details or set()
-        ):
+        if plan.fields - before.fields or (plan.details or set()) - (before.details or set()):
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def may_read_map(self, key: ProcessKey) -> bool:
@@ -159,7 +159,7 @@ class LiveSource:
             sample = self.sampler.sample(interval_s, plan, skipped)
         except Exception as error:
             now = time.clock_gettime(time.CLOCK_BOOTTIME)
-            gap = defect("sampling", error)
+            gap = defect_gap("sampling", error)
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)
         self._processes = sample.processes

@@ -308,8 +308,6 @@ class MemtuiApp(App[None]):
             wanted._replace(
                 visible=wanted.visible or frozenset((key,) if key else ()),
                 map_of=key,
-                readers={} if self.is_tiny else view.readers,
-                confinement=view.CONFINEMENT,
             )
         )
 

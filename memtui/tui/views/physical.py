@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,8 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 
 from memtui.kernel.files import KernelFiles
-from memtui.live.plan import Reader
-from memtui.live.readers import readers
+from memtui.live.plan import Plan
 from memtui.model.sample import Sample
 from memtui.session.history import History
 from memtui.session.seen import Seen
@@ -25,7 +24,7 @@ from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
 
 # Cheap, and in the list of sections at every tick.
-_ALWAYS = ("zones", "free_blocks", "zrams", "ksm")
+_ALWAYS = frozenset({"zones", "free_blocks", "zrams", "ksm", "confinement"})
 # The trend of an hour is made of 120 spans, and seldom.
 _HOUR_S, _SPANS, _HOUR_EVERY_S, _LEAST_S = 3600, 120, 30.0, 600
 
@@ -34,7 +33,6 @@ class PhysicalView(View):
     """Draws what it is handed; pagetypeinfo alone is read on demand, by its sheet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("physical")]
-    CONFINEMENT = True
 
     def __init__(self, page: int, files: KernelFiles | None) -> None:
         super().__init__(id="physical")
@@ -78,13 +76,12 @@ class PhysicalView(View):
         return ((rows.topic if rows.has_focus else "") or self.section.topic,)
 
     @property
-    def readers(self) -> Mapping[str, Reader]:
-        """Those of the sections that are shown, and what the list needs."""
+    def wanted(self) -> Plan:
+        """The fields of the sections that are shown, and what the list needs."""
         shown = [self.section]
         if self.query_one("#companions").content_size.width:
             shown += COMPANIONS
-        fields = [field for section in shown for field in section.fields]
-        return readers(*dict.fromkeys((*_ALWAYS, *fields)))
+        return Plan(fields=_ALWAYS.union(*(section.fields for section in shown)))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample, or the same of another scope."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -12,8 +12,7 @@ from textual.containers import Horizontal, Vertical
 from memtui import units
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap, KernelFiles
-from memtui.live.plan import Reader
-from memtui.live.readers import readers
+from memtui.live.plan import Plan
 from memtui.model.sample import Sample
 from memtui.model.system.metrics import METRICS
 from memtui.session.seen import Seen
@@ -101,8 +100,9 @@ class PressureView(View):
         return page.rows if isinstance(page, SectionPanel) else self.query_one(f"#{page.id}", Table)
 
     @property
-    def readers(self) -> Mapping[str, Reader]:
-        return readers("zones") if self._page_name == "watermarks" else {}
+    def wanted(self) -> Plan:
+        is_shown = self._page_name == "watermarks"
+        return Plan(fields=frozenset({"zones"}) if is_shown else frozenset())
 
     @property
     def topics(self) -> Sequence[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 from textual.message import Message
@@ -12,7 +12,7 @@ from textual.widget import Widget
 from memtui.tui.chosen import Chosen
 
 if TYPE_CHECKING:
-    from memtui.live.plan import Plan, Reader
+    from memtui.live.plan import Plan
     from memtui.model.sample import Sample
     from memtui.session.seen import Seen
 
@@ -20,22 +20,12 @@ if TYPE_CHECKING:
 class View(Vertical):
     """One of the table of views. Draws what it is handed, while it is shown; chooses nothing itself."""
 
-    # The fields of SystemSample that it alone shows, with what reads them.
-    READERS: ClassVar[Mapping[str, Reader]] = {}
-    # Whether memtui's own control groups are shown though they have no limit.
-    CONFINEMENT: ClassVar[bool] = False
-
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
 
     @property
-    def readers(self) -> Mapping[str, Reader]:
-        """What is read for it now."""
-        return self.READERS
-
-    @property
     def wanted(self) -> Plan:
-        """What is read of processes for it now, beside the map of the chosen one."""
+        """All that is read for it now, beside the map of the chosen one."""
         from memtui.live.plan import Plan
 
         return Plan()
