@@ -24,7 +24,7 @@ from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.process import parse_identity
 from memtui.live.looker import read_map
 from memtui.live.plan import Plan
-from memtui.live.readers import READERS
+from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
@@ -453,7 +453,7 @@ def captured(host: str) -> tuple[Sample, Maps]:
     """A captured host's sample, at a fixed time, and the maps of its processes."""
     files = open_host(host)
     sampler = Sampler(files)
-    plan = Plan(readers=READERS, confinement=True, details=frozenset(DETAIL_FILES))
+    plan = Plan(fields=FIELDS, details=frozenset(DETAIL_FILES))
     everybody = frozenset(sampler.sample().processes)
     found = sampler.sample(1.0, plan._replace(visible=everybody))
     details = {key: each._replace(time_s=1000.0) for key, each in found.details.items()}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from memtui import units
 from memtui.live.machine import page_size
 from memtui.live.plan import Plan
-from memtui.live.readers import READERS
+from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
 from memtui.session.history import History
@@ -24,7 +24,7 @@ BY_NAME = {section.name: section for section in SECTIONS}
 @lru_cache
 def machine(host: str) -> Sample:
     """A captured host's sample with every field read."""
-    plan = Plan(readers=READERS, confinement=True)
+    plan = Plan(fields=FIELDS)
     return Sampler(open_host(host)).sample(plan=plan)._replace(time_s=1000.0)
 
 

@@ -12,6 +12,8 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, Literal, NamedTuple, TypeVar
 
+from memtui.defects import defect
+
 T = TypeVar("T")
 
 Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed"]
@@ -304,6 +306,11 @@ def parsed(source: str, data: bytes, parse: Callable[[bytes], T]) -> T | Gap:
         return parse(data)
     except ValueError as error:  # Malformed, or a number longer than Python converts
         return Gap(source, "malformed", str(error))
+
+
+def defect_gap(source: str, error: Exception) -> Gap:
+    """A defect of memtui's own in a reading, as what a reading may give: it is told, not fatal."""
+    return Gap(source, "failed", defect(error))
 
 
 def raise_descriptor_limit() -> int:

@@ -14,7 +14,7 @@ from typing import Final
 
 from memtui.kernel.cgroups import read_kill_counts
 from memtui.kernel.deaths import DeathReader, OomKill, Segfault
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, KernelFiles, defect_gap
 from memtui.kernel.kmsg import SOURCE, KernelLog
 from memtui.kernel.oom import read_oom_domain, read_oom_task
 from memtui.kernel.process import parse_cmdline
@@ -56,8 +56,7 @@ class DeathSigns:
         try:
             return self._read_signs(sample, visible)
         except Exception as error:
-            words = f"a defect in memtui: {type(error).__name__}: {error}"
-            self._gap = Gap(SOURCE, "failed", words)
+            self._gap = defect_gap(SOURCE, error)
             return Signs((), self._gap, self._kills, {}, self._handed_on)
 
     def _read_signs(self, sample: Sample, visible: Set[ProcessKey]) -> Signs:

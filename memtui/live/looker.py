@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Container, Set
 from heapq import nsmallest
 from typing import Final, Protocol
 
-from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.details import Shares, read_shares
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, KernelFiles, defect_gap
 from memtui.kernel.maps import read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.kernel.threads import Thread, read_threads, with_last_known
+from memtui.kernel.uptime import since_boot_s
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
 
@@ -151,7 +151,7 @@ class Looker:
                 wait = INTERVAL_S
                 self._last = None
                 if now.map_of is not None:
-                    gap = defect(f"proc/{now.map_of.pid}/smaps", error)
+                    gap = defect_gap(f"proc/{now.map_of.pid}/smaps", error)
                     took = time.monotonic() - started
                     self._on_map(MapReading(now.map_of, gap, None, started, took))
 
@@ -193,11 +193,6 @@ class Looker:
         if wanted().map_of == key:
             self._on_map(reading)
         return time.monotonic() - started
-
-
-def defect(source: str, error: Exception) -> Gap:
-    """A defect of memtui's own in a reading, as what a reading may give: it is told, not fatal."""
-    return Gap(source, "failed", f"a defect in memtui: {type(error).__name__}: {error}")
 
 
 def affordable(asked_s: float, now_s: float, cost_s: float) -> float:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
 from memtui.kernel.details import DETAIL_FILES, Details, read_details
 from memtui.kernel.files import Gap, KeptFile, KernelFiles, parsed, raise_descriptor_limit
@@ -20,16 +18,15 @@ from memtui.kernel.process import (
     status_bytes,
     status_value,
 )
+from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.vmstat import parse_vmstat
+from memtui.live.machine import page_bytes_of
+from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample, Sample, SystemSample
 
 if TYPE_CHECKING:
-    pass
-
-
-from memtui.live.machine import page_bytes_of
-from memtui.live.plan import Plan
+    from memtui.live.readers import Readers
 
 T = TypeVar("T")
 
@@ -40,6 +37,8 @@ _ROTATION: Final = 30
 _FIRST_DETAILS: Final = 64
 _CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody looks at them
 _SPARE_DESCRIPTORS: Final = 128
+
+_ALWAYS: Final = frozenset({"confinement"})  # read anyhow; the plan says how much of it
 
 # New processes are looked at in full by so many a tick, where every detail is wanted.
 _UNSEEN_AT_MOST: Final = 400
@@ -67,11 +66,21 @@ class Sampler:
         self._kept: dict[int, _Kept] = {}
         self._sources: dict[str, KeptFile | Gap] = {}
         self._parsed: dict[str, tuple[bytes, object]] = {}
+        self._readers: Readers | None = None
         self.ticks = 0
+
+    def prepare(self) -> None:
+        """Imports what reads the fields that a plan names, on the thread of who is about to plan."""
+        if self._readers is None:
+            from memtui.live.readers import Readers
+
+            self._readers = Readers(self._files)
 
     def sample(self, interval_s: float = 1.0, plan: Plan | None = None, skipped: int = 0) -> Sample:
         """The machine and every process now. Never raises: what cannot be read is a Gap or None."""
         plan = plan or Plan()
+        if plan.fields:
+            self.prepare()
         return self._finish(interval_s, self._processes(plan), skipped, plan)
 
     def first(self, interval_s: float, pid: int | None = None) -> Sample:
@@ -126,8 +135,8 @@ class Sampler:
             self._source("proc/pressure/memory", parse_pressure),
             memberships
             if isinstance(memberships, Gap)
-            else read_confinement(self._files, memberships, always=plan.confinement),
-            **{field: read(self._files) for field, read in plan.readers.items()},
+            else read_confinement(self._files, memberships, always="confinement" in plan.fields),
+            **self._readers.read(plan.fields - _ALWAYS) if self._readers else {},
         )
 
     def _finish(self, interval_s: float, detailed: set[int], skipped: int, plan: Plan) -> Sample:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import KernelFiles, defect_gap
 from memtui.kernel.uptime import since_boot_s
-from memtui.live.looker import COST_FACTOR, INTERVAL_S, Looker, affordable, defect
+from memtui.live.looker import COST_FACTOR, INTERVAL_S, Looker, affordable
 from memtui.live.machine import machine_of
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
-from memtui.model.machine import Machine
 from memtui.model.keys import ProcessKey
+from memtui.model.machine import Machine
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample, SystemSample
 from memtui.ondemand.question import Answer, Asked, Progress, Question, begin
@@ -128,12 +128,12 @@ class LiveSource:
             thread.start()
 
     def look_at(self, plan: Plan) -> None:
+        if plan.fields:
+            self.sampler.prepare()
         before, self._plan = self._plan, plan
         if plan.map_of != before.map_of or plan.shares - before.shares:
             self._look_wanted.set()
-        if plan.readers.keys() - before.readers.keys() or (plan.details or set()) - (
-            before.details or set()
-        ):
+        if plan.fields - before.fields or (plan.details or set()) - (before.details or set()):
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def ask(self, question: Question[Any]) -> Asked:
@@ -143,9 +143,7 @@ class LiveSource:
     def _answered(self, answer: Answer | Progress) -> None:
         if isinstance(answer, Answer) and isinstance(answer.asked.question, Question):
             if answer.asked.question.is_repeated:
-                self._look_again_s = time.monotonic() + max(
-                    INTERVAL_S, COST_FACTOR * answer.cost_s
-                )
+                self._look_again_s = time.monotonic() + max(INTERVAL_S, COST_FACTOR * answer.cost_s)
         self._post(answer)
 
     def may_look_again(self) -> bool:
@@ -195,7 +193,7 @@ class LiveSource:
             sample = self.sampler.sample(interval_s, plan, skipped)
         except Exception as error:
             now = since_boot_s()
-            gap = defect("sampling", error)
+            gap = defect_gap("sampling", error)
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)
         self._processes = sample.processes

@@ -47,11 +47,11 @@ class SystemSample(NamedTuple):
     swaps: Sequence[Swap] | Gap | None = None
     nodes: Sequence[Node] | Gap | None = None
     zrams: Sequence[Zram] | Gap | None = None
-    zswap: Zswap | None = None
+    zswap: Zswap | Gap | None = None
     huge_pools: Sequence[HugePool] | Gap | None = None
-    thp: ThpSettings | None = None
+    thp: ThpSettings | Gap | None = None
     ksm: Ksm | Gap | None = None
-    settings: Mapping[str, int] | None = None
+    settings: Mapping[str, int] | Gap | None = None
     cgroups: Tree | Gap | None = None
 
 

@@ -6,7 +6,6 @@ read is pagemap's digest of the last level, the frame's flags and counts, and it
 
 from __future__ import annotations
 
-import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -36,8 +35,8 @@ from memtui.kernel.pagemap import (
 )
 from memtui.kernel.swaps import parse_swaps
 from memtui.kernel.zones import parse_zoneinfo
-from memtui.model.machine import Machine
 from memtui.model.keys import ProcessKey
+from memtui.model.machine import Machine
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.pagetable import Paging, Step, paging_of, split
 from memtui.ondemand.pages import is_huge, read_pages

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from memtui.live.machine import machine_of
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
+from memtui.live.machine import machine_of
 from memtui.model.explain import explain as explaining
 from memtui.model.explain.explain import Context, Explanation, ToolFigure, UnknownName
 from memtui.model.sample import Sample, SystemSample

@@ -11,11 +11,11 @@ from itertools import repeat
 from typing import Final
 
 from memtui import units
-from memtui.live.users import user_name
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
 from memtui.live import looker as reading
+from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.columns import COLUMNS

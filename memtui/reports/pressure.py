@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from memtui import units
-from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall, parse_pressure
+from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import Zone, parse_zoneinfo
 from memtui.live.machine import page_bytes_of

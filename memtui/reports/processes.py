@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.live.users import user_name
-from memtui.live.machine import page_bytes_of
 from memtui.kernel.files import Gap, KernelFiles, parsed
 from memtui.kernel.process import (
     parse_cmdline,
@@ -20,6 +17,8 @@ from memtui.kernel.process import (
     status_name,
     status_value,
 )
+from memtui.live.machine import page_bytes_of
+from memtui.live.users import user_name
 from memtui.reports.output import Column, Form, csv_document, list_document, shown, table
 
 T = TypeVar("T")

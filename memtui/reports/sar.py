@@ -10,11 +10,10 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.uptime import parse_boot_time, parse_uptime
+from memtui.kernel.uptime import parse_boot_time, parse_uptime, since_boot_s
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.system.sar import (
     BOOT,

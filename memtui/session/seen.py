@@ -14,10 +14,10 @@ from memtui.settings.values import Settings
 
 if TYPE_CHECKING:
     from memtui.model.oom.obituary import Obituary
-    from memtui.session.sartrack import SarTrack
     from memtui.model.shortage.alerts import AlertSettings, State
     from memtui.model.shortage.judge import Judge
     from memtui.model.shortage.verdict import Verdict
+    from memtui.session.sartrack import SarTrack
 
 _OBITUARIES_KEPT = 100
 # The trend of an hour is made of 120 spans, and seldom: looking through it takes milliseconds.

@@ -260,7 +260,7 @@ class MemtuiApp(App[None]):
         if process is not None:
             self._choosing = False
             self._choose(process)
-            self.query_one(ProcessList).select(key)
+            self.query_one(ProcessList).select(process.key)
 
     def _choose(self, process: ProcessSample) -> None:
         if self.session.choose(process):
@@ -272,9 +272,7 @@ class MemtuiApp(App[None]):
         key = self.session.chosen.key
         wanted = Plan() if self.is_tiny else self.view.wanted
         self.session.source.look_at(
-            wanted._replace(
-                visible=wanted.visible or frozenset((key,) if key else ()), map_of=key
-            )
+            wanted._replace(visible=wanted.visible or frozenset((key,) if key else ()), map_of=key)
         )
 
     def _show(self) -> None:

@@ -8,11 +8,11 @@ from functools import partial
 
 from memtui.kernel.files import Gap, KeptFile, KernelFiles
 from memtui.live.plan import Plan
-from memtui.live.readers import READERS
+from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from tests.bench.row import Row, interleaved, seconds
 
-_EVERYTHING = Plan(readers=READERS, confinement=True)
+_EVERYTHING = Plan(fields=FIELDS)
 _ALWAYS = Plan()
 
 
@@ -41,9 +41,11 @@ def system(quick: bool) -> Iterator[Row]:
     ):
         files = _Noting()
         noting = Sampler(files)
+        noting.prepare()
         noting._system(plan)
         names = ["/" + name for name in files.noted]
         sampler = Sampler(KernelFiles())
+        sampler.prepare()
         ours, bare = interleaved(
             rounds,
             partial(_timed, partial(_sample, sampler, plan, times)),

@@ -146,7 +146,7 @@ def test_no_group_to_be_seen_is_a_gap(tmp_path: Path, lines: bytes) -> None:
 
 
 def sample_of(files: KernelFiles) -> Sample:
-    return Sampler(files).sample(1.0, Plan(confinement=True))
+    return Sampler(files).sample(1.0, Plan(fields=frozenset({"confinement"})))
 
 
 def test_in_a_group_the_limit_is_the_total(host: Host) -> None:

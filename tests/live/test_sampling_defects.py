@@ -57,9 +57,9 @@ def test_a_sample_that_cannot_be_made_is_one_of_gaps() -> None:
         files.breaks = True
         wait(lambda: isinstance(samples[-1].system.meminfo, Gap))
         broken = samples[-1]
-        assert str(broken.system.meminfo) == (
-            "sampling: failed (a defect in memtui: ZeroDivisionError: nobody thought of it)"
-        )
+        told = str(broken.system.meminfo)
+        assert told.startswith("sampling: failed (a defect in memtui: test_sampling_defects.py:")
+        assert told.endswith(": ZeroDivisionError: nobody thought of it)")
         assert broken.processes == whole.processes  # the last that were seen
         assert broken.time_s > whole.time_s
         files.breaks = False
@@ -79,7 +79,7 @@ def test_a_map_that_cannot_be_made_is_a_gap() -> None:
         source.look_at(Plan(map_of=key))
         wait(lambda: readings)
         assert isinstance(readings[0].map, Gap)
-        assert "a defect in memtui: ZeroDivisionError" in str(readings[0].map)
+        assert "ZeroDivisionError" in str(readings[0].map)
         files.breaks = False
         wait(lambda: isinstance(readings[-1].map, AddressMap))
     finally:

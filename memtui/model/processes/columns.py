@@ -12,8 +12,8 @@ from memtui.kernel.details import Details, Shares
 from memtui.kernel.files import Gap
 from memtui.model.cgroups.names import readable_group
 from memtui.model.keys import ProcessKey
-from memtui.model.query import Choice, FieldType, Measure, Term, Value
 from memtui.model.processes.rates import Rates
+from memtui.model.query import Choice, FieldType, Measure, Term, Value
 from memtui.model.sample import ProcessSample, Sample
 
 _UNITS: Final = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")

@@ -58,6 +58,12 @@ class Facts(NamedTuple):
         return {} if isinstance(meminfo, Gap) else meminfo
 
     @property
+    def settings(self) -> Mapping[str, int]:
+        """The kernel's own of memory, /proc/sys/vm; empty while they are not read."""
+        settings = self.system.settings
+        return {} if settings is None or isinstance(settings, Gap) else settings
+
+    @property
     def is_group(self) -> bool:
         """Whether the sample is the group's, whose limit is the total then, and never else."""
         confinement = self.system.confinement

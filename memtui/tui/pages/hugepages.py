@@ -64,8 +64,8 @@ def _summary(facts: Facts) -> Summary:
 
 def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     pools, thp = facts.system.huge_pools, facts.system.thp
-    if pools is None or thp is None:
-        return only_words(why(None, "huge pages"))
+    if pools is None or thp is None or isinstance(thp, Gap):
+        return only_words(why(thp if isinstance(thp, Gap) else None, "huge pages"))
     items: list[Item] = []
     if isinstance(pools, Gap):
         items.append(Item("pools", {"name": "pools", "more": (why(pools, "the pools"), DIM)}))

@@ -83,7 +83,7 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
         Column("bar", "", bar, "<", 4),
         Column("priority", "PRIO", 5, priority=1),
     ]
-    is_packed = zswap is not None and bool(zswap.enabled or zswap.stored_bytes)
+    is_packed = isinstance(zswap, Zswap) and bool(zswap.enabled or zswap.stored_bytes)
     if _zrams(facts) or is_packed:
         columns += [
             Column("ratio", "RATIO", 6, priority=3),
@@ -92,15 +92,16 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     devices = {f"/dev/{device.name}": device for device in _zrams(facts)}
     items = [_device(swap, devices.pop(swap.name, None), bar, width) for swap in swaps]
     items += [_unused_zram(device, bar, width) for device in devices.values()]
-    if zswap is not None and is_packed:
+    if isinstance(zswap, Zswap) and is_packed:
         items.append(_zswap_item(zswap, facts, width))
-    return page_of(
-        columns, items, _head(facts, width), "no swap: what is not in files stays in memory"
-    )
+    head = _head(facts, width)
+    if isinstance(zswap, Gap):
+        head.append(why(zswap, "zswap"))
+    return page_of(columns, items, head, "no swap: what is not in files stays in memory")
 
 
 def _head(facts: Facts, width: int) -> list[str | Line]:
-    settings = facts.system.settings or {}
+    settings = facts.settings
     pairs = [(key, str(settings[key])) for key in ("swappiness", "page-cluster") if key in settings]
     pairs += [
         ("in", rate(facts.per_s("pswpin"))),

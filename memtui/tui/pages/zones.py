@@ -115,7 +115,7 @@ def _head(facts: Facts, distances: Sequence[ZoneDistance], width: int) -> list[s
             f"They manage {units.size(managed)}, MemTotal says {units.size(total)}: as where a "
             "hypervisor holds memory back."
         )
-    settings = facts.system.settings or {}
+    settings = facts.settings
     pairs = []
     if "min_free_kbytes" in settings:
         pairs.append(("min_free", units.size(settings["min_free_kbytes"] * 1024)))
@@ -234,7 +234,7 @@ def _nodes_page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionP
     head: list[str | Line] = []
     if len(nodes) == 1:
         head.append("One node: all memory is equally near to every processor.")
-    modes = facts.system.settings or {}
+    modes = facts.settings
     if modes.get("zone_reclaim_mode"):
         head.append("zone_reclaim_mode is on: a node reclaims its own before it takes from others.")
     head.append([(" pages asked for, since boot, as numastat has them", DIM)])

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 from textual.binding import BindingType
 
 from memtui import units
+from memtui.kernel.files import Gap
 from memtui.model.map.change import WHAT, Change, Difference, Snapshot
 from memtui.ondemand.questions import WhatChanged
-from memtui.kernel.files import Gap
-from memtui.tui import theme
 from memtui.session.session import Session
+from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part
@@ -80,6 +80,7 @@ class DifferenceSheet(Sheet):
 
     def _draw(self, found: Difference | Gap) -> None:
         here = self._changes[self.table.cursor] if self._changes else None
+        head: list[str | Line]
         if isinstance(found, Gap):
             self._changes, head = [], [f"It cannot be told: {found.detail}."]
         else:

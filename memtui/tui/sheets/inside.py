@@ -26,9 +26,9 @@ from memtui.model.map.image import (
 from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import decode
 from memtui.ondemand.questions import ImageBehind
+from memtui.session.chosen import Chosen
 from memtui.session.session import Session
 from memtui.tui import theme
-from memtui.session.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.lines import Column, Line, Part

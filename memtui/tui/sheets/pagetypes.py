@@ -10,8 +10,8 @@ from memtui import units
 from memtui.kernel.buddy import PageTypes
 from memtui.kernel.files import Gap
 from memtui.model.system.fragmentation import TypeSum, migrate_types
-from memtui.tui import theme
 from memtui.ondemand.questions import PageTypesNow
+from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.pages.base import why
 from memtui.tui.pages.zones import zone_name

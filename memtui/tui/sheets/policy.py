@@ -7,8 +7,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui.ondemand.oom import Outlook
-from memtui.tui import theme
 from memtui.session.session import Session
+from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.pages.base import DIM
 from memtui.tui.pages.ranking import policy_lines

@@ -9,9 +9,9 @@ from textual.binding import BindingType
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.model.map.labels import label
-from memtui.ondemand.sharers import Sharer, Sharers
 from memtui.ondemand.question import Asked
 from memtui.ondemand.questions import WhoMaps
+from memtui.ondemand.sharers import Sharer, Sharers
 from memtui.session.session import Session
 from memtui.tui import theme
 from memtui.tui.keys import bindings

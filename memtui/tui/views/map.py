@@ -18,18 +18,18 @@ from memtui.model.map.kinds import KINDS, Kind
 from memtui.model.query import BadQuery, Term, parse_address, parse_query
 from memtui.ondemand.pages import PagesReading
 from memtui.ondemand.questions import Arranged, PagesOf
-from memtui.tui import theme
-from memtui.tui.asking import drop, look_up
 from memtui.session.chosen import Chosen
 from memtui.session.session import Session
+from memtui.tui import theme
+from memtui.tui.asking import drop, look_up
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.knownpages import DETAILED_PAGES
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import DEFAULT_COLUMNS, KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
-from memtui.tui.words.nomap import no_map
 from memtui.tui.words.map import detail, rows_line, spread_line, title
+from memtui.tui.words.nomap import no_map
 
 if TYPE_CHECKING:
     from memtui.tui.sheets.sheet import Sheet
@@ -119,7 +119,9 @@ class MapView(View):
             part.display = map_ is not None
         if map_ is None:
             self._shown, self._rows = None, ()
-            words.show(*[[(f"  {line}", _PLAIN)] for line in ("", *no_map(chosen, machine.users.name))])
+            words.show(
+                *[[(f"  {line}", _PLAIN)] for line in ("", *no_map(chosen, machine.users.name))]
+            )
             return
         kinds = self.query_one(KindTable)
         kinds.styles.height = 1 + kinds_height(map_, self.size.height)

@@ -13,10 +13,10 @@ from memtui import units
 from memtui.kernel.pressure import Pressure
 from memtui.live.plan import Plan
 from memtui.model.sample import Sample
+from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.settings.table import WINDOWS_S
 from memtui.tui import theme
-from memtui.session.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells

@@ -28,6 +28,7 @@ class PhysicalView(View):
     """Draws what it is handed; pagetypeinfo alone is read on demand, by its sheet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("physical")]
+
     def __init__(self, session: Session) -> None:
         super().__init__(session, id="physical")
         self._moment: Moment | None = None

@@ -19,10 +19,10 @@ from memtui.model.processes.groups import GROUPINGS, group_of, grouped
 from memtui.model.sample import ProcessSample, Sample
 from memtui.ondemand.place import Place
 from memtui.ondemand.questions import PlaceOf
-from memtui.session.session import Moment, Session
-from memtui.tui.asking import look_up
-from memtui.tui import theme
 from memtui.session.chosen import Chosen
+from memtui.session.session import Moment, Session
+from memtui.tui import theme
+from memtui.tui.asking import look_up
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import spread

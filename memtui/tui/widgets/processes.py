@@ -71,9 +71,7 @@ class ProcessList(Table):
         self.learn(moment)
         self._arrange()
 
-    def learn(
-        self, moment: Moment, prospects: Mapping[ProcessKey, Prospect] | None = None
-    ) -> None:
+    def learn(self, moment: Moment, prospects: Mapping[ProcessKey, Prospect] | None = None) -> None:
         """Another moment, which is not shown yet."""
         machine = moment.machine
         self.facts = Facts(

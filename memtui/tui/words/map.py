@@ -7,14 +7,14 @@ import time
 from bisect import bisect_right
 
 from memtui import units
+from memtui.model.machine import Machine
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.change import Trail, gain
 from memtui.model.map.kinds import Kind
 from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import decode
-from memtui.tui import theme
-from memtui.model.machine import Machine
 from memtui.session.chosen import Chosen
+from memtui.tui import theme
 from memtui.tui.widgets.bars import cells, spread
 from memtui.tui.widgets.lines import Line, Part
 

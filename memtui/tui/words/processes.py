@@ -13,11 +13,11 @@ from memtui.model.processes.columns import STATES, Facts
 from memtui.model.processes.groups import Group
 from memtui.model.sample import ProcessSample
 from memtui.ondemand.place import Place
-from memtui.tui import theme
 from memtui.session.chosen import Chosen
-from memtui.tui.words.nomap import no_map
+from memtui.tui import theme
 from memtui.tui.widgets.bars import cells
 from memtui.tui.widgets.lines import Line, Part
+from memtui.tui.words.nomap import no_map
 
 _DIM: Final = theme.style(theme.DIM)
 _PLAIN: Final = theme.style(theme.FOREGROUND)
@@ -184,9 +184,7 @@ def _cgroup(facts: Facts, process: ProcessSample, place: Place | Gap | None) -> 
     return [*parts, (f", room {units.size(confinement.headroom_bytes, short=True)}", _DIM)]
 
 
-def _map(
-    facts: Facts, process: ProcessSample, chosen: Chosen, map_: AddressMap | None
-) -> Line:
+def _map(facts: Facts, process: ProcessSample, chosen: Chosen, map_: AddressMap | None) -> Line:
     if map_ is None:
         why = " ".join(no_map(chosen, facts.user)) if chosen.key == process.key else "reading …"
         return [(" map ", _DIM), (why, _DIM)]

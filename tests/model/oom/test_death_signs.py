@@ -244,5 +244,5 @@ def test_a_defect_in_reading_is_said_and_costs_no_sample(tree: Path) -> None:
     signs = DeathSigns(KernelFiles(str(tree)), PAGE)
     broken = sample(1.0, BIG)._replace(processes={BIG.key: None})  # type: ignore[dict-item]
     found = signs.read(broken)
-    assert found.log is not None and "a defect in memtui: AttributeError" in found.log.detail
+    assert found.log is not None and "AttributeError" in found.log.detail
     assert found.deaths == ()

@@ -18,7 +18,7 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.kernel.swaps import Swap
 from memtui.live.plan import Plan
-from memtui.live.readers import READERS
+from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from memtui.model.explain.explain import canonical
 from memtui.model.system.zones import zone_distance
@@ -53,7 +53,7 @@ def test_every_section_of_every_host_is_drawn_at_every_width(host: str) -> None:
 
 
 def test_what_is_not_read_yet_and_what_is_denied_is_said() -> None:
-    unread = facts(**dict.fromkeys(READERS), confinement=None)  # type: ignore[arg-type]
+    unread = facts(**dict.fromkeys(FIELDS))  # type: ignore[arg-type]
     for section in SECTIONS:
         if section.name in ("balance",):
             continue
@@ -306,7 +306,7 @@ def _run(*command: str) -> str:
 
 
 def _live() -> Facts:
-    sample = Sampler(KernelFiles()).sample(plan=Plan(readers=READERS, confinement=True))
+    sample = Sampler(KernelFiles()).sample(plan=Plan(fields=FIELDS))
     history = History()
     history.record(sample)
     return Facts(sample, None, history, os.sysconf("SC_PAGE_SIZE"))

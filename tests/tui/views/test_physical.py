@@ -119,24 +119,23 @@ async def test_the_list_says_all_at_a_glance(pilot: Pilot[None]) -> None:
 async def test_only_what_is_shown_is_read(pilot: Pilot[None]) -> None:
     assert isinstance(pilot.app, MemtuiApp)
     source = script_of(pilot.app)
-    assert "slabs" not in source.plan.readers
-    assert source.plan.readers.keys() >= {"zones", "free_blocks"}
-    assert source.plan.confinement
+    assert "slabs" not in source.plan.fields
+    assert source.plan.fields >= {"zones", "free_blocks", "confinement"}
     await go(pilot, "slabs")
-    assert "slabs" in source.plan.readers
-    assert "thp" not in source.plan.readers
+    assert "slabs" in source.plan.fields
+    assert "thp" not in source.plan.fields
     await go(pilot, "hugepages")
-    assert "slabs" not in source.plan.readers
+    assert "slabs" not in source.plan.fields
     await press(pilot, "1")
-    assert not source.plan.readers
+    assert not source.plan.fields
 
 
 @on((200, 60))
 async def test_what_stands_beside_is_read_too(pilot: Pilot[None]) -> None:
     assert isinstance(pilot.app, MemtuiApp)
-    readers = script_of(pilot.app).plan.readers
-    assert readers.keys() >= {"swaps", "thp", "nodes"}
-    assert "slabs" not in readers
+    fields = script_of(pilot.app).plan.fields
+    assert fields >= {"swaps", "thp", "nodes"}
+    assert "slabs" not in fields
     # A click on one beside makes it the one that is read.
     swap = next(at for at, line in enumerate(screen_text(pilot.app)) if " Swap" in line[120:])
     await pilot.click(offset=(150, swap))

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from wcwidth import wcswidth
 
 from memtui.kernel.files import Gap
-from memtui.live.readers import readers
+from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.sample import Sample
 from memtui.model.shortage.rules import LEVELS
 from memtui.model.system.metrics import METRICS
@@ -348,27 +348,26 @@ async def test_watermarks_are_read_only_while_they_are_shown() -> None:
     now, maps = captured("debian-6.18")
     now = now._replace(system=now.system._replace(zones=None))
     app = app_of(minutes_of(now, 3), maps)
-    zones = readers("zones")
     async with running(app) as pilot:
         await press(pilot, "4", "right")
-        assert not script_of(app).plan.readers
+        assert not script_of(app).plan.fields
         await press(pilot, "right")
-        assert script_of(app).plan.readers.keys() == zones.keys() == {"zones"}
+        assert script_of(app).plan.fields == {"zones"}
         assert "not read yet" in screen(app)
-        read = zones["zones"](open_host("debian-6.18"))
+        read = open_host("debian-6.18").parsed("proc/zoneinfo", parse_zoneinfo)
         system = now.system._replace(zones=read)
         await deliver(pilot, now._replace(time_s=1001.0, system=system))
         text = screen(app)
         for word in ("ZONE", "MIN", "LOW", "HIGH", "DMA32", "Normal"):
             assert word in text
         await press(pilot, "right")
-        assert not script_of(app).plan.readers
+        assert not script_of(app).plan.fields
         await press(pilot, "left")
-        assert script_of(app).plan.readers
+        assert script_of(app).plan.fields
         await press(pilot, "1")
-        assert not script_of(app).plan.readers
+        assert not script_of(app).plan.fields
         await press(pilot, "4")
-        assert script_of(app).plan.readers
+        assert script_of(app).plan.fields
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
