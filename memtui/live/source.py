@@ -141,9 +141,10 @@ class LiveSource:
         return begin(question, lambda go_on: question.answer(files, machine, go_on), self._answered)
 
     def _answered(self, answer: Answer | Progress) -> None:
-        if isinstance(answer, Answer) and isinstance(answer.asked.question, Question):
-            if answer.asked.question.is_repeated:
-                self._look_again_s = time.monotonic() + max(INTERVAL_S, COST_FACTOR * answer.cost_s)
+        question = answer.asked.question
+        if isinstance(answer, Answer) and isinstance(question, Question) and question.is_repeated:
+            rest_s = max(INTERVAL_S, COST_FACTOR * answer.cost_s)
+            self._look_again_s = time.monotonic() + rest_s
         self._post(answer)
 
     def may_look_again(self) -> bool:
