@@ -73,6 +73,10 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
 
 def _started(source: LiveSource) -> None:
     """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
+    # What there is now stays, and need not be looked through again.
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     from memtui.inspecting.signs import DeathSigns
 
     source.watch_deaths(DeathSigns(source.files, page_size(source.files)))
