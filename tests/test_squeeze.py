@@ -15,6 +15,8 @@ from memtui.model.scope import in_group
 from memtui.model.verdict import Verdict
 from tests.squeeze import MIB, Clock, require, squeeze, swap_file
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 
 @pytest.fixture
 def swap() -> Iterator[None]:
