@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from memtui.kernel.files import KernelFiles
@@ -18,6 +19,11 @@ HOSTS_DIR = Path(__file__).parent / "hosts"
 HOSTS = sorted(
     path.name for path in HOSTS_DIR.iterdir() if path.is_dir() and path.name[0] not in "_."
 )
+
+# New examples by hand; where what is wanted is a yes or a no, the same ones each time.
+hypothesis.settings.register_profile("new", deadline=None)
+hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "new"))
 
 # Threads, a private heap, a shared mapping, a file and an untouched reservation.
 _MODEL_PROGRAM = """

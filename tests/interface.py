@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import gc
+import asyncio
 import subprocess
 import sys
+import threading
 import time
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 
 from textual.app import App
+from textual.events import Key
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
@@ -109,22 +114,78 @@ def script_of(app: MemtuiApp) -> Script:
     return app.source
 
 
-async def settle(pilot: Pilot[None]) -> None:
-    """Waits until what follows from what follows is on the screen.
+async def quiet() -> None:
+    """Waits until all that runs waits itself: for a timer, a file or a thread."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    for _ in range(2):  # a thread or a signal may have woken the loop, which it sees a turn later
+        await asyncio.sleep(0)
+        while ready:
+            await asyncio.sleep(0)
 
-    Graphs are mounted after the first frame and drawn when they hear of their size: the largest is
-    waited for, where there is room and something to draw.
+
+def is_clean(screen: Screen[object]) -> bool:
+    """Nothing is to be laid out, painted, or done after that."""
+    return not (
+        screen._layout_required
+        or screen._scroll_required
+        # One that shows through another asks for this for ever, once it has been painted.
+        or (screen._repaint_required and screen is screen.app.screen)
+        or screen._recompose_required
+        or screen._dirty_widgets
+        or screen._callbacks
+    )
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Waits until what follows from what follows is on the screen, and no longer.
+
+    Not for threads: `until` waits for what one brings.
     """
-    for _ in range(4):
-        await pilot.pause()
     app = pilot.app
-    assert isinstance(app, MemtuiApp)
-    for _ in range(40):
-        if app.is_tiny or app.view_name != "overview" or not len(app.history):
-            break
-        if any(strip.text.strip() for graph in app.query("TimeGraph") for strip in lines_of(graph)):
-            break
-        await pilot.pause()
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        await quiet()
+        if not app.is_running or not app._screen_stack:
+            return
+        await app.animator.wait_until_complete()
+        if app._resize_event is not None:
+            app._check_resize()  # within 1/120 s, lest a resize at every pixel be laid out
+            continue
+        shown = [each for each in app.screen_stack if each.is_current]
+        if all(is_clean(each) for each in shown):
+            return
+        assert time.monotonic() < deadline, f"never still:\n{screen(app)}"
+        if app._batch_count:  # holds back all painting until something that it awaits is done
+            await asyncio.sleep(0.001)
+        for each in shown:
+            each._on_timer_update()  # the frame that is due within 1/60 s
+
+
+def key_event(key: str) -> Key:
+    """What the terminal's driver makes of a key, given by its name or its character."""
+    name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+    try:
+        character = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
+    except KeyError:
+        character = key if len(key) == 1 else None
+    return Key(name, character)
+
+
+class Hands(Pilot[None]):
+    """Presses, clicks and resizes, and waits for what each does to be on the screen.
+
+    Textual's own waits for a processor that is not busy, 20 ms at a time and twice a key.
+    """
+
+    async def pause(self, delay: float | None = None) -> None:
+        await asyncio.sleep(delay or 0)
+        await settle(self)
+
+    async def press(self, *keys: str) -> None:
+        assert self.app._driver is not None
+        for key in keys:
+            self.app._driver.send_message(key_event(key))
+            await self.pause()
 
 
 def lines_of(widget: Widget) -> list[Strip]:
@@ -133,12 +194,12 @@ def lines_of(widget: Widget) -> list[Strip]:
 
 
 @asynccontextmanager
-async def running(app: MemtuiApp, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Pilot[None]]:
+async def running(app: App[None], size: tuple[int, int] = (120, 40)) -> AsyncIterator[Hands]:
     """The application on a screen of that size, its samples shown."""
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await settle(pilot)
-        yield pilot
-    gc.unfreeze()  # what stays for a program's life need not stay for all tests'
+    async with app.run_test(size=size, notifications=True):
+        hands = Hands(app)
+        await settle(hands)
+        yield hands
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -152,7 +213,6 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], what: str) 
     while not condition():
         assert time.monotonic() < deadline, f"never {what}:\n{screen(pilot.app)}"
         await pilot.pause(0.01)
-    await settle(pilot)
 
 
 async def answer(pilot: Pilot[None], text: str) -> None:
@@ -297,7 +357,6 @@ async def click_head(pilot: Pilot[None], name: str) -> None:
     for column, width in table(pilot.app).columns():
         if column.name == name:
             await pilot.click("#mappings", offset=(x, 0))
-            await settle(pilot)
             return
         x += width + 1
     raise AssertionError(f"no column {name}")
@@ -336,8 +395,13 @@ async def open_sheet(pilot: Pilot[None], key: str) -> None:
 
 
 async def loaded(pilot: Pilot[None]) -> None:
-    await pilot.app.workers.wait_for_complete()
-    await settle(pilot)
+    """What is read in the background is there, with what it leads to."""
+
+    def is_read() -> bool:
+        names = {thread.name for thread in threading.enumerate()}
+        return "background" not in names and all(each.is_finished for each in pilot.app.workers)
+
+    await until(pilot, is_read, "read in the background")
 
 
 # A child whose address space a test changes.

@@ -25,6 +25,8 @@ from memtui.model.oom.ranking import Ranking, group_scope, machine_scope, rank_t
 from tests.programs import compiled
 from tests.programs.ooms import SCENARIOS, V1, Full, scenario
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 FILES = KernelFiles()
 

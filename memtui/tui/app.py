@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 import time
@@ -168,10 +167,7 @@ class MemtuiApp(App[None]):
         self._show()
 
     def _started(self) -> None:
-        """The first frame is out: what there is now stays, and need not be looked through again."""
-        gc.collect()
-        gc.freeze()
-        gc.enable()
+        """The first frame is out."""
         self._taking = True
         self._take()
         if self._started_too is not None:

@@ -80,7 +80,12 @@ def _first(files: KernelFiles, sample: Sample, target: Target | None) -> Process
 
 def _started(source: LiveSource) -> None:
     """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
+    # What there is now stays, and need not be looked through again.
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     from memtui.live.deathsigns import DeathSigns
+
 
     source.watch_deaths(DeathSigns(source.files, source.machine.page_bytes))
     stay_in_memory()

@@ -130,6 +130,7 @@ def needs_log() -> None:
         pytest.skip("needs root and /dev/kmsg")
 
 
+@pytest.mark.xdist_group("machine")
 def test_the_real_log_goes_on_where_it_ended() -> None:
     needs_log()
     log = KernelLog(KernelFiles(), only_new=True)
@@ -431,6 +432,7 @@ def die(program: Path, how: str) -> tuple[AddressMap, Segfault] | None:
     return None
 
 
+@pytest.mark.xdist_group("machine")
 @pytest.mark.parametrize(
     ("how", "words"),
     [

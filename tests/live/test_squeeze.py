@@ -15,6 +15,8 @@ from memtui.model.shortage.verdict import Verdict
 from memtui.session.scope import in_group
 from tests.squeeze import MIB, Clock, require, squeeze, swap_file
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 
 @pytest.fixture
 def swap() -> Iterator[None]:

@@ -22,6 +22,8 @@ from memtui.kernel.process import parse_status
 from tests.squeeze import MIB, Squeeze, require, squeeze, swap_file
 from tests.terminal import PROJECT, Terminal, starts
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 _SECONDS = 3.0
 _SLOWER_AT_MOST = 5
 

@@ -45,6 +45,8 @@ from tests.programs import compiled
 from tests.programs.ooms import SCENARIOS, Full, scenario
 from tests.terminal import memtui
 
+pytestmark = pytest.mark.xdist_group("machine")
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 REAL = ("big swap", "raised adj", "adj too small", "many small", "groups in the group")
 

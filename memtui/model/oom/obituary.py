@@ -341,9 +341,8 @@ def _inferred(
     """The likeliest of those that vanished since the count grew; None where there is none yet."""
     path = None if debt.path == MACHINE else debt.path
     total = now.totals.get(debt.path, now.ranking.scope.total_pages)
-    # It may have been half taken apart already at the look before it vanished.
     suspects = [
-        debt.ranking.of(each.pid) or each
+        _whole(each, debt.ranking)
         for at_s, each in vanished
         if at_s >= debt.since_s and each.pid not in told and is_inside(each.group, path)
     ]
@@ -382,6 +381,15 @@ def _inferred(
         known.map if known else None,
         others,
     )
+
+
+def _whole(vanished: CandidateOom, before: Ranking) -> CandidateOom:
+    """It as it was before the count grew: at the look before it vanished it may have been half taken
+    apart. Its group is the one that it died in."""
+    older = before.of(vanished.pid)
+    if older is None or older.key != vanished.key:
+        return vanished
+    return older._replace(group=vanished.group)
 
 
 def _unseen(debt: Owed, now: Look) -> Obituary:

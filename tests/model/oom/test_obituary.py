@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memtui.kernel.deaths import Access, OomKill, Segfault
@@ -260,6 +260,27 @@ kills_ = st.lists(
 )
 
 
+def test_one_that_changed_its_group_pays_where_it_died() -> None:
+    elsewhere = task(3, 30, "/")
+    told = all_of(
+        look(10, [elsewhere, B, C], g=0),
+        look(11, [A, B, C], g=1),  # counted already, and still there
+        look(12, [B, C], g=1),
+        look(20, [B, C], g=1),
+    )
+    assert [(each.pid, each.group) for each in told] == [(3, "/g")]
+
+
+def test_a_pid_that_came_back_is_not_its_predecessor() -> None:
+    immune, successor = task(3, 30, adj=-1000), task(3, 7, start=2)
+    (told,) = all_of(
+        look(10, [immune, B], g=0),
+        look(11, [successor, B], g=1),
+        look(12, [B], g=1),
+    )
+    assert (told.pid, told.rss_bytes) == (3, 7 * MIB)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -271,6 +292,13 @@ kills_ = st.lists(
         ),
         max_size=8,
     )
+)
+@example(
+    [
+        (0.0, [task(3), task(4), task(3, group="/")], [], False, {"/g": 0}),
+        (0.0, [task(2)], [], False, {"/g": 2}),
+        (10.0, [task(2)], [], False, {"/g": 2}),
+    ]
 )
 def test_whatever_is_seen_nobody_is_mourned_more_often_than_counted_or_logged(
     steps: list[tuple[float, list[OomTask], list[OomKill], bool, dict[str, int]]],

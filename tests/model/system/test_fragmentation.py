@@ -236,6 +236,7 @@ def test_the_kernels_own_index(tmp_path: Path) -> None:
             assert own is not None and other - 1e-6 <= own <= other + 0.1 + 1e-6
 
 
+@pytest.mark.xdist_group("machine")
 def test_every_other_page_freed_is_fragmentation() -> None:
     """Memory freed page by page, each between two used ones, is free and in no larger block."""
     meminfo = KernelFiles().parsed("proc/meminfo", parse_meminfo)

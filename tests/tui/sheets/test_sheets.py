@@ -236,7 +236,7 @@ async def test_a_search_that_is_left_has_no_consequences(tmp_path: Path) -> None
             await press(pilot, "w", "escape", "escape")
             assert len(app.screen_stack) == 1
             await press(pilot, "w")
-            assert "processes looked at" in screen(app)
+            await until(pilot, lambda: "processes looked at" in screen(app), "searched")
             await press(pilot, "1")
             assert app.view_name == "overview"
             let_go()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from memtui.model.shortage.events import LEVELS, Event, Level
 from memtui.tui import theme
 from memtui.tui.widgets.graph import event_marks
+from tests.interface import running
 from tests.tui.widgets.test_graph import GraphApp, rows, steady
 
 
@@ -42,7 +43,7 @@ def test_marks_are_within_the_graph(events: list[tuple[float, Level]], cells: in
 async def test_a_graph_with_events(no_color: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     app = GraphApp()
-    async with app.run_test(size=(66, 10)) as pilot:
+    async with running(app, (66, 10)) as pilot:
         history = steady(4, range(1000, 1061))
         # Sixty cells of a second, the last of them at 1060.
         events = [event(1001.0, "note"), event(1030.5, "warning"), event(1060.0, "alarm")]

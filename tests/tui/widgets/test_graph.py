@@ -19,7 +19,7 @@ from memtui.tui.widgets.graph import (
     runs,
     time_ticks,
 )
-from tests.interface import GIB, sample
+from tests.interface import GIB, running, sample
 
 EIGHTHS = " ▁▂▃▄▅▆▇"
 Column = list[float | None]
@@ -164,7 +164,7 @@ def steady(free_gib: float, seconds: range) -> History:
 
 async def test_a_graph_of_steady_memory() -> None:
     app = GraphApp()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         app.graph.show(steady(4, range(1000, 1061)), 60)
         await pilot.pause()
         drawn = rows(app)
@@ -181,7 +181,7 @@ async def test_a_graph_of_steady_memory() -> None:
 
 async def test_a_graph_with_nothing_yet() -> None:
     app = GraphApp()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         app.graph.show(History(), 60)
         await pilot.pause()
         assert rows(app) == [""] * 10
@@ -197,7 +197,7 @@ async def test_a_graph_larger_than_the_terminal_is_known_to_be(
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setenv("LINES", "8")
     app = GraphApp()
-    async with app.run_test(size=(100, 20)) as pilot:
+    async with running(app, (100, 20)) as pilot:
         app.graph.show(steady(4, range(1000, 1061)), 60)
         await pilot.pause()
         drawn = rows(app)
@@ -208,7 +208,7 @@ async def test_a_graph_larger_than_the_terminal_is_known_to_be(
 
 async def test_a_graph_is_drawn_anew_where_it_is_resized() -> None:
     app = GraphApp()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         app.graph.show(steady(4, range(1000, 1061)), 60)
         await pilot.resize_terminal(60, 12)
         await pilot.pause()
@@ -221,7 +221,7 @@ async def test_a_graph_is_drawn_anew_where_it_is_resized() -> None:
 
 async def test_what_no_dot_shows_is_not_drawn() -> None:
     app = GraphApp()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         history = steady(4, range(1000, 1061))
         app.graph.show(history, 3600)
         await pilot.pause()
@@ -237,7 +237,7 @@ async def test_what_no_dot_shows_is_not_drawn() -> None:
 async def test_without_colours_bands_differ_by_their_fill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = GraphApp()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         app.graph.show(steady(8, range(1000, 1061)), 60)
         await pilot.pause()
         text = "\n".join(rows(app))
@@ -249,7 +249,7 @@ async def test_without_colours_bands_differ_by_their_fill(monkeypatch: pytest.Mo
 async def test_a_console_without_braille(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "linux")
     app = GraphApp()
-    async with app.run_test(size=(40, 10)) as pilot:
+    async with running(app, (40, 10)) as pilot:
         app.graph.show(steady(4, range(1000, 1061)), 60)
         await pilot.pause()
         text = "".join(rows(app))

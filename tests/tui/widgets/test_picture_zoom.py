@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from rich.style import Style
@@ -21,6 +21,7 @@ from memtui.model.map.layout import Window, window_lines
 from memtui.ondemand.pages import PagesReading
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.spots import window_picture
+from tests.interface import Hands, press, running, settle
 from tests.tui.widgets.test_picture import KEY, PAGE, art, map_of
 
 MIB = 256  # pages
@@ -62,21 +63,8 @@ class Shown(App[None]):
                 self.picture.show_pages(self.answer(*wanted))
 
 
-@asynccontextmanager
-async def shown(app: Shown, size: tuple[int, int] = (28, 12)) -> AsyncIterator[Pilot[None]]:
-    async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        yield pilot
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    for _ in range(4):
-        await pilot.pause()
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
+def shown(app: Shown, size: tuple[int, int] = (28, 12)) -> AbstractAsyncContextManager[Hands]:
+    return running(app, size)
 
 
 async def zoom(pilot: Pilot[None], step: int) -> None:
