@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
+from typing import Any, TypeVar
 
 from textual.app import App
 from textual.events import Key
@@ -27,13 +29,22 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.process import parse_identity
+from memtui.kernel.uptime import since_boot_s
 from memtui.live.looker import read_map
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
+from memtui.live.source import LiveSource, Reading
+from memtui.live.users import KnownUsers
 from memtui.model.keys import ProcessKey
+from memtui.model.machine import Machine
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.model.sample import ProcessSample, Sample, SystemSample
+from memtui.ondemand.question import Answer, Asked, GoOn, Question, begin
+from memtui.ondemand.questions import ContextOf, FirstReadable, TightestGroup
+from memtui.session.inbox import Inbox
+from memtui.session.session import Session
+from memtui.settings.values import DEFAULTS, Settings
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.choice import ChoiceTable
@@ -45,21 +56,42 @@ from memtui.tui.widgets.mappings import MappingTable
 from memtui.tui.widgets.picture import Picture
 from tests.conftest import open_host
 
+T = TypeVar("T")
 Maps = Mapping[ProcessKey, AddressMap | Gap]
 GIB = 1 << 30
 MIB = 1 << 20
 DEADLINE_S = 20.0
 
 
+# Answered before the asking returns, so that a test need not wait; all else on threads.
+_AT_ONCE = (ContextOf, FirstReadable, TightestGroup)
+MACHINE = Machine(
+    name="testhost",
+    page_bytes=4096,
+    booted_s=0.0,
+    ticks_per_s=os.sysconf("SC_CLK_TCK"),
+    architecture=os.uname().machine,
+    release=os.uname().release,
+    users=KnownUsers(),
+    sight="maps of own processes",
+    may_act=True,
+)
+
+
 class Script:
     """A source that hands in the samples and maps of a test, at once and in order.
 
-    `files`: what readings on demand, of pages or other processes, are taken from.
+    `files`: what questions are answered from.
     """
 
-    def __init__(self, maps: Maps, files: KernelFiles | None = None) -> None:
+    def __init__(
+        self, maps: Maps, files: KernelFiles | None = None, machine: Machine = MACHINE
+    ) -> None:
         self.interval_s = 1.0
+        self.silent_s = 0.0
         self.files = files
+        booted_s = time.time() - since_boot_s()
+        self.machine = machine._replace(booted_s=booted_s, may_act=bool(files and files.is_live))
         # Read in the future: its age is 0 s on every screen.
         self.read_at_s = 1e9
         self.maps = dict(maps)
@@ -67,16 +99,33 @@ class Script:
         self.plans: list[Plan] = []
         self.app: MemtuiApp | None = None
 
-    def start(
-        self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
-    ) -> None:
+    def start(self, post: Callable[[Reading], None]) -> None:
         """Nothing of its own: tests deliver."""
 
     def stop(self) -> None:
         """Nothing to stop."""
 
-    def may_read_map(self, key: ProcessKey) -> bool:
-        return isinstance(self.maps.get(key), AddressMap)
+    def ask(self, question: Question[Any]) -> Asked:
+        assert self.app is not None
+        if isinstance(question, _AT_ONCE):
+            asked = Asked(question)
+            self.app.deliver(Answer(asked, self._answer(question)))
+            return asked
+        return begin(question, lambda go_on: self._answer(question, go_on), self.app.deliver)
+
+    def _answer(self, question: Question[Any], go_on: GoOn = lambda done, total: True) -> Any:
+        if isinstance(question, FirstReadable):
+            return next((key for key in question.keys if key in self._readable), None)
+        if self.files is None:
+            return Gap(question.source, "unrecorded")
+        return question.answer(self.files, self.machine, go_on)
+
+    @property
+    def _readable(self) -> set[ProcessKey]:
+        return {key for key, map_ in self.maps.items() if isinstance(map_, AddressMap)}
+
+    def may_look_again(self) -> bool:
+        return False
 
     def look_at(self, plan: Plan) -> None:
         before, self.plan = self.plan, plan
@@ -94,6 +143,25 @@ class Script:
         self.app.deliver(MapReading(key, found, None, self.read_at_s, 0.0))
 
 
+def keep(readings: list[T], kind: type[T]) -> Callable[[Reading], None]:
+    """What a source hands on, those of one kind kept in a list."""
+
+    def post(reading: Reading) -> None:
+        if isinstance(reading, kind):
+            readings.append(reading)
+
+    return post
+
+
+def app_on(
+    script: Script, settings: Settings = DEFAULTS, target: Target | None = None
+) -> MemtuiApp:
+    """The application on a script."""
+    app = MemtuiApp(Session(script, settings), Inbox(), target=target)
+    script.app = app
+    return app
+
+
 def app_of(
     samples: Iterable[Sample],
     maps: Maps,
@@ -101,17 +169,22 @@ def app_of(
     files: KernelFiles | None = None,
 ) -> MemtuiApp:
     """The application with its samples in the inbox."""
-    script = Script(maps, files)
-    app = MemtuiApp(script, host="testhost", sight="maps of own processes", target=target)
-    script.app = app
+    app = app_on(Script(maps, files), target=target)
     for each in samples:
         app.deliver(each)
     return app
 
 
+def app_watching(source: LiveSource, target: Target | None = None) -> MemtuiApp:
+    """The application on what a source reads, begun."""
+    app = MemtuiApp(Session(source, DEFAULTS), Inbox(), target=target)
+    source.start(app.deliver)
+    return app
+
+
 def script_of(app: MemtuiApp) -> Script:
-    assert isinstance(app.source, Script)
-    return app.source
+    assert isinstance(app.session.source, Script)
+    return app.session.source
 
 
 async def quiet() -> None:
@@ -164,6 +237,7 @@ async def settle(pilot: Pilot[None]) -> None:
 def key_event(key: str) -> Key:
     """What the terminal's driver makes of a key, given by its name or its character."""
     name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+    character: str | None
     try:
         character = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
     except KeyError:
@@ -260,15 +334,17 @@ def picture(app: MemtuiApp) -> Picture:
 
 def cursor(app: MemtuiApp) -> int:
     """The row of the map that table, picture, detail and application agree on."""
-    row, map_ = table(app).row, app.chosen.map
+    row, map_ = table(app).row, app.session.chosen.map
     assert map_ is not None
     assert row is not None
     start, end = map_.mappings.starts[row], map_.mappings.ends[row]
     address = picture(app).address
     assert address is not None
     assert start <= address < end
-    assert app.chosen.address == address or (app.chosen.address is None and row == 0)
-    assert app.chosen.row() == row
+    assert app.session.chosen.address == address or (
+        app.session.chosen.address is None and row == 0
+    )
+    assert app.session.chosen.row() == row
     assert f"{start:012x}" in detail(app)[1]
     return row
 
@@ -341,8 +417,8 @@ def map_of(key: ProcessKey, name: str, heap_pages: int = 16) -> AddressMap:
 
 
 def map_in(app: MemtuiApp) -> AddressMap:
-    assert app.chosen.map is not None
-    return app.chosen.map
+    assert app.session.chosen.map is not None
+    return app.session.chosen.map
 
 
 def values(app: MemtuiApp, key: str) -> list[int]:

@@ -13,6 +13,8 @@ from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.sample import Sample
 from memtui.model.shortage.alerts import AlertSettings
+from memtui.session.inbox import Inbox
+from memtui.session.session import Session
 from memtui.settings.values import DEFAULTS
 from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
@@ -136,8 +138,7 @@ def ringing(alerts: AlertSettings, *samples: Sample) -> Rung:
     settings = DEFAULTS._replace(said_of_alerts=said)
     assert settings.alerts == alerts
     script = Script(MAPS)
-    app = Rung(script, host="testhost", settings=settings)
-    script.app = app
+    app = script.app = Rung(Session(script, settings), Inbox())
     for each in samples:
         app.deliver(each)
     return app

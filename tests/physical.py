@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from memtui import units
-from memtui.live.machine import page_size
+from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
@@ -38,7 +38,7 @@ def facts(host: str = "debian-6.18", later: str | None = None, **changed: object
     for sample in (before, now):
         if sample is not None:
             history.record(sample)
-    return Facts(now, before, history, page_size(open_host(host)))
+    return Facts(now, before, history, page_bytes_of(open_host(host)))
 
 
 def section(name: str) -> Section:

@@ -16,7 +16,7 @@ from memtui.defects import defect
 
 T = TypeVar("T")
 
-Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed"]
+Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed", "unrecorded"]
 
 # One read call returns about a page of a seq_file, however much is asked for.
 _CHUNK: Final = 65_536

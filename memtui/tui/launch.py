@@ -86,6 +86,5 @@ def _started(source: LiveSource) -> None:
     gc.enable()
     from memtui.live.deathsigns import DeathSigns
 
-
     source.watch_deaths(DeathSigns(source.files, source.machine.page_bytes))
     stay_in_memory()

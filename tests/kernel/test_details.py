@@ -34,6 +34,7 @@ from memtui.live.source import LiveSource
 from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
 from tests.conftest import open_host
+from tests.interface import keep
 
 LIVE = KernelFiles()
 WHOLE = Plan(details=DETAIL_FILES, every_detail=True)
@@ -283,7 +284,7 @@ def test_a_source_hands_on_shares_of_what_is_wanted(stopped: int) -> None:
     source = LiveSource(KernelFiles(), 0.1)
     samples: list[Sample] = []
     key = key_of(stopped)
-    source.start(samples.append, lambda _: None)
+    source.start(keep(samples, Sample))
     try:
         source.look_at(Plan(frozenset({key}), shares=frozenset({key}), details=frozenset()))
         deadline = time.monotonic() + 20

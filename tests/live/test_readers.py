@@ -59,7 +59,7 @@ def test_the_sampling_thread_imports_nothing() -> None:
         "print('memtui.live.readers' in sys.modules)\n"
         "source.look_at(Plan(fields=frozenset({'zones', 'cgroups', 'settings'})))\n"
         "before, seen = set(sys.modules), threading.Event()\n"
-        "source.start(lambda sample: sample.system.zones is not None and seen.set(), print)\n"
+        "source.start(lambda sample: sample.system.zones is not None and seen.set())\n"
         "print(seen.wait(20), sorted(set(sys.modules) - before))\n"
         "source.stop()\n"
     )

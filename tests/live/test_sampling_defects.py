@@ -12,7 +12,7 @@ from memtui.live.source import LiveSource
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.model.sample import Sample
 from tests.conftest import open_host
-from tests.interface import app_of, running, sample, screen_text
+from tests.interface import app_of, keep, running, sample, screen_text, script_of
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ def test_a_sample_that_cannot_be_made_is_one_of_gaps() -> None:
     files = breaking()
     source = LiveSource(files, 0.1)
     samples: list[Sample] = []
-    source.start(samples.append, lambda _: None)
+    source.start(keep(samples, Sample))
     try:
         wait(lambda: len(samples) > 1)
         whole = samples[-1]
@@ -74,7 +74,7 @@ def test_a_map_that_cannot_be_made_is_a_gap() -> None:
     key = max(source.sampler.sample().processes.values(), key=lambda each: each.rss_bytes).key
     readings: list[MapReading] = []
     files.breaks = True
-    source.start(lambda _: None, readings.append)
+    source.start(keep(readings, MapReading))
     try:
         source.look_at(Plan(map_of=key))
         wait(lambda: readings)
@@ -88,18 +88,17 @@ def test_a_map_that_cannot_be_made_is_a_gap() -> None:
 
 async def test_a_source_that_falls_silent_is_told() -> None:
     app = app_of([sample(0.0)], {})
-    silent_s = [0.0]
-    app._silent_s = lambda: silent_s[0]
+    script = script_of(app)
     async with running(app) as pilot:
         app._watch_source()
         await pilot.pause()
         assert "LIVE" in screen_text(app)[0]
-        silent_s[0] = 12.3
+        script.silent_s = 12.3
         app._watch_source()
         await pilot.pause()
         assert "‖ NO SAMPLE FOR 12 s · every 1 s" in screen_text(app)[0]
         assert "LIVE" not in screen_text(app)[0]
-        silent_s[0] = 0.2
+        script.silent_s = 0.2
         app._watch_source()
         await pilot.pause()
         assert "LIVE" in screen_text(app)[0]
@@ -108,14 +107,14 @@ async def test_a_source_that_falls_silent_is_told() -> None:
 def test_a_live_source_tells_how_long_it_is_silent() -> None:
     source = LiveSource(open_host("debian-6.18"), 0.1)
     taken = threading.Event()
-    source.start(lambda _: taken.set(), lambda _: None)
+    source.start(lambda _: taken.set())
     try:
-        first = source.silent_s()
+        first = source.silent_s
         assert taken.wait(20)
-        wait(lambda: source.silent_s() < 0.09)
+        wait(lambda: source.silent_s < 0.09)
         assert first >= 0
     finally:
         source.stop()
-    last = source.silent_s()
+    last = source.silent_s
     threading.Event().wait(0.02)
-    assert source.silent_s() > last
+    assert source.silent_s > last

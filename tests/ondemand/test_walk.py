@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import parse_maps, read_mappings
 from memtui.kernel.process import parse_identity
-from memtui.live.machine import page_bytes_of
+from memtui.live.machine import machine_of
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.pagetable import Paging
@@ -31,6 +31,8 @@ CAPTURED = [
     if open_host(host).may_read(f"proc/{pid}/maps")
 ]
 
+HERE = machine_of(FILES)
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[Model]:
@@ -42,7 +44,7 @@ def model(tmp_path: Path) -> Iterator[Model]:
 def at(model: Model, address: int, source: str = "smaps") -> Walk:
     mappings = read_mappings(FILES, model.key.pid, source)
     assert not isinstance(mappings, Gap)
-    return walk(FILES, model.key, AddressMap(model.key, mappings), address, PAGE)
+    return walk(FILES, HERE, AddressMap(model.key, mappings), address)
 
 
 def said(found: Walk, access: str) -> str:
@@ -209,7 +211,7 @@ def test_another_process_with_the_pid_is_gone(model: Model) -> None:
     mappings = read_mappings(FILES, model.key.pid, "maps")
     assert not isinstance(mappings, Gap)
     other = ProcessKey(model.key.pid, model.key.start_time_ticks + 1)
-    found = walk(FILES, other, AddressMap(other, mappings), model.address("anon"), PAGE)
+    found = walk(FILES, HERE, AddressMap(other, mappings), model.address("anon"))
     assert isinstance(found.entry, Gap) and found.entry.reason == "gone"
     assert "gone" in found.frame_words and any("not known" in line for line in found.sentences)
 
@@ -229,13 +231,14 @@ def captured(host: str, pid: int) -> tuple[KernelFiles, AddressMap]:
 @pytest.mark.parametrize(("host", "pid"), CAPTURED)
 def test_every_mapping_and_hole_of_captured_processes(host: str, pid: int) -> None:
     files, map_ = captured(host, pid)
-    page = page_bytes_of(files)
+    machine = machine_of(files)
+    page = machine.page_bytes
     addresses = {0, page, 1 << 47, 1 << 63, (1 << 64) - 1}
     for row in range(0, len(map_), len(map_) // 40 + 1):
         start, end = map_.mappings.starts[row], map_.mappings.ends[row]
         addresses |= {start - 1, start, end - 1, end}
     for address in addresses - {-1, 1 << 64}:
-        found = walk(files, map_.key, map_, address, page)
+        found = walk(files, machine, map_, address)
         assert (found.row is None) != (found.hole is None)
         assert found.row == map_.row_at(address)
         if found.hole is not None:
@@ -257,14 +260,14 @@ def test_every_mapping_and_hole_of_captured_processes(host: str, pid: int) -> No
 )
 def test_a_captured_machine_is_told_by_what_it_shows(host: str, words: str) -> None:
     files, map_ = captured(host, 1)
-    found = walk(files, map_.key, map_, map_.mappings.starts[0], page_bytes_of(files))
+    found = walk(files, machine_of(files), map_, map_.mappings.starts[0])
     assert isinstance(found.paging, Paging) and found.paging.words == words
     assert len(found.steps) == len(found.paging.levels)
 
 
 def test_a_captured_machine_that_does_not_show_what_it_is() -> None:
     files, map_ = captured("linux-2.6.18-vendor", 1)
-    found = walk(files, map_.key, map_, map_.mappings.starts[0], page_bytes_of(files))
+    found = walk(files, machine_of(files), map_, map_.mappings.starts[0])
     assert isinstance(found.paging, Gap) and not found.steps
 
 
@@ -284,7 +287,8 @@ def test_cpuinfo_tells_the_machine(tmp_path: Path, cpuinfo: bytes, words: str | 
         ProcessKey(1, 1),
         parse_maps(b"7ffd0a000000-7ffd0a021000 rw-p 00000000 00:00 0     [stack]\n"),
     )
-    found = walk(KernelFiles(str(tmp_path)), map_.key, map_, 0x7FFD_0A00_0010, 4096)
+    files = KernelFiles(str(tmp_path))
+    found = walk(files, machine_of(files)._replace(page_bytes=4096), map_, 0x7FFD_0A00_0010)
     assert (found.paging.words if isinstance(found.paging, Paging) else None) == words
 
 
@@ -294,7 +298,7 @@ FILES_688, MAP_688 = captured("debian-6.18", BUSY)
 
 @given(st.integers(0, (1 << 64) - 1) | st.integers(0, 1 << 47))
 def test_any_address_is_in_a_mapping_or_in_a_hole_without_any(address: int) -> None:
-    found = walk(FILES_688, MAP_688.key, MAP_688, address, 4096)
+    found = walk(FILES_688, machine_of(FILES_688), MAP_688, address)
     mappings = MAP_688.mappings
     if found.row is not None:
         assert mappings.starts[found.row] <= address < mappings.ends[found.row]
@@ -318,6 +322,6 @@ def test_the_page_of_this_very_test() -> None:
     assert not isinstance(stat, Gap) and not isinstance(mappings, Gap)
     key = ProcessKey(pid, stat.starttime)
     stack = mappings.ends[mappings.paths.index("[stack]")] - 8
-    found = walk(FILES, key, AddressMap(key, mappings), stack, PAGE)
+    found = walk(FILES, HERE, AddressMap(key, mappings), stack)
     assert isinstance(found.entry, int) and "PRESENT" in {bit.name for bit in found.bits}
     assert (found.frame is None) == found.frame_words.startswith("hidden")

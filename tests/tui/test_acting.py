@@ -21,6 +21,7 @@ from tests.interface import (
     MIB,
     Script,
     answer,
+    app_on,
     choose,
     is_whole,
     press,
@@ -53,8 +54,7 @@ class Sleeper:
     def app(self, readonly: bool = False) -> MemtuiApp:
         script = Script({}, self.files)
         settings = DEFAULTS._replace(readonly=readonly)
-        app = MemtuiApp(script, host="here", sight="", settings=settings)
-        script.app = app
+        app = app_on(script, settings)
         app.deliver(self.sample)
         return app
 

@@ -117,7 +117,7 @@ async def test_what_is_mapped_and_unmapped_comes_and_goes() -> None:
             assert "50 % in memory: 1.0 MiB" in detail(app)[2]
             process_.run(f"unmap({AREA}, {2 * MIB})")
             await read_again(pilot, process_)
-            assert app.chosen.address == AREA
+            assert app.session.chosen.address == AREA
             assert "is not mapped" in detail(app)[0]
 
 

@@ -20,7 +20,6 @@ from memtui.live.deathsigns import DeathSigns
 from memtui.live.source import LiveSource
 from memtui.model.oom.obituary import Obituary
 from memtui.model.shortage.events import Event
-from memtui.session.clock import time_of_day
 from memtui.settings.values import DEFAULTS
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
@@ -30,6 +29,7 @@ from memtui.tui.views.pressure import PressureView
 from tests.interface import (
     answer,
     app_of,
+    app_watching,
     deliver,
     is_whole,
     map_of,
@@ -63,11 +63,10 @@ async def watching(
     """The dashboard on this machine, deaths watched for."""
     source = LiveSource(files, 0.2)
     source.watch_deaths(DeathSigns(files, PAGE))
-    app = MemtuiApp(source, host="here", page=PAGE, target=target)
+    app = app_watching(source, target)
     async with running(app, size) as pilot:
-        source.start(app.deliver, app.deliver)
         try:
-            await until(pilot, lambda: app.history.last is not None, "a sample")
+            await until(pilot, lambda: app.session.history.last is not None, "a sample")
             yield app, pilot
         finally:
             source.stop()
@@ -85,16 +84,16 @@ async def turn_to(pilot: Pilot[None], page: str) -> PressureView:
 
 
 def obituaries(app: MemtuiApp, pids: frozenset[int]) -> list[Obituary]:
-    return [each for each in app.seen["host"].obituaries.values() if each.pid in pids]
+    return [each for each in app.session.seen["host"].obituaries.values() if each.pid in pids]
 
 
 def is_listed(app: MemtuiApp, pid: int) -> bool:
-    last = app.history.last
+    last = app.session.history.last
     return last is not None and any(key.pid == pid for key in last.processes)
 
 
 def has_map(app: MemtuiApp, pid: int) -> bool:
-    chosen = app.chosen
+    chosen = app.session.chosen
     return chosen.process is not None and chosen.process.pid == pid and chosen.map is not None
 
 
@@ -135,7 +134,7 @@ def test_the_page_names_the_victim_before_and_the_obituary_is_right_after(
             await until(
                 pilot,
                 lambda: (
-                    (last := app.seen["host"].history.last)
+                    (last := app.session.seen["host"].history.last)
                     and last.signs
                     and any(key.pid == victim.pid for key in last.signs.known)
                 ),
@@ -153,10 +152,12 @@ def test_the_page_names_the_victim_before_and_the_obituary_is_right_after(
             assert found.command is not None and found.command.startswith(f"{program} ")
             assert found.rss_bytes is not None and victim.rss_pages is not None
             assert found.rss_bytes == pytest.approx(victim.rss_pages * PAGE, rel=0.1, abs=4 * MIB)
-            told = [each for each in app.seen["host"].events if each.kind == "oom_kill"]
-            assert len(told) == len(app.seen["host"].obituaries)
+            told = [each for each in app.session.seen["host"].events if each.kind == "oom_kill"]
+            assert len(told) == len(app.session.seen["host"].obituaries)
             await press(pilot, "1")
-            assert f"† {made.dies} {time_of_day(found.time_s)[:5]}" in screen(app)
+            assert f"† {made.dies} {app.session.machine.time_of_day(found.time_s)[:5]}" in screen(
+                app
+            )
 
     with scenario(made, program, tmp_path) as full:
         asyncio.run(test(full))
@@ -233,9 +234,11 @@ def test_one_death_is_one_event_that_opens_marks_and_stays_for_fifteen_minutes()
         app = written(*DYING)
         async with running(app, (80, 24)) as pilot:
             assert "† big " in screen(app)
-            events = [each for each in app.seen["host"].events if "verdict" not in each.kind]
+            events = [
+                each for each in app.session.seen["host"].events if "verdict" not in each.kind
+            ]
             assert [each.kind for each in events] == ["oom_kill"]
-            assert events[0] in list(app.seen["host"].marks)
+            assert events[0] in list(app.session.seen["host"].marks)
             await deliver(pilot, seen(900.0, SMALL, kills=1))
             assert "† big " in screen(app)
             await deliver(pilot, seen(903.0, SMALL, kills=1))
@@ -268,7 +271,7 @@ def test_the_sheet_has_the_map_of_the_last_look() -> None:
     async def test() -> None:
         app = app_of([DYING[0]], {BIG.key: map_of(BIG.key, "big")})
         async with running(app, (120, 40)) as pilot:
-            assert app.chosen.key == BIG.key
+            assert app.session.chosen.key == BIG.key
             await deliver(pilot, DYING[1])
             await turn_to(pilot, "events")
             await press(pilot, "end", "enter")

@@ -7,8 +7,9 @@ import time
 import pytest
 from textual.widgets._toast import Toast
 
+from memtui.kernel.files import KernelFiles
+from memtui.live.machine import machine_of
 from memtui.model.sample import Sample
-from memtui.session.clock import time_of_day
 from memtui.settings.values import DEFAULTS
 from memtui.tui.pages.events import EventTable
 from memtui.tui.widgets.graph import TimeGraph
@@ -22,11 +23,11 @@ async def test_events_newest_first_with_their_time() -> None:
     app = dashboard(*trouble(5, 15), moment(1030.0, meminfo={"SwapTotal": GIB}))
     async with running(app) as pilot:
         lines = await events_page(app, pilot)
-        events = list(app.seen["host"].events)
+        events = list(app.session.seen["host"].events)
         assert len(events) >= 4
         assert len(lines) == len(events)
         for line, event in zip(lines, reversed(events), strict=True):
-            assert time_of_day(event.time_s) in line
+            assert app.session.machine.time_of_day(event.time_s) in line
             assert event.text in line
             glyph = {"note": "·", "warning": "!", "alarm": "◆"}[event.level]
             assert f" {glyph} " in line
@@ -55,7 +56,7 @@ def test_times_are_of_the_clock() -> None:
         expected = {
             time.strftime("%H:%M:%S", time.localtime(time.time() - ago - slack)) for slack in (0, 1)
         }
-        assert time_of_day(now - ago) in expected
+        assert machine_of(KernelFiles()).time_of_day(now - ago) in expected
 
 
 # Alerts.
@@ -87,7 +88,10 @@ async def test_of_several_at_once_the_worst_is_told() -> None:
     async with running(app) as pilot:
         swap = {"SwapTotal": 3 * GIB, **low}
         await deliver(pilot, moment(1001.0, vmstat=KILL, meminfo=swap))
-        assert {event.kind for event in app.seen["host"].events} >= {"available_below", "oom_kill"}
+        assert {event.kind for event in app.session.seen["host"].events} >= {
+            "available_below",
+            "oom_kill",
+        }
         assert len(toasts(app)) == 1
         assert toasts(app)[0].startswith("the kernel killed")
         # What is no alert is listed, and silent.
@@ -120,8 +124,8 @@ async def test_only_the_scope_that_is_looked_at_speaks() -> None:
     app = ringing(LOUD, tight(1000.0, GIB))
     async with running(app) as pilot:
         await deliver(pilot, tight(1001.0, full))
-        assert [event.kind for event in app.seen["group"].events][:1] == ["available_below"]
-        assert not list(app.seen["host"].events)
+        assert [event.kind for event in app.session.seen["group"].events][:1] == ["available_below"]
+        assert not list(app.session.seen["host"].events)
         assert (toasts(app), app.rung) == ([], 0)
         await press(pilot, "c")
         assert "events 1" not in screen(app) and app.rung == 0

@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from memtui.kernel.files import KernelFiles
 from memtui.kernel.pressure import Pressure, Stall
+from memtui.live.machine import machine_of
 from memtui.model.explain import explain as explaining
 from memtui.model.explain.explain import Context, explain
 from memtui.model.sample import Sample, SystemSample
@@ -219,7 +220,8 @@ def test_a_setting_is_other_peoples_text(tmp_path: Path) -> None:
     (tmp_path / "proc/sys/vm").mkdir(parents=True)
     for name in ("swappiness", "overcommit_memory"):
         (tmp_path / "proc/sys/vm" / name).write_bytes(b"\x1b[31m60\n")
-    moment = context_of(MOMENT.sample, KernelFiles(str(tmp_path)), 4096)
+    files = KernelFiles(str(tmp_path))
+    moment = context_of(MOMENT.sample, files, machine_of(files))
     assert explain("swappiness", moment).value is None
     whole = "".join(text_of(line) for line in text_lines(explain("overcommit", moment), 79))
     assert whole.isprintable()

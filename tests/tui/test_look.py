@@ -96,12 +96,18 @@ async def test_a_sheet_at_another_size_and_the_map_below_it(key: str) -> None:
 
 def state(app: MemtuiApp) -> list[object]:
     """What a key changes: what is open, what is asked, what is shown."""
-    own = [app.view_name, app.frozen, app.chosen.address, type(app.screen).__name__, app._exit]
+    own = [
+        app.view_name,
+        app.session.is_frozen,
+        app.session.chosen.address,
+        type(app.screen).__name__,
+        app._exit,
+    ]
     asked = [widget._question for widget in app.query("Prompt")]  # type: ignore[attr-defined]
     zoomed = app.query_one("#picture").zoomed  # type: ignore[attr-defined]
     # Only what was copied, not its figures: whoever else runs on the machine changes these.
     copied = app.clipboard.partition("\n")[0]
-    return [*own, *asked, zoomed, app.chosen.trail.is_marked, copied]
+    return [*own, *asked, zoomed, app.session.chosen.trail.is_marked, copied]
 
 
 async def clicked(process: Child, opening: tuple[str, ...], word: str) -> list[object]:
@@ -157,5 +163,5 @@ async def test_the_words_that_need_something_to_go_to() -> None:
             line = screen_text(app)[-1]
             await pilot.click("#footer", offset=(line.index("Enter go there") + 7, 0))
             await settle(pilot)
-            assert app.chosen.address == AREA
+            assert app.session.chosen.address == AREA
             assert map_in(app).row_at(AREA) == cursor(app)

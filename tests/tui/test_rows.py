@@ -130,7 +130,7 @@ async def test_another_process_is_shown_whole() -> None:
         await press(pilot, "enter", "slash", *"heap", "enter")
         assert len(table(app).rows) == 1
         await press(pilot, "I", "1", "down", "3")
-        assert app.chosen.key == other.key
+        assert app.session.chosen.key == other.key
         assert list(table(app).rows) == [0, 1, 2, 3, 4]
         assert "all 5 mappings · by address" in rows_words(app)
 
@@ -147,7 +147,7 @@ async def test_an_address_is_gone_to(keys: tuple[str, ...]) -> None:
             start, end = map_in(app).mappings.starts[row], map_in(app).mappings.ends[row]
             await press(pilot, *keys, *f"{end - 1:012x}", "enter")
             assert cursor(app) == row
-            assert app.chosen.address == picture(app).address == end - 1 >= start
+            assert app.session.chosen.address == picture(app).address == end - 1 >= start
         await press(pilot, *keys, *"0xzz", "enter")
         assert "is no address" in screen_text(app)[-1]
         assert cursor(app) == 0
@@ -175,7 +175,7 @@ async def test_an_address_in_a_hole_says_what_is_next_to_it() -> None:
             assert f"{AREA + 4 * MIB:012x}" in screen_text(app)[0]
             assert "not mapped" in screen_text(app)[0]
             await press(pilot, "escape", "down")
-            assert app.chosen.address == AREA + 16 * MIB
+            assert app.session.chosen.address == AREA + 16 * MIB
 
 
 @pytest.mark.parametrize("address", [0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
@@ -183,7 +183,7 @@ async def test_addresses_beyond_everything(address: int) -> None:
     app = java()
     async with running(app) as pilot:
         await press(pilot, "enter", "at", *f"0x{address:x}", "enter")
-        assert app.chosen.address == address
+        assert app.session.chosen.address == address
         assert f"{address:012x} is not mapped" in detail(app)[0]
         is_whole(app)
         picture(app).focus()
@@ -263,10 +263,10 @@ async def test_the_cursor_stays_at_its_address_whatever_the_rows() -> None:
     app = dashboard()
     async with running(app) as pilot:
         await press(pilot, "enter", "end", "up")
-        assert app.chosen.address == 0x556000000
+        assert app.session.chosen.address == 0x556000000
 
         def stays() -> None:
-            assert app.chosen.address == picture(app).address == 0x556000000
+            assert app.session.chosen.address == picture(app).address == 0x556000000
             assert cursor(app) == 3
 
         await press(pilot, "s")

@@ -51,7 +51,7 @@ def pod(count: int = 30) -> MemtuiApp:
 
 
 def group_of(app: MemtuiApp) -> Sample:
-    last = app.seen["host"].history.last
+    last = app.session.seen["host"].history.last
     assert last is not None
     found = in_group(last)
     assert found is not None
@@ -74,7 +74,7 @@ async def test_c_switches_all_of_the_overview() -> None:
         assert total is not None and total > 8 * GIB
         assert re.search(r"host · \d+(\.\d)? GiB", host[HEADER])
         await press(pilot, "c")
-        assert app.scope == "group"
+        assert app.session.scope == "group"
         inside = group_of(app)
         free = free_figures(inside.system.meminfo)
         assert free.total == 1536 * MIB
@@ -87,7 +87,7 @@ async def test_c_switches_all_of_the_overview() -> None:
         assert f"available {available.text(free.available)}" in headline(app)
         assert graph_top(app).startswith("1.5")
         assert graph_top(app)[:4] != host[2].strip()[:4]
-        verdict = app.seen["group"].verdict
+        verdict = app.session.seen["group"].verdict
         assert verdict is not None
         assert f"{available.text(free.available)} are available" in verdict.sentence
         assert verdict.sentence.partition(": ")[2] in screen(app)
@@ -97,7 +97,7 @@ async def test_c_switches_all_of_the_overview() -> None:
             r"anonymous +" + METRICS["anon_bytes"].text(anonymous["AnonPages"]), screen(app)
         )
         # Each scope has its hour.
-        assert len(app.seen["group"].history) == len(app.seen["host"].history) == 30
+        assert len(app.session.seen["group"].history) == len(app.session.seen["host"].history) == 30
         await press(pilot, "c")
         assert screen_text(app) == host
 
@@ -111,7 +111,7 @@ async def test_every_view_in_both_scopes(size: tuple[int, int]) -> None:
             for _ in PAGES if view.name == "pressure" else range(2):
                 await press(pilot, "c", "right")
                 is_whole(app)
-                assert app.scope in screen_text(app)[HEADER].replace("cgroup", "group")
+                assert app.session.scope in screen_text(app)[HEADER].replace("cgroup", "group")
         # What state it is in is there at any width.
         await press(pilot, "c", "c", "c", "space")
         assert "FROZEN" in screen_text(app)[HEADER]
@@ -133,7 +133,9 @@ async def test_pressure_is_the_groups() -> None:
         meminfo = inside.system.meminfo
         assert not isinstance(meminfo, Gap)
         assert re.search(rf"kbmemfree +{meminfo['MemFree'] >> 10} ", screen(app))
-        assert len(app.query_one(SarTable)._figures) == 1  # nothing of the host before it
+        track = app.query_one(SarTable)._track
+        assert track is not None
+        assert len(track.figures) == 1  # nothing of the host before it
         await press(pilot, "right")
         assert "of the whole machine" in screen(app)
         await press(pilot, "c", "left", "left")
@@ -154,7 +156,7 @@ async def test_without_a_limit_nothing_changes() -> None:
         async with running(app) as pilot:
             before = screen_text(app)
             await press(pilot, "c")
-            assert app.scope == "host"
+            assert app.session.scope == "host"
             assert toasts(app) == [
                 "no control group around memtui has a limit below the host's memory"
             ]
@@ -167,7 +169,7 @@ async def test_a_limit_above_the_hosts_memory_is_none() -> None:
     app = dashboard(moment(1000.0, confinement=confined(limit_bytes=64 * GIB)))
     async with running(app) as pilot:
         await press(pilot, "c")
-        assert app.scope == "host"
+        assert app.session.scope == "host"
 
 
 @pytest.mark.parametrize("view", ["1", "4", "5"])
@@ -177,16 +179,16 @@ async def test_the_limit_goes_away(view: str) -> None:
         await press(pilot, view, "c")
         assert "cgroup shop · 1.5 GiB" in screen_text(app)[HEADER]
         await deliver(pilot, moment(1005.0, confinement=confined(limit_bytes=None)))
-        assert app.scope == "host"
+        assert app.session.scope == "host"
         assert "host · 16.0 GiB" in screen_text(app)[HEADER]
         assert toasts(app) == ["the group has no limit any more: this is the host"]
         is_whole(app)
         # And comes back.
         await deliver(pilot, moment(1006.0, confinement=confined()))
-        assert app.scope == "host"
+        assert app.session.scope == "host"
         await press(pilot, "c")
         assert "cgroup shop · 1.5 GiB" in screen_text(app)[HEADER]
-        assert len(app.history) == 6
+        assert len(app.session.history) == 6
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (50, 12)])
@@ -217,7 +219,7 @@ async def test_the_hosts_meminfo_gone_while_in_the_group() -> None:
     async with running(app) as pilot:
         await press(pilot, "c", "4")
         await deliver(pilot, moment(1001.0, meminfo=NO_MEMINFO, confinement=confined()))
-        assert app.scope == "host"  # whose total a limit is measured by
+        assert app.session.scope == "host"  # whose total a limit is measured by
         is_whole(app)
 
 
@@ -241,7 +243,7 @@ async def test_names_of_groups_are_other_peoples(
     async with running(app, size) as pilot:
         for view in ("1", "4"):
             await press(pilot, view)
-            if app.scope == "host":
+            if app.session.scope == "host":
                 await press(pilot, "c")
             is_whole(app)
             header = screen_text(app)[HEADER]

@@ -98,7 +98,7 @@ async def test_frozen_the_screen_stands_still_and_history_goes_on() -> None:
         other = process(11, "newcomer", 900)
         await deliver(pilot, *(sample(1001.0 + at, other, free=GIB) for at in range(30)))
         assert screen_text(app) == before
-        assert len(app.history) == 31
+        assert len(app.session.history) == 31
         await press(pilot, "space")
         assert "LIVE" in screen_text(app)[0]
         assert "newcomer" in screen(app)
@@ -131,16 +131,16 @@ async def test_windows() -> None:
 async def test_intervals() -> None:
     app = dashboard()
     async with running(app) as pilot:
-        seen = [app.source.interval_s]
+        seen = [app.session.source.interval_s]
         for _ in INTERVALS_S:
             await press(pilot, "greater_than_sign")
-            seen.append(app.source.interval_s)
+            seen.append(app.session.source.interval_s)
         assert seen[1:6] == [2, 5, 10, 30, 60]
         assert seen[-1] == 60
         assert "LIVE 1 min" in screen_text(app)[0]
         for _ in INTERVALS_S:
             await press(pilot, "less_than_sign")
-        assert app.source.interval_s == INTERVALS_S[0]
+        assert app.session.source.interval_s == INTERVALS_S[0]
         assert "LIVE 0.2 s" in screen_text(app)[0]
 
 

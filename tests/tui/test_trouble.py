@@ -101,7 +101,7 @@ async def test_psi_that_comes_and_goes() -> None:
         assert "tasks waited" not in screen(app)
         await deliver(pilot, moment(1001.0), moment(1002.0, some_us=500_000))
         assert "tasks waited for memory: some above, all below" in screen(app)
-        assert app.history.latest("stalled_some_pct") == 50
+        assert app.session.history.latest("stalled_some_pct") == 50
         await press(pilot, "1")
         assert "stalled 50.0 %" in screen(app)
 
@@ -144,7 +144,7 @@ async def test_time_that_goes_back_begins_anew() -> None:
             await press(pilot, "4", *["right"] * (page > 0))
             await deliver(pilot, moment(10.0 - page), moment(11.0 - page))
             is_whole(app)
-        assert app.seen["host"].verdict.level == "comfortable"  # type: ignore[union-attr]
+        assert app.session.seen["host"].verdict.level == "comfortable"  # type: ignore[union-attr]
 
 
 # Frozen.
@@ -164,7 +164,7 @@ async def test_frozen_every_page_is_of_that_moment(size: tuple[int, int]) -> Non
         await deliver(pilot, *later)
         app.clear_notifications()
         assert await tour(app, pilot) == screens
-        assert len(app.history) == 56
+        assert len(app.session.history) == 56
 
 
 @pytest.mark.parametrize("size", [(120, 40), (50, 12)])
@@ -231,7 +231,7 @@ async def test_a_tiny_terminal_has_the_verdict_whole(size: tuple[int, int]) -> N
     for samples in (trouble(), [moment(1000.0), moment(1001.0)]):
         app = dashboard(*samples)
         async with running(app, size):
-            verdict = app.seen["host"].verdict
+            verdict = app.session.seen["host"].verdict
             assert verdict is not None
             words = " ".join(screen(app).split())
             level, _, sentence = verdict.sentence.partition(": ")

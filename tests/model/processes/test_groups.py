@@ -17,13 +17,13 @@ from memtui.live.looker import ShareReader
 from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
+from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
 from memtui.model.oom.prospects import prospects_of
 from memtui.model.processes.columns import (
     COLUMNS,
     FIELDS,
     Facts,
-    RateTracker,
     holding,
     is_always_known,
     needs,
@@ -31,9 +31,9 @@ from memtui.model.processes.columns import (
     unit_of,
 )
 from memtui.model.processes.groups import GROUPINGS, SORTS, grouped, sorted_groups, summed, tree
+from memtui.model.processes.rates import RateTracker
 from memtui.model.query import parse_query
 from memtui.model.sample import ProcessSample, Sample
-from memtui.live.users import user_name
 from memtui.session.history import GrowthTracker
 from tests.interface import MIB, process, sample
 

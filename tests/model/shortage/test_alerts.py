@@ -266,7 +266,7 @@ async def test_what_an_alert_does(
         app.deliver(available(0, 5))
         app.deliver(available(1, 3))
         await settle(pilot)
-        seen = app.seen["host"]
+        seen = app.session.seen["host"]
         (event,) = seen.events
         assert event.kind == "available_below"
         assert list(seen.marks) == [event] * marked
@@ -281,7 +281,7 @@ async def test_what_is_no_alert_only_marks() -> None:
         app.deliver(at(0, SwapTotal=0))
         app.deliver(at(1, SwapTotal=GIB))
         await settle(pilot)
-        assert [each.kind for each in app.seen["host"].marks] == ["swap"]
+        assert [each.kind for each in app.session.seen["host"].marks] == ["swap"]
         assert (app.rung, len(app._notifications)) == (0, 0)
 
 
@@ -292,5 +292,5 @@ async def test_a_frozen_screen_does_not_keep_an_alert_back() -> None:
         await press(pilot, "space")
         app.deliver(available(1, 3))
         await settle(pilot)
-        assert app.frozen
+        assert app.session.is_frozen
         assert app.rung == 1

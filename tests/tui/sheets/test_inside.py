@@ -203,7 +203,7 @@ async def test_places_in_data_and_bss_are_in_their_sections(
             assert column(sheet, "name")[sheet.table.cursor] == section
             assert f"is in {section} · {name}" in screen(app)
             await press(pilot, "escape")
-            assert app.chosen.address == address
+            assert app.session.chosen.address == address
         assert not map_in(app).mappings.paths[cursor(app)]  # the tail of .bss
 
 
@@ -217,7 +217,7 @@ async def test_enter_goes_to_a_section_in_the_map(program: Running, size: tuple[
         assert column(sheet, "name")[sheet.table.cursor] == ".text"
         await press(pilot, "enter")
         assert len(app.screen_stack) == 1
-        assert app.chosen.address == bias + text.address
+        assert app.session.chosen.address == bias + text.address
         assert map_in(app).mappings.paths[cursor(app)] == program.path
         is_whole(app)
 
@@ -232,8 +232,8 @@ async def test_enter_never_leaves_the_mapping(program: Running, size: tuple[int,
         sheet = await look_inside(pilot, start)
         for at in range(len(sheet.table.page.rows)):
             await press(pilot, "home", *["down"] * at, "enter")
-            assert app.chosen.address is not None
-            assert start <= app.chosen.address < end
+            assert app.session.chosen.address is not None
+            assert start <= app.session.chosen.address < end
             assert cursor(app) == row
             sheet = await look_inside(pilot, start)
 
@@ -329,7 +329,7 @@ async def test_a_heap_shows_the_figures_of_smaps(program: Running, size: tuple[i
         assert app.screen is sheet
         await press(pilot, "y", "escape")
         assert "private dirty" in app.clipboard
-        assert app.chosen.address == start
+        assert app.session.chosen.address == start
 
 
 @sizes
@@ -342,7 +342,7 @@ async def test_nothing_is_inside_a_hole(program: Running, size: tuple[int, int])
         assert "Nothing is mapped here" in screen(app)
         await press(pilot, "down", "enter", "y", "escape")
         assert len(app.screen_stack) == 1
-        assert app.chosen.address == hole
+        assert app.session.chosen.address == hole
         assert "is not mapped" in detail(app)[0]
 
 

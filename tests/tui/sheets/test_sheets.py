@@ -12,7 +12,6 @@ import pytest
 
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.live.source import LiveSource
-from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.help import HelpScreen
@@ -24,6 +23,7 @@ from tests.interface import (
     MIB,
     SHEETS,
     Child,
+    app_watching,
     child,
     cursor,
     deliver,
@@ -79,7 +79,7 @@ async def test_the_page_table_of_a_page_and_of_those_beside_it() -> None:
             await press(pilot, "right")
             await loaded(pilot)
             assert f"page table {AREA + PAGE:012x}" in screen_text(app)[0]
-            assert app.chosen.address == AREA + PAGE
+            assert app.session.chosen.address == AREA + PAGE
             await press(pilot, "left", "left")
             await loaded(pilot)
             assert f"page table {AREA - PAGE:012x}" in screen_text(app)[0]
@@ -87,7 +87,7 @@ async def test_the_page_table_of_a_page_and_of_those_beside_it() -> None:
             assert "SIGSEGV" in screen(app)
             await press(pilot, "escape")
             # What was stepped to is where the cursor is.
-            assert app.chosen.address == AREA - PAGE
+            assert app.session.chosen.address == AREA - PAGE
             assert "is not mapped" in detail(app)[0]
 
 
@@ -97,7 +97,7 @@ async def test_the_indices_make_the_address() -> None:
         app = process.watched()
         async with running(app) as pilot:
             await press(pilot, "enter", "end", "up", "up")
-            address = app.chosen.address
+            address = app.session.chosen.address
             await open_sheet(pilot, "t")
             rows = app.screen.query_one(SheetTable).page.rows
             if not rows:
@@ -172,7 +172,7 @@ async def test_who_else_maps_it_finds_the_sibling() -> None:
             await press(pilot, "y")
             assert str(sibling) in app.clipboard
             await press(pilot, "escape")
-            assert cursor(app) == app.chosen.row()
+            assert cursor(app) == app.session.chosen.row()
 
 
 async def test_who_else_maps_private_memory_says_why_nobody_is_looked_for() -> None:
@@ -300,7 +300,7 @@ async def test_enter_goes_to_a_change() -> None:
             assert f"{AREA + 8 * MIB:012x}" in screen(app)
             await press(pilot, "enter")
             assert len(app.screen_stack) == 1
-            assert app.chosen.address == AREA + 8 * MIB
+            assert app.session.chosen.address == AREA + 8 * MIB
             assert starts(app)[table(app).cursor] == AREA + 8 * MIB
             cursor(app)
 
@@ -380,17 +380,16 @@ async def test_the_process_ends_while_a_sheet_is_open(key: str) -> None:
 async def test_a_live_process_ends_while_its_page_table_is_looked_at() -> None:
     with child() as process:
         source = LiveSource(KernelFiles(), 0.2)
-        app = MemtuiApp(source, host="testhost")
+        app = app_watching(source)
         async with running(app) as pilot:
-            source.start(app.deliver, app.deliver)
             try:
                 pid = process.key.pid
-                await until(pilot, lambda: app.history.last is not None, "a sample")
+                await until(pilot, lambda: app.session.history.last is not None, "a sample")
                 await press(pilot, "o", *str(pid), "enter")
                 await until(pilot, lambda: "usage read" in screen(app), "its usage")
                 await open_sheet(pilot, "t")
                 process.end()
-                await until(pilot, lambda: app.chosen.gone_at, "gone")
+                await until(pilot, lambda: app.session.chosen.gone_s is not None, "gone")
                 await press(pilot, "right")
                 await loaded(pilot)
                 is_whole(app)
@@ -421,9 +420,9 @@ async def test_keys_that_work_everywhere_work_in_a_sheet(key: str) -> None:
             await press(pilot, "3")
             await open_sheet(pilot, key)
             await press(pilot, "space")
-            assert app.frozen
+            assert app.session.is_frozen
             await press(pilot, "space")
-            assert not app.frozen
+            assert not app.session.is_frozen
             await press(pilot, "question_mark")
             assert isinstance(app.screen, HelpScreen)
             await press(pilot, "escape")

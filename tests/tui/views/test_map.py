@@ -75,7 +75,7 @@ async def test_the_view_is_whole_at_once() -> None:
     async with running(app) as pilot:
         await press(pilot, "enter")
         first = screen_text(app)
-        last = app.history.last
+        last = app.session.history.last
         assert last is not None
         await deliver(pilot, last._replace(time_s=last.time_s + 1))
         assert screen_text(app) == first
@@ -163,7 +163,7 @@ async def test_choosing_a_kind_shows_its_mappings_alone() -> None:
     app = java()
     async with running(app) as pilot:
         await press(pilot, "enter")
-        kinds, map_ = app.query_one(KindTable), app.chosen.map
+        kinds, map_ = app.query_one(KindTable), app.session.chosen.map
         assert map_ is not None
         kinds.focus()
         for _ in range(kinds.row_count() - 1):
@@ -205,13 +205,13 @@ async def test_the_cursor_stays_with_its_address_when_the_map_changes() -> None:
     app = dashboard()
     async with running(app) as pilot:
         await press(pilot, "enter", "end", "up")
-        before = app.chosen.address
+        before = app.session.chosen.address
         assert cursor(app) == 3
         text = "1000-2000 rw-p 0 0:0 0\n3000-4000 rw-p 0 0:0 0\n556000000-556010000 rw-p 0 0:0 0\n"
         grown = AddressMap(BIG.key, parse_maps(text.encode()))
         script_of(app).read(BIG.key, grown)
         await pilot.pause()
-        assert app.chosen.address == before == 0x556000000
+        assert app.session.chosen.address == before == 0x556000000
         assert cursor(app) == 2
 
 
@@ -221,7 +221,7 @@ async def test_another_process_begins_at_its_first_mapping() -> None:
     app = app_of([sample(1000.0, BIG, other)], maps)
     async with running(app) as pilot:
         await press(pilot, "enter", "end", "escape", "down", "enter")
-        assert app.chosen.key == other.key
+        assert app.session.chosen.key == other.key
         assert cursor(app) == 0
 
 
@@ -326,7 +326,7 @@ async def test_the_same_figures_again_repaint_nothing(monkeypatch: pytest.Monkey
         return draw(self, y, content)
 
     async with running(app) as pilot:
-        last = app.history.last
+        last = app.session.history.last
         assert last is not None
         monkeypatch.setattr(Table, "_draw", counting)
         await deliver(pilot, last._replace(time_s=last.time_s + 1))

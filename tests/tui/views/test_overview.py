@@ -49,7 +49,7 @@ def chosen(app: MemtuiApp) -> int:
     """The pid that list, map and source agree on."""
     current = processes(app).current
     assert current is not None
-    assert app.chosen.key == current.key == processes(app).selected
+    assert app.session.chosen.key == current.key == processes(app).selected
     assert script_of(app).plan.map_of == current.key
     return current.pid
 
@@ -131,7 +131,7 @@ async def test_a_click_chooses_and_a_double_click_opens() -> None:
         assert chosen(app) == SMALL.pid
         await pilot.click("#top-processes", offset=(5, 1 + listed(app).index(MIDDLE.pid)), times=2)
         await pilot.pause()
-        assert (app.view_name, app.chosen.key) == ("map", MIDDLE.key)
+        assert (app.view_name, app.session.chosen.key) == ("map", MIDDLE.key)
 
 
 async def test_sorting_by_every_column_and_the_other_way_round() -> None:
@@ -272,7 +272,7 @@ async def test_a_reused_pid_is_not_the_process_that_died() -> None:
     async with running(app) as pilot:
         again = BIG._replace(key=ProcessKey(BIG.pid, 77), name="other", rss_bytes=1 << 20)
         await deliver(pilot, sample(1001.0, again, MIDDLE))
-        assert app.chosen.key == BIG.key
+        assert app.session.chosen.key == BIG.key
         assert "big gone" in screen(app)
         assert "other" in screen(app)
 
@@ -325,9 +325,9 @@ async def test_a_process_is_opened_by_pid_or_name() -> None:
     app = dashboard()
     async with running(app) as pilot:
         await press(pilot, "o", "3", "0", "enter")
-        assert (app.view_name, app.chosen.key) == ("map", SMALL.key)
+        assert (app.view_name, app.session.chosen.key) == ("map", SMALL.key)
         await press(pilot, "o", *"midd", "enter")
-        assert (app.view_name, app.chosen.key) == ("map", MIDDLE.key)
+        assert (app.view_name, app.session.chosen.key) == ("map", MIDDLE.key)
         await press(pilot, "o", *"[nobody]", "enter")
         assert "no process is or is named" in screen(app)
         assert "[nobody]" in screen(app)

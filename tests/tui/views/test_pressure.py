@@ -158,11 +158,11 @@ async def test_evidence_is_marked_while_the_machine_is_not_well() -> None:
     app = dashboard(*samples[:5])
     async with running(app, (200, 60)) as pilot:
         await press(pilot, "4")
-        assert app.seen["host"].verdict is not None
-        assert app.seen["host"].verdict.level == "comfortable"
+        assert app.session.seen["host"].verdict is not None
+        assert app.session.seen["host"].verdict.level == "comfortable"
         assert marked(app) == set()
         await deliver(pilot, *samples[5:])
-        verdict = app.seen["host"].verdict
+        verdict = app.session.seen["host"].verdict
         assert verdict.level == "thrashing"
         evidence = {each.metric for each in verdict.evidence} & set(NAMES)
         assert {"stalled_some_pct", "mem_available_bytes"} <= evidence
@@ -204,7 +204,7 @@ async def test_the_graph_is_of_the_figure_under_the_cursor(
             if name == "stalled_full_pct" and size[0] >= 100:
                 continue
             metric = METRICS[name]
-            latest = app.history.latest(name)
+            latest = app.session.history.latest(name)
             assert title(app) == f"{metric.label} {metric.text(latest)}"
 
 
@@ -377,7 +377,7 @@ async def test_the_banner_never_cuts_its_sentence(size: tuple[int, int]) -> None
     app = dashboard(*samples)
     async with running(app, size) as pilot:
         await press(pilot, "4")
-        verdict = app.seen["host"].verdict
+        verdict = app.session.seen["host"].verdict
         assert verdict is not None and verdict.in_group
         words = " ".join(" ".join(banner(app)).split())
         assert verdict.sentence.partition(": ")[2] in words

@@ -99,7 +99,7 @@ async def test_every_process_with_what_it_pays_for(size: tuple[int, int]) -> Non
         assert "…" in row_of(app, 30)
         assert "60.0M" not in row_of(app, 2)
         assert "zombie" in row_of(app, 50)
-        assert app.chosen.key == SERVER.key
+        assert app.session.chosen.key == SERVER.key
         assert "10 postgres · sleeping · of root" in panel(app)
         assert "/usr/bin/postgres --serve" in panel(app)
         assert "anon 3.0M + file 2.0M + shmem 1.0M" in panel(app)
@@ -155,7 +155,7 @@ async def test_a_filter_of_terms_and_of_words() -> None:
         await press(pilot, "enter", "slash", *["backspace"] * 15)
         await press(pilot, *"serve bash", "enter")
         assert listed(app) == [30]
-        assert app.chosen.key == SHELL.key
+        assert app.session.chosen.key == SHELL.key
         await press(pilot, "escape")
         assert len(listed(app)) == len(EVERYONE)
         await press(pilot, "slash", *"user:root -state:Z pss>1M", "enter")
@@ -270,7 +270,7 @@ async def test_the_cursor_follows_its_process_through_views() -> None:
     app = dashboard()
     async with running(app) as pilot:
         await press(pilot, "2", "down")
-        assert app.chosen.key == WORKERS[0].key
+        assert app.session.chosen.key == WORKERS[0].key
         grown = SHELL._replace(rss_bytes=900 * MIB)
         rest = [each for each in EVERYONE if each is not SHELL]
         await deliver(pilot, full(1001.0, grown, *rest))
@@ -280,8 +280,8 @@ async def test_the_cursor_follows_its_process_through_views() -> None:
         await press(pilot, "1")
         assert "11 postgres" in screen(app)
         await press(pilot, "up")
-        assert app.chosen.key != WORKERS[0].key
-        chosen = app.chosen.key
+        assert app.session.chosen.key != WORKERS[0].key
+        chosen = app.session.chosen.key
         await press(pilot, "2")
         current = view(app).processes.current
         assert current is not None and current.key == chosen

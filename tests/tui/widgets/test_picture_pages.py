@@ -21,14 +21,13 @@ from memtui.model.map.pages import PAGE_STATES
 from memtui.ondemand.pages import PagesReading, read_pages
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.spots import Spot
+from tests.interface import press, settle
 from tests.tui.widgets.test_picture import KEY, PAGE, map_of
 from tests.tui.widgets.test_picture_zoom import (
     ENTRIES,
     MIB,
     Shown,
-    press,
     screen,
-    settle,
     shown,
     zoom,
 )
