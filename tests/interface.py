@@ -162,6 +162,7 @@ async def settle(pilot: Pilot[None]) -> None:
 def key_event(key: str) -> Key:
     """What the terminal's driver makes of a key, given by its name or its character."""
     name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+    character: str | None
     try:
         character = unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(name, name)))
     except KeyError:

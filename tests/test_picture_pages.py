@@ -21,8 +21,9 @@ from memtui.reading import read_map
 from memtui.sampling import Sampler
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.spots import Spot
+from tests.interface import press, settle
 from tests.test_picture import KEY, PAGE, map_of
-from tests.test_picture_zoom import ENTRIES, MIB, Shown, press, screen, settle, shown, zoom
+from tests.test_picture_zoom import ENTRIES, MIB, Shown, screen, shown, zoom
 
 
 async def test_pages_are_asked_for_where_they_are_seen_and_not_again() -> None:
