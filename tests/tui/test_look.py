@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.pilot import Pilot
 
 from memtui.tui.app import MemtuiApp
 from memtui.tui.keys import keys_of
@@ -110,27 +111,41 @@ def state(app: MemtuiApp) -> list[object]:
     return [*own, *asked, zoomed, app.session.chosen.trail.is_marked, copied]
 
 
-async def clicked(process: Child, opening: tuple[str, ...], word: str) -> list[object]:
-    app = process.watched()
-    async with running(app, (200, 60)) as pilot:
-        await press(pilot, "enter", *opening)
-        await loaded(pilot)
-        line = screen_text(app)[-1]
-        assert f" {word} " in line
-        await pilot.click("#footer", offset=(line.index(f" {word} ") + 1, 0))
-        await settle(pilot)
-        return state(app)
+async def start_over(pilot: Pilot[None], opening: tuple[str, ...]) -> None:
+    """From wherever a key has led back to the overview, and in again."""
+    assert isinstance(pilot.app, MemtuiApp)
+    while len(pilot.app.screen_stack) > 1 or pilot.app.view_name != "overview":
+        await press(pilot, "escape")
+    await press(pilot, "enter", *opening)
+    await loaded(pilot)
 
 
-async def pressed(process: Child, opening: tuple[str, ...], key: str) -> list[object]:
+async def click_word(pilot: Pilot[None], word: str) -> None:
+    line = screen_text(pilot.app)[-1]
+    assert f" {word} " in line
+    await pilot.click("#footer", offset=(line.index(f" {word} ") + 1, 0))
+
+
+async def results(
+    process: Child, view: str, opening: tuple[str, ...], with_mouse: bool
+) -> dict[str, list[object]]:
+    """What each word of a footer leads to, one after the other in one application."""
     app = process.watched()
+    found = {}
     async with running(app, (200, 60)) as pilot:
-        await press(pilot, "enter", *opening)
-        await loaded(pilot)
-        before = state(app)
-        await press(pilot, key)
-        assert state(app) != before
-        return state(app)
+        for key in keys_of(view):
+            if not key.footer or key.action in ("inside", "sort", "goto"):
+                continue
+            await start_over(pilot, opening)
+            before = state(app)
+            if with_mouse:
+                await click_word(pilot, f"{key.shown} {key.footer}")
+            else:
+                await press(pilot, key.key.split(",")[0])
+            found[key.footer] = state(app)
+            assert found[key.footer] != before, key
+    assert list(found)[-1] == "quit" and len(found) > 5
+    return found
 
 
 @pytest.mark.parametrize(
@@ -139,12 +154,8 @@ async def pressed(process: Child, opening: tuple[str, ...], key: str) -> list[ob
 )
 async def test_every_word_of_the_footer_is_its_key(view: str, opening: tuple[str, ...]) -> None:
     with child() as process:
-        for key in keys_of(view):
-            if not key.footer or key.action in ("inside", "sort", "goto"):
-                continue
-            name = key.key.split(",")[0]
-            by_key = await pressed(process, opening, name)
-            assert await clicked(process, opening, f"{key.shown} {key.footer}") == by_key, key
+        by_key = await results(process, view, opening, with_mouse=False)
+        assert await results(process, view, opening, with_mouse=True) == by_key
 
 
 async def test_the_words_that_need_something_to_go_to() -> None:
@@ -152,16 +163,12 @@ async def test_the_words_that_need_something_to_go_to() -> None:
         app = process.watched()
         async with running(app, (200, 60)) as pilot:
             await press(pilot, "enter")
-            line = screen_text(app)[-1]
-            await pilot.click("#footer", offset=(line.index("s sort") + 2, 0))
-            await settle(pilot)
+            await click_word(pilot, "s sort")
             assert isinstance(app.screen, ChoiceSheet)
             await press(pilot, "escape")
             process.run(f"area({AREA}, {3 * MIB}); fill({AREA}, {2 * MIB})")
             await read_again(pilot, process)
             await open_sheet(pilot, "d")
-            line = screen_text(app)[-1]
-            await pilot.click("#footer", offset=(line.index("Enter go there") + 7, 0))
-            await settle(pilot)
+            await click_word(pilot, "Enter go there")
             assert app.session.chosen.address == AREA
             assert map_in(app).row_at(AREA) == cursor(app)

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import Static
 
-from tests.interface import app_of, captured, minutes_of, settle
+from memtui.tui.screens.help import help_text
+from tests.interface import Hands, app_of, captured, minutes_of, press
 
 Compare = Callable[..., bool]
 Keys = tuple[str, ...]
@@ -21,14 +23,21 @@ def machine(host: str) -> App[None]:
     return app_of(minutes_of(now), maps)
 
 
+async def without_its_cost(pilot: Pilot[None]) -> None:
+    """The help, but for what memtui itself costs: nobody knows how wide that is."""
+    pilot = Hands(pilot.app)
+    await press(pilot, "question_mark")
+    text = help_text()
+    start, end = text.plain.index("itself:"), text.plain.index(" · Esc closes")
+    pilot.app.screen.query_one(Static).update(text[:start] + text[end:])
+    await press(pilot, "pagedown")
+
+
 def after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
     """Presses keys, one after the other, and waits for what they do."""
 
     async def run(pilot: Pilot[None]) -> None:
-        await settle(pilot)
-        for key in keys:
-            await pilot.press(key)
-            await settle(pilot)
+        await press(Hands(pilot.app), *keys)
 
     return run
 
@@ -50,6 +59,4 @@ def test_a_small_terminal(snap_compare: Compare) -> None:
 
 
 def test_help(snap_compare: Compare) -> None:
-    """Scrolled past the first lines, which say what memtui itself costs."""
-    keys = ("question_mark", "pagedown")
-    assert snap_compare(machine("debian-6.18"), terminal_size=(80, 24), run_before=after(*keys))
+    assert snap_compare(machine("debian-6.18"), terminal_size=(80, 24), run_before=without_its_cost)
