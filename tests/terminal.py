@@ -73,6 +73,7 @@ class Terminal:
         environment: Mapping[str, str] | None = None,
         *,
         emulate: bool = True,
+        directory: Path | str = PROJECT,
     ) -> None:
         self.screen: Any = pyte.Screen(columns, rows)
         self._stream: Any = pyte.Stream(self.screen)
@@ -93,7 +94,7 @@ class Terminal:
         self.started_s = time.perf_counter()
         self.process = subprocess.Popen(
             argv,
-            cwd=PROJECT,
+            cwd=directory,
             env={**inherited, **settled, **(environment or {})},
             stdin=self._tty,
             stdout=self._tty,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +15,16 @@ from memtui.kernel.maps import Mappings, read_mappings
 from tests.bench.__main__ import MEASURES, main
 from tests.bench.loads import churning, large
 from tests.bench.mapview import key_row
-from tests.bench.row import Row, table
+from tests.bench.row import Row, table, tenth
+from tests.bench.setup import EFFORTS, Setup
 from tests.terminal import state, wait_until
+
+TRIAL = Setup(sys.executable, EFFORTS["trial"])
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_each_measure_gives_finite_figures(name: str) -> None:
-    rows = list(MEASURES[name](True))
+    rows = list(MEASURES[name](TRIAL))
     assert rows
     for row in rows:
         if row.figure is None:
@@ -28,17 +34,52 @@ def test_each_measure_gives_finite_figures(name: str) -> None:
 
 
 def test_the_table_has_every_row(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--quick", "free", "growth"]) == 0
-    head, *lines = capsys.readouterr().out.splitlines()
+    assert main(["--effort", "trial", "--python", sys.executable, "free", "growth"]) == 0
+    what, head, *lines = capsys.readouterr().out.splitlines()
+    assert what.startswith("memtui ") and f"Python {sys.version.split()[0]}" in what
     assert head.split() == ["what", "figure", "at", "most", "how"]
     for line, what in zip(lines, ("memtui free, ", "memtui free / ", "history "), strict=True):
         assert line.startswith(what)
 
 
+def test_a_row_that_cannot_be_measured_says_why_and_fails(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With a program that cannot be run beside the Python."""
+    (tmp_path / "memtui").symlink_to(os.devnull)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    assert main(["--effort", "trial", "--python", str(python), "free"]) == 1
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert "FAILED" in row and "Permission denied" in row
+
+
+def test_a_skipped_row_fails_where_all_are_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    words = ["--effort", "trial", "--python", sys.executable, "procs"]
+    assert main(words) == 0
+    assert main([*words, "--all-rows"]) == 1
+    assert "smem is not installed" in capsys.readouterr().out
+
+
+def test_a_python_without_memtui_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="has no memtui"):
+        main(["--effort", "trial", "--python", "/usr/bin/false", "free"])
+
+
 def test_verdicts() -> None:
     rows = [Row("a", 1.0, 1.0), Row("b", 1.1, 1.0), Row("c", 9.0), Row("d", None, 1.0, note="no")]
-    assert [row.verdict for row in rows] == ["ok", "OVER", "", "skipped"]
+    rows.append(Row("e", None, failed=True))
+    assert [row.verdict for row in rows] == ["ok", "OVER", "", "skipped", "FAILED"]
     assert table(rows).splitlines()[2].split() == ["b", "1.1", "1", "OVER"]
+
+
+def test_the_tenth_of_a_few_is_the_least() -> None:
+    assert tenth([3.0, 1.0, 2.0]) == 1.0
+    assert tenth([float(each) for each in range(20, 0, -1)]) == 2.0
 
 
 def test_one_key_in_a_hundred_may_be_late() -> None:

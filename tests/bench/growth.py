@@ -11,15 +11,16 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample, Sample, SystemSample
 from memtui.session.history import ENTRIES, GrowthTracker, History
 from tests.bench.row import Row
+from tests.bench.setup import Setup
 
 _PHASES = 16
 # Free lists, resized dictionaries: what the interpreter keeps for itself goes up and down by this.
 _NOISE_KIB = 16.0
 
 
-def growth(quick: bool) -> Iterator[Row]:
+def growth(setup: Setup) -> Iterator[Row]:
     """All values change each second, and a process a minute ends and another begins."""
-    entries, count = (120, 50) if quick else (ENTRIES, 1000)
+    entries, count = setup.rounds(ENTRIES), setup.processes
     history, tracker = History(entries), GrowthTracker()
     phases = [_processes(phase, count) for phase in range(_PHASES)]
     tracemalloc.start()

@@ -11,6 +11,7 @@ from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from tests.bench.row import Row, interleaved, seconds
+from tests.bench.setup import Setup
 
 _EVERYTHING = Plan(fields=FIELDS)
 _ALWAYS = Plan()
@@ -32,11 +33,11 @@ class _Noting(KernelFiles):
         return super().keep(name)
 
 
-def system(quick: bool) -> Iterator[Row]:
+def system(setup: Setup) -> Iterator[Row]:
     """All sources of the machine that any view shows, parsed; and those that every view has read."""
-    rounds, times = (3, 1) if quick else (15, 20)
+    rounds, times = setup.rounds(15), setup.rounds(20)
     for words, plan, at_most, ms_at_most in (
-        ("all system sources", _EVERYTHING, 2.0, 3.0),
+        ("all system sources", _EVERYTHING, 1.5, 3.0),
         ("those always read", _ALWAYS, None, None),
     ):
         files = _Noting()

@@ -7,16 +7,17 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
+from tests.bench.drawing import start, until, watch
 from tests.bench.loads import churning, large, many_mappings
 from tests.bench.row import Row, interleaved
-from tests.bench.screens import _watch
-from tests.terminal import DEADLINE_S, Terminal
+from tests.bench.setup import Setup
+from tests.terminal import Terminal
 
 _GIB = 1 << 30
 _LOST_S = 2.0
@@ -24,70 +25,75 @@ _USAGE = re.compile(rb"usage read")
 # The panel below the table says where the mapping under the cursor begins and ends, then " · ";
 # in the table itself blanks follow. A repaint redraws whole lines.
 _DETAIL = re.compile(rb"([0-9a-f]{12,16})\xe2\x80\x93[0-9a-f]{12,16}(?:\x1b\[[0-9;]*m)* \xc2\xb7 ")
-
-
-def _count(quick: bool) -> int:
-    return 2000 if quick else 60_000
-
-
-def _memtui(pid: int) -> Terminal:
-    return Terminal((sys.executable, "-m", "memtui", str(pid)), emulate=False)
-
-
-def _until(terminal: Terminal, since: int, wanted: re.Pattern[bytes]) -> float:
-    """When the output from `since` on first had what is wanted."""
-    deadline = time.perf_counter() + DEADLINE_S
-    while True:
-        terminal.pump(0.1)
-        now = time.perf_counter()
-        if wanted.search(terminal.output, since):
-            return now
-        if now > deadline or terminal.process.poll() is not None:
-            raise OSError(f"memtui never drew {wanted.pattern!r}")
+# To its first rows: so long, or so many times as long as a small map.
+_OPENING_MS: Final = 100.0
+_OPENING_SMALL: Final = 2.5
 
 
 # Keys -----------------------------------------------------------------------------------------
 
 
-def keys(quick: bool) -> Iterator[Row]:
+def keys(setup: Setup) -> Iterator[Row]:
     """From a key to what it moves the cursor to, read by whoever has the terminal's other end.
 
     Waited for is the panel that tells of the mapping under the cursor, which is drawn last, and
     which nothing but a key changes. At irregular times, so that some meet the reading of smaps.
     """
-    count, presses, extra = (2000, 8, 4) if quick else (60_000, 400, 150)
-    what = f"from a key to its repaint, {count:,} mappings"
-    with many_mappings(count) as pid, _memtui(pid) as terminal:
-        _until(terminal, 0, _USAGE)
-        _watch(terminal, 0.5)
-        yield key_row(f"{what}: 99th percentile", _presses(terminal, presses, quick), 50.0)
-        since = len(terminal.output)
-        terminal.type("s")
-        _until(terminal, since, re.compile(rb"as they lie in memory"))
-        terminal.type("Down", "Down", "Enter")
-        _until(terminal, since, re.compile("▲|▼".encode()))
-        _watch(terminal, 1.0)
-        yield key_row("the same, sorted", _presses(terminal, extra, quick))
+    with _at_rest(setup) as terminal:
+        _sort(terminal)
+        times = _presses(terminal, setup.rounds(250))
+    yield key_row(f"{_key(setup)}, sorted: 99th percentile", times, 30.0)
+
+
+def other_keys(setup: Setup) -> Iterator[Row]:
+    """The same of the table as it lies in memory, and of a part of it."""
+    with _at_rest(setup) as terminal:
+        times = _presses(terminal, setup.rounds(400))
+        yield key_row(f"{_key(setup)}, as they lie: 99th percentile", times, 50.0)
+        _sort(terminal)
         since = len(terminal.output)
         terminal.type("/")
-        _until(terminal, since, re.compile(rb"filter: "))
+        until(terminal, re.compile(rb"filter: "), since)
         terminal.type("size>1k", "Enter")
-        _until(terminal, since, re.compile(rb"filter (?:\x1b\[[0-9;]*m)*size>1k"))
-        _watch(terminal, 1.0)
-        yield key_row("the same, sorted and filtered", _presses(terminal, extra, quick))
+        until(terminal, re.compile(rb"filter (?:\x1b\[[0-9;]*m)*size>1k"), since)
+        watch(terminal, 1.0)
+        times = _presses(terminal, setup.rounds(150))
+        yield key_row("the same, sorted and filtered", times)
 
 
-def _presses(terminal: Terminal, presses: int, quick: bool) -> list[float]:
+def _key(setup: Setup) -> str:
+    return f"from a key to its repaint, {setup.mappings:,} mappings"
+
+
+@contextmanager
+def _at_rest(setup: Setup) -> Iterator[Terminal]:
+    """memtui on the map of a process of many mappings, read and drawn."""
+    with many_mappings(setup.mappings) as pid, start((setup.memtui, str(pid))) as terminal:
+        until(terminal, _USAGE)
+        watch(terminal, 0.5)
+        yield terminal
+
+
+def _sort(terminal: Terminal) -> None:
+    since = len(terminal.output)
+    terminal.type("s")
+    until(terminal, re.compile(rb"as they lie in memory"), since)
+    terminal.type("Down", "Down", "Enter")
+    until(terminal, re.compile("▲|▼".encode()), since)
+    watch(terminal, 1.0)
+
+
+def _presses(terminal: Terminal, presses: int) -> list[float]:
     """Seconds from each of so many keys to its effect, walking down from the top."""
     since = len(terminal.output)
     terminal.type("Home", *["PgDn"] * 20)
-    _watch(terminal, 1.0)
+    watch(terminal, 1.0)
     address = _DETAIL.findall(terminal.output, since)[-1]
     # The same keys every time; more downwards than upwards, or it would come to the top.
     chance = random.Random(1)
     times = []
     for _ in range(presses):
-        _watch(terminal, 0.01 if quick else chance.uniform(0.02, 0.18))
+        watch(terminal, chance.uniform(0.02, 0.18))
         (key,) = chance.choices(("Down", "PgDn", "Up", "PgUp"), (4, 4, 1, 1))
         terminal.output.clear()
         started = time.perf_counter()
@@ -130,41 +136,54 @@ def key_row(what: str, times: list[float], at_most: float | None = None) -> Row:
 # Opening --------------------------------------------------------------------------------------
 
 
-def opening(quick: bool) -> Iterator[Row]:
-    """From Enter behind a pid to the first rows of its map, and to their usage.
+def opening(setup: Setup) -> Iterator[Row]:
+    """From Enter behind a pid to the first rows of its map, and to their usage."""
+    with large(1 << 20, 1 << 20) as small, many_mappings(setup.mappings) as many:
+        few = Path(f"/proc/{small}/maps").read_bytes().count(b"\n")
+        (of_small, _), (rows, usage) = _opened(setup, setup.rounds(9), small, many)
+    what = f"opening a map of {setup.mappings:,} mappings, to its first rows"
+    note = (
+        f"{1000 * rows:.0f} / {1000 * of_small:.0f} ms of {few} mappings; "
+        f"at most {_OPENING_MS:g}, or {_OPENING_SMALL:g} x the latter"
+    )
+    at_most = round(max(_OPENING_MS, _OPENING_SMALL * 1000 * of_small))
+    yield Row(what, 1000 * rows, at_most, " ms", note)
+    yield Row("opening it, to its usage", 1000 * usage, None, " ms")
+
+
+def opening_large(setup: Setup) -> Iterator[Row]:
+    """The same of much memory reserved or in use."""
+    resident = 2 * _GIB if _available_bytes() < 12 * _GIB else 8 * _GIB
+    if setup.effort.part < 0.1:
+        resident = 64 << 20
+    with ExitStack() as stack:
+        pids = [
+            stack.enter_context(large(reserved, used))
+            for reserved, used in ((1 << 20, 1 << 20), (100 * _GIB, 1 << 20), (1 << 20, resident))
+        ]
+        (small, _), (sparse, _), (full, _) = _opened(setup, setup.rounds(7), *pids)
+    for what, figure in (("100 GiB sparse", sparse), (f"{resident / _GIB:g} GiB resident", full)):
+        note = f"{1000 * figure:.0f} / {1000 * small:.0f} ms to the first rows"
+        yield Row(f"opening a map: {what} / small", figure / small, 1.5, note=note)
+
+
+def _opened(setup: Setup, rounds: int, *pids: int) -> list[tuple[float, float]]:
+    """Seconds to the first rows of each process's map, and to its usage: medians.
 
     Each time from the map of a small process, which is read and at rest by then.
     """
-    rounds, count = (1, 2000) if quick else (7, 60_000)
-    resident = (64 << 20) if quick else 8 * _GIB if _available_bytes() > 12 * _GIB else 2 * _GIB
-    with ExitStack() as stack:
-        start = stack.enter_context
-        pids = [
-            start(large(1 << 20, 1 << 20)),
-            start(large(100 * _GIB, 1 << 20)),
-            start(large(1 << 20, resident)),
-            start(many_mappings(count)),
-        ]
-        home = start(large(1 << 20, 1 << 20))
-        terminal = start(_memtui(home))
-        _until(terminal, 0, _USAGE)
-        usages: list[float] = []
+    usages: dict[int, list[float]] = {pid: [] for pid in pids}
+    with large(1 << 20, 1 << 20) as home, start((setup.memtui, str(home))) as terminal:
+        until(terminal, _USAGE)
 
         def opened(pid: int) -> float:
             _open(terminal, home)
             rows, usage = _open(terminal, pid)
-            if pid == pids[-1]:
-                usages.append(usage)
+            usages[pid].append(usage)
             return rows
 
-        small, sparse, full, many = interleaved(
-            rounds, *(lambda pid=pid: opened(pid) for pid in pids)
-        )
-    yield Row(f"opening a map of {count:,} mappings, to its first rows", 1000 * many, 150.0, " ms")
-    yield Row("opening it, to its usage", 1000 * statistics.median(usages), None, " ms")
-    for what, figure in (("100 GiB sparse", sparse), (f"{resident / _GIB:g} GiB resident", full)):
-        note = f"{1000 * figure:.0f} / {1000 * small:.0f} ms to the first rows"
-        yield Row(f"opening a map: {what} / small", figure / small, 1.5, note=note)
+        rows = interleaved(rounds, *(lambda pid=pid: opened(pid) for pid in pids))
+    return [(row, statistics.median(usages[pid])) for row, pid in zip(rows, pids, strict=True)]
 
 
 def _open(terminal: Terminal, pid: int) -> tuple[float, float]:
@@ -173,15 +192,15 @@ def _open(terminal: Terminal, pid: int) -> tuple[float, float]:
         first, last = file.readline().split()[0].split("-")
     since = len(terminal.output)
     terminal.type("o")
-    _until(terminal, since, re.compile(rb"open pid or name: "))
+    until(terminal, re.compile(rb"open pid or name: "), since)
     terminal.type(str(pid))
-    _watch(terminal, 0.3)
+    watch(terminal, 0.3)
     since = len(terminal.output)
     started = time.perf_counter()
     terminal.type("Enter")
-    rows = _until(terminal, since, re.compile(f"{first}–{last}".encode()))
-    usage = _until(terminal, since, re.compile(rb" %d .*?usage read" % pid, re.DOTALL))
-    _watch(terminal, 0.3)
+    rows = until(terminal, re.compile(f"{first}–{last}".encode()), since)
+    usage = until(terminal, re.compile(rb" %d .*?usage read" % pid, re.DOTALL), since)
+    watch(terminal, 0.3)
     return rows - started, usage - started
 
 
@@ -194,20 +213,20 @@ def _available_bytes() -> int:
 # What it costs who is looked at ---------------------------------------------------------------
 
 
-def churn(quick: bool) -> Iterator[Row]:
+def churn(setup: Setup) -> Iterator[Row]:
     """How many fewer pairs of mmap and munmap a process does while its map is on the screen.
 
     Against itself alone, and against `pmap -X` run on it once a second.
     """
-    count = _count(quick)
+    count = setup.mappings
     # Beside churn memtui takes most of a second to read smaps, and so reads it every 15 to 20.
-    span_s, watched_s, rounds = (0.5, 0.5, 1) if quick else (12.0, 40.0, 3)
+    span_s, watched_s, rounds = setup.span_s(12.0), setup.span_s(40.0), setup.rounds(3)
     pmap = shutil.which("pmap")
     ours, theirs, before, during = [], [], [], []
     with churning(count) as (pid, pairs):
         for _ in range(rounds):
             alone = _rate(pairs, lambda: time.sleep(span_s))
-            watched = _watched(pid, pairs, watched_s)
+            watched = _watched(setup, pid, pairs, watched_s)
             again = _rate(pairs, lambda: time.sleep(span_s))
             mapped = _rate(pairs, lambda: _once_a_second(span_s, pmap, "-X", str(pid)))
             # What is lost is told from the time right before, whatever else the machine does.
@@ -238,11 +257,11 @@ def _rate(pairs: Callable[[], int], meanwhile: Callable[[], object]) -> float:
     return (pairs() - before) / (time.perf_counter() - started)
 
 
-def _watched(pid: int, pairs: Callable[[], int], span_s: float) -> float:
-    with _memtui(pid) as terminal:
-        _until(terminal, 0, _USAGE)
-        _watch(terminal, 1.0)
-        return _rate(pairs, lambda: _watch(terminal, span_s))
+def _watched(setup: Setup, pid: int, pairs: Callable[[], int], span_s: float) -> float:
+    with start((setup.memtui, str(pid))) as terminal:
+        until(terminal, _USAGE)
+        watch(terminal, 1.0)
+        return _rate(pairs, lambda: watch(terminal, span_s))
 
 
 def _once_a_second(span_s: float, program: str | None, *words: str) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,21 +13,18 @@ from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.maps import Mappings, _Reader, read_mappings
 from tests.bench.loads import many_mappings, many_processes
 from tests.bench.row import Row, interleaved, seconds
+from tests.bench.setup import Setup, cpu_s, run
 
 _SLEEP_S = 0.0002
 
 
-def _count(quick: bool) -> int:
-    return 2000 if quick else 60_000
-
-
-def parsing(quick: bool) -> Iterator[Row]:
+def parsing(setup: Setup) -> Iterator[Row]:
     """Every column of maps and of smaps, against the kernel's own time and against psutil's."""
-    count = _count(quick)
+    count = setup.mappings
     with many_mappings(count) as pid:
         process = psutil.Process(pid)
         ours_maps, kernel_maps, ours_smaps, kernel_smaps, theirs = interleaved(
-            1 if quick else 7,
+            setup.rounds(7),
             lambda: seconds(lambda: _parse(pid, "maps", count)),
             lambda: seconds(lambda: _throw_away(f"/proc/{pid}/maps")),
             lambda: seconds(lambda: _parse(pid, "smaps", count)),
@@ -70,18 +64,18 @@ def _throw_away(path: str) -> None:
             pass
 
 
-def holding(quick: bool) -> Iterator[Row]:
+def holding(setup: Setup) -> Iterator[Row]:
     """How long another thread waits for the interpreter while smaps is parsed.
 
     A thread that wakes every 0.2 ms notes its longest sleep; what it sleeps with nobody beside it
     is taken off. The median of the rounds, as one round in many meets another program.
     """
-    count = _count(quick)
+    count = setup.mappings
     with many_mappings(count) as pid:
         beside, alone, call = interleaved(
-            1 if quick else 9,
+            setup.rounds(9),
             lambda: _longest_gap(lambda: _parse(pid, "smaps", count)),
-            lambda: _longest_gap(lambda: time.sleep(0.01 if quick else 0.3)),
+            lambda: _longest_gap(lambda: time.sleep(setup.span_s(0.3))),
             lambda: _longest_call(pid),
         )
     note = f"{1000 * beside:.1f} ms beside it, {1000 * alone:.1f} alone"
@@ -128,9 +122,9 @@ def _longest_call(pid: int) -> float:
     return longest
 
 
-def reports(quick: bool) -> Iterator[Row]:
-    """`memtui maps` as text and as JSON, against pmap."""
-    count = _count(quick)
+def reports(setup: Setup) -> Iterator[Row]:
+    """Processor time of `memtui maps` as text and as JSON, against pmap."""
+    count = setup.mappings
     pmap = shutil.which("pmap")
     names = (
         (f"memtui maps of {count:,} mappings / pmap -X", 0.7),
@@ -140,63 +134,56 @@ def reports(quick: bool) -> Iterator[Row]:
         for what, at_most in names:
             yield Row(what, None, at_most, note="pmap is not installed")
         return
-    ours = (sys.executable, "-m", "memtui", "maps")
+    ours = (setup.memtui, "maps")
     with many_mappings(count) as pid:
         text, json, theirs = interleaved(
-            1 if quick else 5,
-            lambda: run_seconds(*ours, str(pid)),
-            lambda: run_seconds(*ours, "--json", str(pid)),
-            lambda: run_seconds(pmap, "-X", str(pid)),
+            setup.rounds(5),
+            lambda: cpu_s(*ours, str(pid)),
+            lambda: cpu_s(*ours, "--json", str(pid)),
+            lambda: cpu_s(pmap, "-X", str(pid)),
         )
     for (what, at_most), figure in zip(names, (text, json), strict=True):
-        note = f"{1000 * figure:.0f} / {1000 * theirs:.0f} ms"
+        note = f"{1000 * figure:.0f} / {1000 * theirs:.0f} ms of CPU"
         yield Row(what, figure / theirs, at_most, note=note)
 
 
-def listing(quick: bool) -> Iterator[Row]:
-    """`memtui procs` of 1,000 processes: with PSS against smem, without against ps."""
-    count = 30 if quick else 1000
+def listing(setup: Setup) -> Iterator[Row]:
+    """Processor time of `memtui procs`: with PSS against smem, without against ps and a Python."""
+    count = setup.processes
     smem, ps = shutil.which("smem"), shutil.which("ps")
     names = (
         (f"memtui procs of {count:,} / smem -P .", 0.5),
-        (f"memtui procs --no-pss of {count:,} / ps aux and python -c pass", 1.0),
+        (f"memtui procs --no-pss of {count:,} / ps aux and python -c pass", 0.8),
     )
     if not smem or not ps:
         missing = "ps" if smem else "smem"
         for what, at_most in names:
             yield Row(what, None, at_most, note=f"{missing} is not installed")
         return
-    ours = (sys.executable, "-m", "memtui", "procs")
+    ours = (setup.memtui, "procs")
     with many_processes(count):
         whole, quickly, with_pss, plain, start = interleaved(
-            1 if quick else 7,
-            lambda: run_seconds(*ours),
-            lambda: run_seconds(*ours, "--no-pss"),
-            lambda: run_seconds(smem, "-P", "."),
-            lambda: run_seconds(ps, "aux"),
-            lambda: run_seconds(sys.executable, "-c", "pass"),
+            setup.rounds(7),
+            lambda: cpu_s(*ours),
+            lambda: cpu_s(*ours, "--no-pss"),
+            lambda: cpu_s(smem, "-P", "."),
+            lambda: cpu_s(ps, "aux"),
+            lambda: cpu_s(setup.python, "-c", "pass"),
         )
     figures = ((whole, with_pss), (quickly, plain + start))
     for (what, at_most), (figure, theirs) in zip(names, figures, strict=True):
-        note = f"{1000 * figure:.0f} / {1000 * theirs:.0f} ms"
+        note = f"{1000 * figure:.0f} / {1000 * theirs:.0f} ms of CPU"
         yield Row(what, figure / theirs, at_most, note=note)
 
 
-def run_seconds(*argv: str) -> float:
-    """How long a command takes from its start to its end, its output thrown away."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    return seconds(
-        lambda: subprocess.run(argv, stdout=subprocess.DEVNULL, env=environment, check=True)
-    )
-
-
-def starting(quick: bool) -> Iterator[Row]:
+def starting(setup: Setup) -> Iterator[Row]:
     """`memtui free` from the shell, and how much of it is the interpreter's own start."""
-    ours, theirs = interleaved(
-        1 if quick else 15,
-        lambda: run_seconds(sys.executable, "-m", "memtui", "free"),
-        lambda: run_seconds(sys.executable, "-c", "pass"),
+    took, ours, theirs = interleaved(
+        setup.rounds(15),
+        lambda: seconds(lambda: run(setup.memtui, "free")),
+        lambda: cpu_s(setup.memtui, "free"),
+        lambda: cpu_s(setup.python, "-c", "pass"),
     )
-    yield Row("memtui free, from start to end", 1000 * ours, 100.0, " ms")
-    note = f"{1000 * ours:.0f} / {1000 * theirs:.0f} ms"
+    yield Row("memtui free, from start to end", 1000 * took, 100.0, " ms")
+    note = f"{1000 * ours:.0f} / {1000 * theirs:.0f} ms of CPU"
     yield Row("memtui free / python -c pass", ours / theirs, note=note)

@@ -9,18 +9,19 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """`figure` None: skipped, for the reason in `note`. `at_most` None: for information."""
+    """`figure` None: skipped or failed, for the reason in `note`. `at_most` None: for information."""
 
     what: str
     figure: float | None
     at_most: float | None = None
     unit: str = ""
     note: str = ""
+    failed: bool = False
 
     @property
     def verdict(self) -> str:
         if self.figure is None:
-            return "skipped"
+            return "FAILED" if self.failed else "skipped"
         if self.at_most is None:
             return ""
         return "ok" if self.figure <= self.at_most else "OVER"
@@ -45,7 +46,16 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def interleaved(rounds: int, *works: Callable[[], float]) -> list[float]:
+def interleaved(
+    rounds: int,
+    *works: Callable[[], float],
+    take: Callable[[Sequence[float]], float] = statistics.median,
+) -> list[float]:
     """The median of each work's own figure; all of them in every round, so a drift hits all."""
     figures = [[work() for work in works] for _ in range(rounds)]
-    return [statistics.median(column) for column in zip(*figures, strict=True)]
+    return [take(column) for column in zip(*figures, strict=True)]
+
+
+def tenth(figures: Sequence[float]) -> float:
+    """The 10th percentile: what a start takes where nobody else is in its way."""
+    return sorted(figures)[-(-len(figures) // 10) - 1]
