@@ -6,7 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Final
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import (
     parse_statm,
     parse_status,
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CAP_SYS_PTRACE: Final = 19
 
 
-def may_see(files: KernelFiles) -> str:
+def may_see(files: Files) -> str:
     """In words, whose address spaces this user may read."""
     if not files.is_live:
         return "captured machine"
@@ -28,7 +28,7 @@ def may_see(files: KernelFiles) -> str:
     return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
 
 
-def page_size(files: KernelFiles) -> int:
+def page_size(files: Files) -> int:
     """Bytes a page of the machine below the root: a captured one may differ from this one."""
     here = os.sysconf("SC_PAGE_SIZE")
     if files.is_live:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Protocol
 
-from memtui.kernel.files import KernelFiles, defect_gap
+from memtui.kernel.files import Files, defect_gap
 from memtui.live.looker import Looker, affordable
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import MapReading
@@ -32,7 +32,7 @@ class Source(Protocol):
     interval_s: float
 
     @property
-    def files(self) -> KernelFiles | None:
+    def files(self) -> Files | None:
         """For readings on demand; None where there is no kernel behind the samples."""
 
     def start(
@@ -60,7 +60,7 @@ class SignReader(Protocol):
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
-    def __init__(self, files: KernelFiles, interval_s: float = 1.0) -> None:
+    def __init__(self, files: Files, interval_s: float = 1.0) -> None:
         self.files = files
         self._interval_s = interval_s
         self._plan = Plan()
@@ -113,7 +113,8 @@ class LiveSource:
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def may_read_map(self, key: ProcessKey) -> bool:
-        return self.files.may_read(f"proc/{key.pid}/maps")
+        # Opening it succeeds, or not: a single byte costs little more.
+        return isinstance(self.files.read_at(f"proc/{key.pid}/maps", 0, 1), bytes)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from memtui.kernel.buddy import parse_buddyinfo
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explain.context import SETTINGS, Context
 from memtui.model.map.pagetable import Paging, paging_of
@@ -16,7 +16,7 @@ from memtui.model.sample import Sample
 
 
 def context_of(
-    sample: Sample, files: KernelFiles | None, page_bytes: int, before: Sample | None = None
+    sample: Sample, files: Files | None, page_bytes: int, before: Sample | None = None
 ) -> Context:
     """Everything that an explanation may show, of this moment; the sample alone without files."""
     if files is None:
@@ -40,7 +40,7 @@ def context_of(
     )
 
 
-def _uptime_s(files: KernelFiles) -> float | None:
+def _uptime_s(files: Files) -> float | None:
     data = files.read("proc/uptime")
     try:
         return None if isinstance(data, Gap) else float(data.split()[0])
@@ -48,7 +48,7 @@ def _uptime_s(files: KernelFiles) -> float | None:
         return None
 
 
-def _paging(files: KernelFiles, page: int) -> str:
+def _paging(files: Files, page: int) -> str:
     """How this machine's addresses are translated; of a captured one the map view tells."""
     if not files.is_live:
         return ""

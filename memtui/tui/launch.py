@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.live.machine import may_see, page_size
 from memtui.live.source import LiveSource
 from memtui.model.map.addressmap import MapReading
@@ -23,7 +23,7 @@ from memtui.tui.resident import stay_in_memory
 _SWITCH_S: Final = 0.001
 
 
-def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
+def run(files: Files, settings: Settings, target: Target | None) -> int:
     """Opens the dashboard on the kernel below a root; the exit status at its end."""
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
@@ -80,6 +80,6 @@ def _started(source: LiveSource) -> None:
     stay_in_memory()
 
 
-def _host_name(files: KernelFiles) -> str:
+def _host_name(files: Files) -> str:
     name = files.read("proc/sys/kernel/hostname")
     return name.decode("utf-8", "surrogateescape").strip() if isinstance(name, bytes) else "?"

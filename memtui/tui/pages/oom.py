@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.oom.ranking import ADJ_MAX, ADJ_MIN
 from memtui.ondemand.oom import Outlook, group_of, read_outlook
 from memtui.targets import meant
@@ -28,7 +28,7 @@ _LEAST_ROWS = 8
 class OomPage(Vertical):
     """Who would be taken, everybody in the kernel's order, one process's points, the policy."""
 
-    def __init__(self, files: KernelFiles | None, page_bytes: int, *, id: str) -> None:
+    def __init__(self, files: Files | None, page_bytes: int, *, id: str) -> None:
         super().__init__(id=id)
         self._files = files
         self._page = page_bytes

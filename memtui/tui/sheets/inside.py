@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.columns import available, value
 from memtui.model.map.image import (
@@ -71,7 +71,7 @@ class InsideSheet(Sheet):
     VIEW = "inside"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen, files: KernelFiles, page: int) -> None:
+    def __init__(self, chosen: Chosen, files: Files, page: int) -> None:
         super().__init__(chosen)
         self._files = files
         self._page_size = page

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.map.labels import label
 from memtui.model.map.pages import PAGE_STATES, page_states
 from memtui.model.map.pagetable import Paging, Step
@@ -46,7 +46,7 @@ class PageTableSheet(Sheet):
     VIEW = "pagetable"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen, files: KernelFiles, page: int) -> None:
+    def __init__(self, chosen: Chosen, files: Files, page: int) -> None:
         super().__init__(chosen)
         self._files = files
         self._page_size = page

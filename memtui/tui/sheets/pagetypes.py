@@ -8,7 +8,7 @@ from textual.binding import BindingType
 
 from memtui import units
 from memtui.kernel.buddy import PageTypes, parse_pagetypeinfo
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.system.fragmentation import TypeSum, migrate_types
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
@@ -41,7 +41,7 @@ class PageTypesSheet(Sheet):
     VIEW = "pagetypes"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, files: KernelFiles, page_size: int) -> None:
+    def __init__(self, files: Files, page_size: int) -> None:
         super().__init__(Chosen())
         self._files = files
         self._page_size = page_size

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from memtui import units
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.model.map.labels import label
 from memtui.ondemand.sharers import Sharer, Sharers, find_sharers
 from memtui.tui import theme
@@ -44,7 +44,7 @@ class SharersSheet(Sheet):
     VIEW = "sharers"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(VIEW)]
 
-    def __init__(self, chosen: Chosen, files: KernelFiles) -> None:
+    def __init__(self, chosen: Chosen, files: Files) -> None:
         super().__init__(chosen)
         self._files = files
         self._stop = threading.Event()

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.arrange import arrange, next_match
 from memtui.model.map.columns import available, fields
@@ -51,7 +51,7 @@ class MapView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("map")]
 
-    def __init__(self, page: int, files: KernelFiles | None) -> None:
+    def __init__(self, page: int, files: Files | None) -> None:
         super().__init__(id="map")
         self._page = page
         self._files = files

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.live.plan import Plan
 from memtui.model.sample import Sample
 from memtui.session.history import History
@@ -34,7 +34,7 @@ class PhysicalView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("physical")]
 
-    def __init__(self, page: int, files: KernelFiles | None) -> None:
+    def __init__(self, page: int, files: Files | None) -> None:
         super().__init__(id="physical")
         self._page_size = page
         self._files = files

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 
 from memtui import units
 from memtui.kernel.cgroups import Confinement
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.live.plan import Plan
 from memtui.model.sample import Sample
 from memtui.model.system.metrics import METRICS
@@ -54,7 +54,7 @@ class PressureView(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("pressure")]
 
-    def __init__(self, page: int, files: KernelFiles | None = None) -> None:
+    def __init__(self, page: int, files: Files | None = None) -> None:
         super().__init__(id="pressure")
         self._files = files
         self._page = page

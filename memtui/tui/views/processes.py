@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from memtui import units
 from memtui.kernel.details import DETAIL_FILES, Shares
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.oom.prospects import prospects_of
@@ -59,7 +59,7 @@ class ProcessesView(View):
     def __init__(
         self,
         growth: GrowthTracker,
-        files: KernelFiles | None,
+        files: Files | None,
         page: int,
         *,
         is_live: bool,
