@@ -2,7 +2,7 @@
 
 How a figure travels from the kernel to a pixel, and where each step lives:
 
-    kernel/      what Linux says: `KernelFiles` opens, one pure `parse_x(bytes)` a source
+    kernel/      what Linux says: `Files` opens, one pure `parse_x(bytes)` a source
     live/        `LiveSource` polls on its own threads and hands on frozen `Sample`s:
                  sampler.py the processes and what is always read, readers.py what is read only
                  while a view shows it, looker.py what is expensive, deathsigns.py who dies

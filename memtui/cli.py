@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, cast
 from memtui import __version__, targets
 from memtui.commands import COMMANDS, Command, Option
 from memtui.defects import defect
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
 from memtui.setting import Setting
 from memtui.settings.table import SETTINGS
@@ -83,7 +83,7 @@ def _run(argv: list[str]) -> int:
     options.arguments = words
     if command and argument is None and _needs_argument(command, options):
         raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
-    files = KernelFiles(options.root)
+    files = LiveFiles(options.root)
     if options.json and options.csv:
         raise Failure(f"--json or --csv, not both: {_help_hint(command)}", USAGE)
     if not command and (options.json or options.csv):
@@ -94,7 +94,7 @@ def _run(argv: list[str]) -> int:
         raise Failure(f"{command.name} is no table, and so no --csv{instead}", USAGE)
     if command and options.json and not command.is_document:
         raise Failure(f"{command.name} prints TOML, and no --json", USAGE)
-    if not files.has_proc():
+    if isinstance(files.stat("proc"), Gap):
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
     if command:
         return _print(command.report(files, argument, options), options.csv)
@@ -143,7 +143,7 @@ def _needs_argument(command: Command, options: argparse.Namespace) -> bool:
     )
 
 
-def _open_dashboard(files: KernelFiles, settings: Settings, text: str | None) -> int:
+def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
     target = None
     if text is not None:
         target = targets.find(files, text)

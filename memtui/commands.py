@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.reports.output import Form
 
 
@@ -37,7 +37,7 @@ class Command(NamedTuple):
     name: str
     argument: str
     help: str
-    report: Callable[[KernelFiles, str | None, argparse.Namespace], Iterable[str]]
+    report: Callable[[Files, str | None, argparse.Namespace], Iterable[str]]
     options: tuple[Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
     is_document: bool = True  # and so goes with --json
@@ -49,19 +49,19 @@ def form_of(options: argparse.Namespace) -> Form:
     return "json" if options.json else "csv" if options.csv else "text"
 
 
-def _free(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _free(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.memory import free
 
     return free(files, form_of(options))
 
 
-def _explain(files: KernelFiles, name: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _explain(files: Files, name: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.explain import explain
 
     return explain(files, name, form_of(options))
 
 
-def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _maps(files: Files, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     if options.diff:
         from memtui.reports.mapdiff import maps_diff
 
@@ -71,66 +71,60 @@ def _maps(files: KernelFiles, argument: str | None, options: argparse.Namespace)
     return maps(files, argument or "", form_of(options))
 
 
-def _procs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _procs(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.processes import procs
 
     return procs(files, form_of(options), not options.no_pss)
 
 
-def _oom(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _oom(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.oom import oom
 
     return oom(files, form_of(options), options.cgroup)
 
 
-def _cgroups(
-    files: KernelFiles, _argument: str | None, options: argparse.Namespace
-) -> Iterable[str]:
+def _cgroups(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.cgroups import cgroups
 
     return cgroups(files, form_of(options))
 
 
-def _pressure(
-    files: KernelFiles, _argument: str | None, options: argparse.Namespace
-) -> Iterable[str]:
+def _pressure(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.pressure import pressure
 
     return pressure(files, form_of(options))
 
 
-def _slabs(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _slabs(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.slabs import slabs
 
     return slabs(files, form_of(options))
 
 
-def _zones(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _zones(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.zones import zones
 
     return zones(files, form_of(options))
 
 
-def _sample(files: KernelFiles, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _sample(files: Files, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.raw import sample
 
     return sample(files, argument, options.json)
 
 
-def _config(
-    _files: KernelFiles, _argument: str | None, _options: argparse.Namespace
-) -> Iterable[str]:
+def _config(_files: Files, _argument: str | None, _options: argparse.Namespace) -> Iterable[str]:
     from memtui.settings.file import default_file
 
     return default_file()
 
 
-def _sar(files: KernelFiles, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
+def _sar(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
     from memtui.reports.sar import sar
 
-    roots = [KernelFiles(root) for root in options.roots] or [files]
+    roots: list[Files] = [LiveFiles(root) for root in options.roots]
     flags = [option.flag for option in _SAR_SECTIONS if getattr(options, option.key)]
-    return sar(roots, flags, options.arguments, form_of(options))
+    return sar(roots or [files], flags, options.arguments, form_of(options))
 
 
 _SAR_SECTIONS: Final = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
 from memtui.model.sample import ProcessSample
 
@@ -60,7 +60,7 @@ class Named(NamedTuple):
     name: str
 
 
-def find(files: KernelFiles, text: str) -> Target | None:
+def find(files: Files, text: str) -> Target | None:
     """The process with that pid or the one with that name, several of a name as a filter.
 
     None: no such process.
@@ -76,7 +76,7 @@ def find(files: KernelFiles, text: str) -> Target | None:
     return Target(found[0].pid, "") if found else None
 
 
-def existing_pid(files: KernelFiles, text: str) -> int | None:
+def existing_pid(files: Files, text: str) -> int | None:
     """The pid that `text` is, if there is such a process. A thread's id gives its process's pid."""
     if not (text.isascii() and text.isdecimal() and len(text) <= _PID_DIGITS):
         return None
@@ -89,7 +89,7 @@ def existing_pid(files: KernelFiles, text: str) -> int | None:
     return group if isinstance(group, int) and group > 0 else pid
 
 
-def named(files: KernelFiles, text: str) -> list[Named]:
+def named(files: Files, text: str) -> list[Named]:
     """Processes by name, in order of pid: those called exactly so, else those that contain it.
 
     The second way ignores case and looks at the program's file name too, since comm ends after 15
@@ -114,7 +114,7 @@ def named(files: KernelFiles, text: str) -> list[Named]:
     ]
 
 
-def _program(files: KernelFiles, pid: int) -> str:
+def _program(files: Files, pid: int) -> str:
     """The file name in argv[0]; empty for kernel threads, zombies and the unreadable."""
     command = files.read(f"proc/{pid}/cmdline")
     if isinstance(command, Gap):

@@ -13,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 
 HOSTS_DIR = Path(__file__).parent / "hosts"
 HOSTS = sorted(
@@ -52,12 +52,16 @@ def colours() -> Iterator[None]:
         yield
 
 
-def open_host(name: str) -> KernelFiles:
-    return KernelFiles(str(HOSTS_DIR / name))
+def open_host(name: str) -> LiveFiles:
+    return LiveFiles(str(HOSTS_DIR / name))
+
+
+def may_read(files: Files, name: str) -> bool:
+    return isinstance(files.read_at(name, 0, 1), bytes)
 
 
 @pytest.fixture
-def host() -> Callable[[str], KernelFiles]:
+def host() -> Callable[[str], Files]:
     """`host("debian-6.18")`: the files of a captured machine."""
     return open_host
 

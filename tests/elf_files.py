@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbol, Symbols
 from memtui.ondemand.elf import read_image
 from tests.pages import key_of
 
-FILES = KernelFiles()
+FILES = LiveFiles()
 FUNCTIONS = 500
 
 # Says where its things are and what was added to the addresses in each file it is made of. The

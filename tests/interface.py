@@ -25,7 +25,7 @@ from textual.widgets import Input
 from wcwidth import wcswidth
 
 from memtui.kernel.details import DETAIL_FILES, read_shares
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.process import parse_identity
@@ -84,9 +84,7 @@ class Script:
     `files`: what questions are answered from.
     """
 
-    def __init__(
-        self, maps: Maps, files: KernelFiles | None = None, machine: Machine = MACHINE
-    ) -> None:
+    def __init__(self, maps: Maps, files: Files | None = None, machine: Machine = MACHINE) -> None:
         self.interval_s = 1.0
         self.silent_s = 0.0
         self.files = files
@@ -166,7 +164,7 @@ def app_of(
     samples: Iterable[Sample],
     maps: Maps,
     target: Target | None = None,
-    files: KernelFiles | None = None,
+    files: Files | None = None,
 ) -> MemtuiApp:
     """The application with its samples in the inbox."""
     app = app_on(Script(maps, files), target=target)
@@ -519,7 +517,7 @@ class Child:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self.files = KernelFiles()
+        self.files = LiveFiles()
         stat = self.files.parsed(f"proc/{process.pid}/stat", parse_identity)
         assert not isinstance(stat, Gap)
         self.key = ProcessKey(process.pid, stat.starttime)
@@ -636,7 +634,7 @@ def minutes_of(now: Sample, count: int = 240) -> list[Sample]:
     return made
 
 
-def java(files: KernelFiles | None = None) -> MemtuiApp:
+def java(files: Files | None = None) -> MemtuiApp:
     """A captured machine, with a Java process of 241 mappings chosen."""
     now, maps = captured("debian-6.18")
     return app_of(minutes_of(now, 2), maps, files=files)

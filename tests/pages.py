@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.pagemap import frame, read_page_flags, read_pagemap
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import ProcessKey
@@ -21,7 +21,7 @@ from memtui.model.map.pages import PAGE_STATES, page_states
 from memtui.ondemand.pages import PagesReading, read_pages
 from tests.squeeze import swap_file
 
-FILES = KernelFiles()
+FILES = LiveFiles()
 PAGE = os.sysconf("SC_PAGE_SIZE")
 HUGE_PAGE = Path("/sys/kernel/mm/transparent_hugepage")
 

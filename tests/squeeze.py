@@ -18,7 +18,7 @@ from typing import Final, Literal
 import pytest
 
 from memtui.kernel.cgroups import Confinement, Level, parse_counters, read_memory_group
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import LiveFiles
 from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
 
@@ -106,7 +106,7 @@ class Squeeze:
     def __init__(self, limit_bytes: int) -> None:
         self.path = HIERARCHY / f"memtui-squeeze-{os.getpid()}"
         self._children: list[subprocess.Popen[bytes]] = []
-        self._files = KernelFiles("/")
+        self._files = LiveFiles("/")
         self._limit_bytes = limit_bytes
         self.path.mkdir()
 
@@ -207,7 +207,7 @@ class Clock:
     """Samples of this machine, at an interval, as long as asked for."""
 
     def __init__(self, interval_s: float) -> None:
-        self._sampler = Sampler(KernelFiles("/"))
+        self._sampler = Sampler(LiveFiles("/"))
         self._interval_s = interval_s
         self._due = time.monotonic()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import Mappings, read_mappings
 from tests.bench.__main__ import MEASURES, main
 from tests.bench.loads import churning, large
@@ -92,7 +92,7 @@ def test_one_key_in_a_hundred_may_be_late() -> None:
 
 
 def mappings_of(pid: int) -> Mappings:
-    mappings = read_mappings(KernelFiles(), pid)
+    mappings = read_mappings(LiveFiles(), pid)
     assert not isinstance(mappings, Gap)
     return mappings
 

@@ -15,7 +15,7 @@ import pytest
 from memtui import __version__
 from memtui.cli import main
 from memtui.commands import COMMANDS
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import LiveFiles
 from memtui.targets import Target, find, named
 from tests.conftest import HOSTS_DIR, open_host
 
@@ -358,13 +358,13 @@ def test_a_thread_stands_for_its_process(stopped_pid: int) -> None:
     tasks = sorted(int(task.name) for task in Path(f"/proc/{stopped_pid}/task").iterdir())
     assert len(tasks) == 4
     for task in tasks:
-        assert find(KernelFiles(), str(task)) == Target(stopped_pid, "")
+        assert find(LiveFiles(), str(task)) == Target(stopped_pid, "")
 
 
 def test_memtui_itself_fits_no_name() -> None:
     own = Path("/proc/self/comm").read_text().rstrip("\n")
     Path("/proc/self/comm").write_text("memtui-itself")
     try:
-        assert named(KernelFiles(), "memtui-itself") == []
+        assert named(LiveFiles(), "memtui-itself") == []
     finally:
         Path("/proc/self/comm").write_text(own)

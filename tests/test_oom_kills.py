@@ -14,7 +14,7 @@ import pytest
 
 from memtui.kernel.cgroups import parse_counters
 from memtui.kernel.deaths import OomKill, deaths
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.kmsg import KernelLog
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import kernel_release, read_oom_domain, read_oom_tasks
@@ -28,7 +28,7 @@ from tests.programs.ooms import SCENARIOS, V1, Full, scenario
 pytestmark = pytest.mark.xdist_group("machine")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-FILES = KernelFiles()
+FILES = LiveFiles()
 
 
 @pytest.fixture(scope="module")

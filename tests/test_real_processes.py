@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
 from tests.programs import look
 
-FILES = KernelFiles()
+FILES = LiveFiles()
 IMAGE = {"text", "rodata", "relro", "data", "bss"}
 
 

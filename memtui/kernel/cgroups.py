@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.pressure import Pressure, parse_pressure
 
 # v1 writes "no limit" as the largest multiple of a page below 2^63; nobody has half of that.
@@ -150,7 +150,7 @@ def parse_counters(data: bytes) -> dict[str, int]:
 
 
 def read_confinement(
-    files: KernelFiles, memberships: list[Membership], *, always: bool = True
+    files: Files, memberships: list[Membership], *, always: bool = True
 ) -> Confinement | Gap | None:
     """The groups that hold a process's memory, its own first.
 
@@ -183,7 +183,7 @@ def read_confinement(
 
 
 def read_memory_group(
-    files: KernelFiles, level: Level, version: Literal[1, 2], pressure: str | None = None
+    files: Files, level: Level, version: Literal[1, 2], pressure: str | None = None
 ) -> MemoryGroup:
     """All about one group; what it does not offer, as the root group most of it, is None or a Gap.
 
@@ -255,22 +255,22 @@ class Tree(NamedTuple):
     is_cut: bool = False
 
 
-def memory_version(files: KernelFiles) -> Literal[1, 2]:
+def memory_version(files: Files) -> Literal[1, 2]:
     """Which hierarchy has the memory controller: on hybrid hosts it is v1's."""
     # A group of v2 may be called "memory", too.
-    if files.exists("sys/fs/cgroup/cgroup.controllers"):
+    if _is_there(files, "sys/fs/cgroup/cgroup.controllers"):
         return 2
-    return 1 if files.exists("sys/fs/cgroup/memory") else 2
+    return 1 if _is_there(files, "sys/fs/cgroup/memory") else 2
 
 
-def read_tree(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
+def read_tree(files: Files, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
     """All memory cgroups, siblings in order of name; those that go away meanwhile are left out.
 
     Links are not followed, so there is no going round in circles.
     """
     version = memory_version(files)
     mount = _mount(files, version)
-    if not files.exists(mount):
+    if not _is_there(files, mount):
         return Gap(mount, "absent", "no memory cgroups")
     groups: list[MemoryGroup] = []
     waiting = ["/"]
@@ -288,7 +288,7 @@ def read_tree(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
     return Tree(version, tuple(groups), bool(waiting))
 
 
-def read_kill_counts(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> dict[str, int]:
+def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> dict[str, int]:
     """How many processes the OOM killer took in each group, by its path; 15 µs a group.
 
     Version 2 counts those of the groups below too. Empty where nothing counts them (before 4.13).
@@ -309,34 +309,38 @@ def read_kill_counts(files: KernelFiles, at_most: int = GROUPS_AT_MOST) -> dict[
     return counts
 
 
-def _psi(files: KernelFiles, path: str, version: Literal[1, 2]) -> str | None:
+def _psi(files: Files, path: str, version: Literal[1, 2]) -> str | None:
     """Where a v1 group's PSI is: a hybrid host has it in v2's groups, which systemd names alike."""
     if version == 2 or path == "/":
         return None
     name = f"{_mount(files, 2)}{path}/memory.pressure"
-    return name if files.exists(name) else None
+    return name if _is_there(files, name) else None
 
 
-def read_level(files: KernelFiles, path: str, version: Literal[1, 2]) -> Level | Gap:
+def read_level(files: Files, path: str, version: Literal[1, 2]) -> Level | Gap:
     """One group's use and limit by its path."""
     directory = f"{_mount(files, version)}{path}".rstrip("/")
     level = _level(files, path.rstrip("/") or "/", directory, version)
     return level or Gap(directory, "absent", "no such memory cgroup")
 
 
-def read_levels(files: KernelFiles, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
+def read_levels(files: Files, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
     return _levels(files, _mount(files, version), path, version)
 
 
-def _mount(files: KernelFiles, version: Literal[1, 2]) -> str:
+def _is_there(files: Files, name: str) -> bool:
+    return not isinstance(files.stat(name), Gap)
+
+
+def _mount(files: Files, version: Literal[1, 2]) -> str:
     """Where a hierarchy is: on hybrid hosts v2 has a directory of its own."""
     if version == 1:
         return "sys/fs/cgroup/memory"
-    return "sys/fs/cgroup/unified" if files.exists("sys/fs/cgroup/unified") else "sys/fs/cgroup"
+    return "sys/fs/cgroup/unified" if _is_there(files, "sys/fs/cgroup/unified") else "sys/fs/cgroup"
 
 
-def _levels(files: KernelFiles, mount: str, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
+def _levels(files: Files, mount: str, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
     parts = [part for part in path.split("/") if part]
     levels = []
@@ -350,11 +354,11 @@ def _levels(files: KernelFiles, mount: str, path: str, version: Literal[1, 2]) -
     return tuple(levels)
 
 
-def _level(files: KernelFiles, path: str, directory: str, version: Literal[1, 2]) -> Level | None:
+def _level(files: Files, path: str, directory: str, version: Literal[1, 2]) -> Level | None:
     """A group's use and limit; None where there is no such group, or none of this controller."""
     use, most = ("memory.current", "memory.max") if version == 2 else _V1_LEVEL
     limit = files.parsed(f"{directory}/{most}", parse_limit)
-    if isinstance(limit, Gap) and (path != "/" or not files.exists(directory)):
+    if isinstance(limit, Gap) and (path != "/" or not _is_there(files, directory)):
         return None  # v2's root has no counters, but is there
     current = files.parsed(f"{directory}/{use}", parse_limit)
     return Level(

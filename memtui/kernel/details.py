@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_bytes
 
@@ -59,7 +59,7 @@ class Limit(NamedTuple):
 
 
 def read_details(
-    files: KernelFiles,
+    files: Files,
     pid: int,
     time_s: float,
     stat: Identity,
@@ -93,7 +93,7 @@ def memory_path(data: bytes) -> str | None:
     return memory_cgroup(parse_cgroup(data))
 
 
-def read_shares(files: KernelFiles, pid: int, time_s: float) -> Shares | Gap:
+def read_shares(files: Files, pid: int, time_s: float) -> Shares | Gap:
     """PSS and USS of a process now. Opened anew each time: an exec leaves an open file empty."""
     sums = files.parsed(f"proc/{pid}/smaps_rollup", parse_smaps_rollup)
     return sums if isinstance(sums, Gap) else shares_of(sums, time_s)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.kernel.values import read_choice, read_number
 
 _POOLS = "sys/kernel/mm/hugepages"
@@ -53,7 +53,7 @@ class ThpSettings(NamedTuple):
     pages_collapsed: int | None
 
 
-def read_huge_pools(files: KernelFiles) -> list[HugePool]:
+def read_huge_pools(files: Files) -> list[HugePool]:
     """Every pool, the smallest pages first; none on a kernel without hugetlbfs."""
     return [
         HugePool(
@@ -67,7 +67,7 @@ def read_huge_pools(files: KernelFiles) -> list[HugePool]:
     ]
 
 
-def read_thp(files: KernelFiles) -> ThpSettings:
+def read_thp(files: Files) -> ThpSettings:
     """All None on a kernel without transparent huge pages."""
     sizes = {
         page_bytes: word
@@ -88,7 +88,7 @@ def read_thp(files: KernelFiles) -> ThpSettings:
     )
 
 
-def _by_size(files: KernelFiles, directory: str) -> list[tuple[int, str]]:
+def _by_size(files: Files, directory: str) -> list[tuple[int, str]]:
     """Subdirectories that name a size, in bytes, ascending."""
     matches = map(_NAME.fullmatch, files.names(directory))
     return sorted((int(match[1]) * 1024, match[0]) for match in matches if match)

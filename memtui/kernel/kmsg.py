@@ -6,20 +6,17 @@ kernel.dmesg_restrict is 0, else CAP_SYSLOG; containers mostly have none. Cost: 
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.values import read_number
 
 SOURCE: Final = "dev/kmsg"
 KERNEL_FACILITY: Final = 0
 RECORDS_AT_ONCE: Final = 50_000
 
-_RECORD_BYTES: Final = 16_384  # the kernel's own limit is 8 KiB, and a shorter buffer an error
 _HEAD: Final = re.compile(rb"(\d{1,10}),(\d{1,20}),(\d{1,20}),([^,;]{0,32})(?:,[^;]*)?")
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
 _RECORD_START: Final = re.compile(rb"^(?=\d)", re.MULTILINE)
@@ -99,51 +96,23 @@ class KernelLog:
     A captured machine may have it as a plain file. Never waits.
     """
 
-    def __init__(self, files: KernelFiles, *, only_new: bool = False) -> None:
+    def __init__(self, files: Files, *, only_new: bool = False) -> None:
         """`only_new`: what was logged before is left out."""
         self._files = files
-        self._log = files.open_log(SOURCE)
-        if only_new and not isinstance(self._log, Gap):
-            try:
-                os.lseek(self._log, 0, os.SEEK_END)
-            except OSError as error:
-                self.close()
-                self._log = _gap(error)
+        self._log = files.records(SOURCE, only_new=only_new)
 
     def read(self, at_most: int = RECORDS_AT_ONCE) -> LogPart | Gap:
         """What came since; a Gap where the log may not be read, with the reason in words."""
-        if isinstance(self._log, Gap):
-            return self._explained(self._log)
-        if os.path.isfile(self._files.path(SOURCE)):
-            return LogPart(parse_kmsg(_rest_of(self._log)), False)
-        records: list[LogRecord] = []
-        lost = False
-        for _ in range(at_most):
-            try:
-                data = os.read(self._log, _RECORD_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno == errno.EPIPE:
-                    # Overwritten under the reader: the next one is the oldest that is left.
-                    lost = True
-                    continue
-                return LogPart(records, lost) if records else self._explained(_gap(error))
-            if not data:
-                break
-            try:
-                records.append(parse_kmsg_record(data))
-            except Malformed:
-                continue
-        return LogPart(records, lost)
+        found = self._log if isinstance(self._log, Gap) else self._log.read(at_most)
+        if isinstance(found, Gap):
+            return self._explained(found)
+        pieces, lost = found
+        return LogPart([record for piece in pieces for record in parse_kmsg(piece)], lost)
 
     def close(self) -> None:
         if not isinstance(self._log, Gap):
-            os.close(self._log)
+            self._log.close()
             self._log = Gap(SOURCE, "gone", "closed")
-
-    def __del__(self) -> None:
-        self.close()
 
     def _explained(self, gap: Gap) -> Gap:
         if gap.reason == "denied":
@@ -160,25 +129,10 @@ class KernelLog:
         return gap
 
 
-def read_log(files: KernelFiles) -> LogPart | Gap:
+def read_log(files: Files) -> LogPart | Gap:
     """All that the log still has."""
     log = KernelLog(files)
     try:
         return log.read()
     finally:
         log.close()
-
-
-def _gap(error: OSError) -> Gap:
-    denied = error.errno in (errno.EPERM, errno.EACCES)
-    return Gap(SOURCE, "denied" if denied else "failed", os.strerror(error.errno or errno.EIO))
-
-
-def _rest_of(descriptor: int) -> bytes:
-    parts = []
-    try:
-        while part := os.read(descriptor, 1 << 16):
-            parts.append(part)
-    except OSError:
-        pass  # what was read is still good
-    return b"".join(parts)

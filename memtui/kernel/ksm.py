@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.values import read_number
 
 _KSM = "sys/kernel/mm/ksm/"
@@ -36,7 +36,7 @@ class Ksm(NamedTuple):
     general_profit_bytes: int | None
 
 
-def read_ksm(files: KernelFiles) -> Ksm | Gap:
+def read_ksm(files: Files) -> Ksm | Gap:
     """The Gap of its `run` on a kernel without it."""
     data = files.read(_KSM + "run")
     if isinstance(data, Gap):

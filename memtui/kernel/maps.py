@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 
 # The name is everything after the blanks, its own trailing ones included: "rw-p … 0   name ".
 _RANGE = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
@@ -148,7 +148,7 @@ class Mappings:
         self.texts = {key: [column[row] for row in rows] for key, column in self.texts.items()}
 
 
-def read_mappings(files: KernelFiles, pid: int, source: str = "smaps") -> Mappings | Gap:
+def read_mappings(files: Files, pid: int, source: str = "smaps") -> Mappings | Gap:
     """`maps` or `smaps` of a process, parsed while it is read. Empty: no address space (any more).
 
     Opened anew each time: a kept descriptor shows the address space from before an exec.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import read_numbers
 from memtui.kernel.vmstat import parse_vmstat
@@ -39,13 +39,13 @@ def parse_node_meminfo(data: bytes) -> dict[str, int]:
     return parse_meminfo(_PREFIX.sub(b"", data))
 
 
-def read_nodes(files: KernelFiles) -> list[Node]:
+def read_nodes(files: Files) -> list[Node]:
     """Every node by number (there may be holes); none on a kernel without NUMA."""
     matches = map(_NAME.fullmatch, files.names(_NODES))
     return [_read_node(files, node) for node in sorted(int(match[1]) for match in matches if match)]
 
 
-def _read_node(files: KernelFiles, node: int) -> Node:
+def _read_node(files: Files, node: int) -> Node:
     own = f"{_NODES}/node{node}/"
     meminfo = files.parsed(own + "meminfo", parse_node_meminfo)
     numastat = files.parsed(own + "numastat", parse_vmstat)

@@ -20,7 +20,7 @@ from memtui.kernel.cgroups import (
     read_level,
     read_levels,
 )
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import parse_identity, parse_int, status_value
 from memtui.kernel.values import read_number
 
@@ -69,14 +69,14 @@ class OomDomain(NamedTuple):
     kill_disabled: bool
 
 
-def kernel_release(files: KernelFiles) -> tuple[int, int] | None:
+def kernel_release(files: Files) -> tuple[int, int] | None:
     """Major and minor number of the kernel, by which its rules are known."""
     data = files.read("proc/sys/kernel/osrelease")
     match = None if isinstance(data, Gap) else _RELEASE.match(data)
     return (int(match[1]), int(match[2])) if match else None
 
 
-def read_oom_tasks(files: KernelFiles, *, groups: bool = False) -> list[OomTask]:
+def read_oom_tasks(files: Files, *, groups: bool = False) -> list[OomTask]:
     """Every process there is now, those that end meanwhile left out; with `groups` where each is."""
     tasks = []
     for pid in files.pids():
@@ -86,7 +86,7 @@ def read_oom_tasks(files: KernelFiles, *, groups: bool = False) -> list[OomTask]
     return tasks
 
 
-def read_oom_task(files: KernelFiles, pid: int, *, groups: bool = False) -> OomTask | Gap:
+def read_oom_task(files: Files, pid: int, *, groups: bool = False) -> OomTask | Gap:
     """One process now; a Gap where it is gone or nothing says who it is."""
     base = f"proc/{pid}/"
     stat = files.parsed(base + "stat", parse_identity)
@@ -123,7 +123,7 @@ def read_oom_task(files: KernelFiles, pid: int, *, groups: bool = False) -> OomT
     )
 
 
-def _of_a_living_thread(files: KernelFiles, pid: int, status: bytes) -> bytes:
+def _of_a_living_thread(files: Files, pid: int, status: bytes) -> bytes:
     """A process whose first thread has ended keeps its memory, which the others tell."""
     for name in files.names(f"proc/{pid}/task")[:64]:
         other = files.read(f"proc/{pid}/task/{name}/status")
@@ -146,7 +146,7 @@ def _sizes(status: bytes) -> tuple[int | None, int | None, int | None]:
     return size(b"VmRSS"), size(b"VmSwap"), tables
 
 
-def read_oom_domain(files: KernelFiles, path: str) -> OomDomain | Gap:
+def read_oom_domain(files: Files, path: str) -> OomDomain | Gap:
     """The memory cgroup of that path, as an OOM of its own would find it."""
     version = memory_version(files)
     level = read_level(files, path, version)
@@ -182,7 +182,7 @@ def read_oom_domain(files: KernelFiles, path: str) -> OomDomain | Gap:
     )
 
 
-def tightest_group(files: KernelFiles, path: str) -> str | None:
+def tightest_group(files: Files, path: str) -> str | None:
     """The group at or above `path` that is nearest to its limit: where an OOM would be.
 
     `path` itself, or what can be seen of it, where none has a limit; None without any group.
@@ -198,7 +198,7 @@ def tightest_group(files: KernelFiles, path: str) -> str | None:
     return levels[0].path if levels else None
 
 
-def dies_with(files: KernelFiles, path: str, domain: str = "/") -> str | None:
+def dies_with(files: Files, path: str, domain: str = "/") -> str | None:
     """The group that is killed as a whole where a process in `path` is chosen, if any.
 
     The highest one with memory.oom.group at or above the process's own, up to where the OOM is;

@@ -14,7 +14,7 @@ import sys
 from array import array
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 
 PRESENT: Final = 1 << 63
 SWAPPED: Final = 1 << 62
@@ -95,7 +95,7 @@ FLAGS: Final = tuple(
 
 
 def read_pagemap(
-    files: KernelFiles, pid: int, start: int, pages: int, page_size: int
+    files: Files, pid: int, start: int, pages: int, page_size: int
 ) -> array[int] | Gap:
     """An entry for each of `pages` pages from the address `start`, opened anew: it is bound to one
     address space and goes stale at an exec.
@@ -127,19 +127,19 @@ def swap_place(entry: int) -> tuple[int, int] | None:
     return (type_, offset) if offset and type_ < _SWAP_TYPES else None
 
 
-def read_page_flags(files: KernelFiles, pfn: int) -> int | Gap:
+def read_page_flags(files: Files, pfn: int) -> int | Gap:
     """The bits of `FLAGS` for a frame: KPF_NOPAGE where memory has a hole, or has ended."""
     flags = read_block_flags(files, pfn, 1)
     return flags if isinstance(flags, Gap) else flags[0] if flags else KPF_NOPAGE
 
 
-def read_block_flags(files: KernelFiles, pfn: int, frames: int) -> array[int] | Gap:
+def read_block_flags(files: Files, pfn: int, frames: int) -> array[int] | Gap:
     """The flags of `frames` frames from `pfn` on; fewer where memory ends."""
     data = files.read_at("proc/kpageflags", pfn * _ENTRY_BYTES, frames * _ENTRY_BYTES)
     return data if isinstance(data, Gap) else array("Q", data[: len(data) // 8 * 8])
 
 
-def read_map_count(files: KernelFiles, pfn: int) -> int | Gap:
+def read_map_count(files: Files, pfn: int) -> int | Gap:
     """How often page tables point at a frame: 0 where memory has ended."""
     data = files.read_at("proc/kpagecount", pfn * _ENTRY_BYTES, _ENTRY_BYTES)
     return data if isinstance(data, Gap) else int.from_bytes(data, sys.byteorder)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 
 
 class Thread(NamedTuple):
@@ -25,7 +25,7 @@ class Thread(NamedTuple):
     stack_pointer: int | None
 
 
-def read_threads(files: KernelFiles, pid: int, at_most: int = 2000) -> tuple[Thread, ...] | Gap:
+def read_threads(files: Files, pid: int, at_most: int = 2000) -> tuple[Thread, ...] | Gap:
     """The threads with the lowest ids, `at_most` of them; those that end meanwhile are left out."""
     directory = f"proc/{pid}/task"
     names = files.names(directory)

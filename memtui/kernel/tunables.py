@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.kernel.values import read_number
 
 VM_SETTINGS: Final = (
@@ -43,7 +43,7 @@ VM_SETTINGS: Final = (
 )
 
 
-def read_vm_settings(files: KernelFiles) -> Mapping[str, int]:
+def read_vm_settings(files: Files) -> Mapping[str, int]:
     """The settings this kernel has, by its own names and in the units these say."""
     values = ((name, read_number(files, f"proc/sys/vm/{name}")) for name in VM_SETTINGS)
     return {name: value for name, value in values if value is not None}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles, parsed
+from memtui.kernel.files import Files, Gap, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import read_choice, read_number, read_numbers, read_word
 
@@ -59,14 +59,14 @@ class Zswap(NamedTuple):
     stored_bytes: int | None
 
 
-def read_zrams(files: KernelFiles) -> list[Zram]:
+def read_zrams(files: Files) -> list[Zram]:
     """Every device of more than no size, by number."""
     names = [name for name in files.names(_BLOCK) if _NAME.fullmatch(name)]
     found = (_read_zram(files, name) for name in sorted(names, key=lambda name: int(name[4:])))
     return [device for device in found if device is not None]
 
 
-def _read_zram(files: KernelFiles, name: str) -> Zram | None:
+def _read_zram(files: Files, name: str) -> Zram | None:
     own = f"{_BLOCK}/{name}/"
     disksize = read_number(files, own + "disksize")
     if not disksize:
@@ -90,7 +90,7 @@ def _read_zram(files: KernelFiles, name: str) -> Zram | None:
     )
 
 
-def read_zswap(files: KernelFiles) -> Zswap:
+def read_zswap(files: Files) -> Zswap:
     """All None on a kernel without it."""
     meminfo = files.read("proc/meminfo")
     # Two lines of sixty, which are parsed for others already.

@@ -14,7 +14,7 @@ from typing import Final
 
 from memtui.kernel.cgroups import read_kill_counts
 from memtui.kernel.deaths import DeathReader, OomKill, Segfault
-from memtui.kernel.files import Gap, KernelFiles, defect_gap
+from memtui.kernel.files import Files, Gap, defect_gap
 from memtui.kernel.kmsg import SOURCE, KernelLog
 from memtui.kernel.oom import read_oom_domain, read_oom_task
 from memtui.kernel.process import parse_cmdline
@@ -37,7 +37,7 @@ _COUNTED_EVERY_S: Final = 60.0
 class DeathSigns:
     """For the sampling thread alone. Never waits: what sleeps in the kernel is not asked."""
 
-    def __init__(self, files: KernelFiles, page_bytes: int) -> None:
+    def __init__(self, files: Files, page_bytes: int) -> None:
         self._files = files
         self._page = page_bytes
         self._log = KernelLog(files, only_new=True)

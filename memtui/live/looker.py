@@ -13,7 +13,7 @@ from heapq import nsmallest
 from typing import Final, Protocol
 
 from memtui.kernel.details import Shares, read_shares
-from memtui.kernel.files import Gap, KernelFiles, defect_gap
+from memtui.kernel.files import Files, Gap, defect_gap
 from memtui.kernel.maps import read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.kernel.threads import Thread, read_threads, with_last_known
@@ -34,7 +34,7 @@ _AT_ONCE_S: Final = 0.01
 
 
 def read_map(
-    files: KernelFiles,
+    files: Files,
     key: ProcessKey,
     source: str,
     last: AddressMap | None = None,
@@ -67,7 +67,7 @@ class ShareReader:
     `shares` is what was read last of each. One thread reads; any other may copy it at any time.
     """
 
-    def __init__(self, files: KernelFiles) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self.shares: dict[ProcessKey, Shares | Gap] = {}
         self._due: dict[ProcessKey, float] = {}
@@ -124,7 +124,7 @@ class Looker:
     the list pay for. `run` is a thread's.
     """
 
-    def __init__(self, files: KernelFiles, on_map: Callable[[MapReading], None]) -> None:
+    def __init__(self, files: Files, on_map: Callable[[MapReading], None]) -> None:
         self.reader = ShareReader(files)
         self._files = files
         self._on_map = on_map

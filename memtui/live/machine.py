@@ -7,7 +7,7 @@ import os
 import time
 from typing import Final
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import parse_statm, parse_status
 from memtui.kernel.uptime import since_boot_s
 from memtui.model.machine import Machine, Numbers
@@ -15,7 +15,7 @@ from memtui.model.machine import Machine, Numbers
 _CAP_SYS_PTRACE: Final = 19
 
 
-def machine_of(files: KernelFiles) -> Machine:
+def machine_of(files: Files) -> Machine:
     """The machine below the root. Of a captured one the name, the release and the pages are known."""
     from memtui.live.users import KnownUsers  # and its thread, which no report needs
 
@@ -33,7 +33,7 @@ def machine_of(files: KernelFiles) -> Machine:
     )
 
 
-def page_bytes_of(files: KernelFiles) -> int:
+def page_bytes_of(files: Files) -> int:
     """Bytes a page of the machine below the root: a captured one may differ from this one."""
     here = os.sysconf("SC_PAGE_SIZE")
     if files.is_live:
@@ -49,7 +49,7 @@ def page_bytes_of(files: KernelFiles) -> int:
     return here
 
 
-def _sight(files: KernelFiles) -> str:
+def _sight(files: Files) -> str:
     """In words, whose address spaces this user may read."""
     if not files.is_live:
         return "captured machine"
@@ -58,6 +58,6 @@ def _sight(files: KernelFiles) -> str:
     return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
 
 
-def _value(files: KernelFiles, name: str) -> str:
+def _value(files: Files, name: str) -> str:
     data = files.read(name)
     return "" if isinstance(data, Gap) else data.decode("utf-8", "surrogateescape").strip()

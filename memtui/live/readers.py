@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from memtui.kernel.buddy import parse_buddyinfo
 from memtui.kernel.cgroups import read_tree
-from memtui.kernel.files import KernelFiles, defect_gap
+from memtui.kernel.files import Files, defect_gap
 from memtui.kernel.hugepages import read_huge_pools, read_thp
 from memtui.kernel.ksm import read_ksm
 from memtui.kernel.numa import read_nodes
@@ -22,7 +22,7 @@ from memtui.kernel.tunables import read_vm_settings
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.kernel.zram import read_zrams, read_zswap
 
-Reader = Callable[[KernelFiles], Any]
+Reader = Callable[[Files], Any]
 
 # Reading them all takes 150 µs a group.
 _GROUPS_AT_MOST: Final = 500
@@ -37,7 +37,7 @@ class Seldom:
         self._read = read
         self._last: tuple[float, Any] | None = None
 
-    def __call__(self, files: KernelFiles) -> Any:
+    def __call__(self, files: Files) -> Any:
         now_s = time.monotonic()
         if self._last is not None and now_s < self._last[0]:
             return self._last[1]
@@ -71,7 +71,7 @@ FIELDS: Final = frozenset(_READERS) | {CONFINEMENT}
 class Readers:
     """One machine's readers, those that remember among them."""
 
-    def __init__(self, files: KernelFiles) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self._readers: dict[str, Reader] = {**_READERS, "cgroups": Seldom(_READERS["cgroups"])}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from memtui.kernel.cgroups import parse_cgroup, read_confinement
 from memtui.kernel.details import DETAIL_FILES, Details, read_details
-from memtui.kernel.files import Gap, KeptFile, KernelFiles, parsed, raise_descriptor_limit
+from memtui.kernel.files import Files, Gap, Kept, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import (
@@ -36,7 +36,6 @@ _ROTATION: Final = 30
 # Details of the largest are wanted in the first picture, before anyone could say what is visible.
 _FIRST_DETAILS: Final = 64
 _CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody looks at them
-_SPARE_DESCRIPTORS: Final = 128
 
 _ALWAYS: Final = frozenset({"confinement"})  # read anyhow; the plan says how much of it
 
@@ -44,12 +43,12 @@ _ALWAYS: Final = frozenset({"confinement"})  # read anyhow; the plan says how mu
 _UNSEEN_AT_MOST: Final = 400
 
 
-class _Kept:
+class _Process:
     """What is remembered of a process between two ticks."""
 
     __slots__ = ("data", "details", "file", "sample")
 
-    def __init__(self, file: KeptFile | None) -> None:
+    def __init__(self, file: Kept | None) -> None:
         self.file = file
         self.data = b""
         self.sample: ProcessSample | None = None
@@ -59,12 +58,11 @@ class _Kept:
 class Sampler:
     """Takes one sample at a time, as cheaply as it can: descriptors kept, nothing parsed twice."""
 
-    def __init__(self, files: KernelFiles) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
         self._page = page_bytes_of(files)
-        self._descriptors = max(0, raise_descriptor_limit() - _SPARE_DESCRIPTORS)
-        self._kept: dict[int, _Kept] = {}
-        self._sources: dict[str, KeptFile | Gap] = {}
+        self._kept: dict[int, _Process] = {}
+        self._sources: dict[str, Kept] = {}
         self._parsed: dict[str, tuple[bytes, object]] = {}
         self._readers: Readers | None = None
         self.ticks = 0
@@ -106,17 +104,18 @@ class Sampler:
             if kept.file:
                 kept.file.close()
         for file in self._sources.values():
-            if isinstance(file, KeptFile):
-                file.close()
+            file.close()
         self._kept.clear()
         self._sources.clear()
 
     def _source(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
         """One of the machine's own files; the same bytes as last time are not parsed again."""
-        file = self._sources.get(name)
-        if file is None:
-            file = self._sources[name] = self._files.keep(name)
-        data = file if isinstance(file, Gap) else file.read()
+        file = self._sources.get(name) or self._files.keep(name)
+        if isinstance(file, Gap):
+            data = self._files.read(name)  # and asked for again at the next tick: it may come
+        else:
+            self._sources[name] = file
+            data = file.read()
         if isinstance(data, Gap):
             return data
         last = self._parsed.get(name)
@@ -247,7 +246,7 @@ class Sampler:
             due.append(pid)
         return True
 
-    def _read_details(self, kept: _Kept, sample: ProcessSample, now: float, plan: Plan) -> None:
+    def _read_details(self, kept: _Process, sample: ProcessSample, now: float, plan: Plan) -> None:
         """Brings up to date what a process's statm does not tell."""
         pid = sample.pid
         stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
@@ -283,15 +282,12 @@ class Sampler:
         if detailed != sample:
             kept.sample = detailed
 
-    def _keep(self, pid: int) -> _Kept:
-        file = None
-        if len(self._kept) < self._descriptors:
-            opened = self._files.keep(f"proc/{pid}/statm")
-            file = opened if isinstance(opened, KeptFile) else None
-        kept = self._kept[pid] = _Kept(file)
+    def _keep(self, pid: int) -> _Process:
+        file = self._files.keep(f"proc/{pid}/statm")
+        kept = self._kept[pid] = _Process(None if isinstance(file, Gap) else file)
         return kept
 
-    def _statm(self, pid: int, kept: _Kept) -> bytes | Gap:
+    def _statm(self, pid: int, kept: _Process) -> bytes | Gap:
         return kept.file.read_record() if kept.file else self._files.read(f"proc/{pid}/statm")
 
     def _forget(self, pid: int) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from memtui.kernel.files import KernelFiles, defect_gap
+from memtui.kernel.files import Files, defect_gap
 from memtui.kernel.uptime import since_boot_s
 from memtui.live.looker import COST_FACTOR, INTERVAL_S, Looker, affordable
 from memtui.live.machine import machine_of
@@ -74,7 +74,7 @@ class SignReader(Protocol):
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
-    def __init__(self, files: KernelFiles, interval_s: float = 1.0) -> None:
+    def __init__(self, files: Files, interval_s: float = 1.0) -> None:
         self.files = files
         self._machine = machine_of(files)
         self._post: Callable[[Reading], None] = _to_nobody

@@ -6,7 +6,7 @@ Read when one is opened, about a millisecond; what is missing is left out.
 from __future__ import annotations
 
 from memtui.kernel.buddy import parse_buddyinfo
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explain.context import SETTINGS, Context
 from memtui.model.machine import Machine
@@ -15,7 +15,7 @@ from memtui.model.sample import Sample
 
 
 def context_of(
-    sample: Sample, files: KernelFiles, machine: Machine, before: Sample | None = None
+    sample: Sample, files: Files, machine: Machine, before: Sample | None = None
 ) -> Context:
     """Everything that an explanation may show, of this moment."""
     settings = {}
@@ -37,7 +37,7 @@ def context_of(
     )
 
 
-def _uptime_s(files: KernelFiles) -> float | None:
+def _uptime_s(files: Files) -> float | None:
     data = files.read("proc/uptime")
     try:
         return None if isinstance(data, Gap) else float(data.split()[0])
@@ -45,7 +45,7 @@ def _uptime_s(files: KernelFiles) -> float | None:
         return None
 
 
-def _paging(files: KernelFiles, machine: Machine) -> str:
+def _paging(files: Files, machine: Machine) -> str:
     """How this machine's addresses are translated; of a captured one the map view tells."""
     if not machine.architecture:
         return ""

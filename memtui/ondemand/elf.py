@@ -9,12 +9,13 @@ Cost of node's 107,000 symbols: 0.3 s, of which nothing holds the interpreter fo
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, FileStat, Gap
 from memtui.kernel.maps import Mappings
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import ProcessKey
@@ -56,79 +57,115 @@ _SYMBOLS_AT_MOST: Final = 4_000_000
 _STRINGS_AT_MOST: Final = 64 << 20
 _HEADERS_AT_MOST: Final = 10_000
 _SMALL: Final = 1 << 20  # notes, dynamic tags
+_BUFFER: Final = 65_536  # headers are read field by field
 
 
 def read_image(
-    files: KernelFiles, key: ProcessKey, mappings: Mappings, row: int
+    files: Files, key: ProcessKey, mappings: Mappings, row: int
 ) -> tuple[Image, Symbols] | Gap:
     """The ELF file that a mapping is of, and its symbols: of .symtab, else of .dynsym, or none."""
     path = mappings.paths[row]
     maps = f"proc/{key.pid}/maps"
     if not path.startswith("/"):
         return Gap(maps, "unsupported", "no file is behind this mapping")
-    file = _open(files, key.pid, mappings, row)
-    # Only now: a process that is there after it was there when the file was opened.
+    found = _find(files, key.pid, mappings, row)
+    # Only now: a process that is there after it was there when the file was found.
     stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
-        if not isinstance(file, Gap):
-            file.close()
         return Gap(maps, "gone", "the process has ended")
-    if isinstance(file, Gap):
-        return file
-    with file:
-        try:
-            if file.read(4) != b"\x7fELF":
-                return Gap(path, "unsupported", "not an ELF file")
-            return _image(path, file)
-        except OSError as error:
-            return Gap(path, "failed", error.strerror or "")
-        # A file of somebody's making: pyelftools answers bad ones with nearly any exception.
-        except Exception as error:
-            return Gap(path, "malformed", f"{type(error).__name__}: {error}"[:120])
+    if isinstance(found, Gap):
+        return found
+    file = io.BufferedReader(_Reading(files, *found), _BUFFER)
+    try:
+        if file.read(4) != b"\x7fELF":
+            return Gap(path, "unsupported", "not an ELF file")
+        return _image(path, file)
+    except _Unreadable as error:
+        return error.gap
+    # A file of somebody's making: pyelftools answers bad ones with nearly any exception.
+    except Exception as error:
+        return Gap(path, "malformed", f"{type(error).__name__}: {error}"[:120])
 
 
-def _open(files: KernelFiles, pid: int, mappings: Mappings, row: int) -> BinaryIO | Gap:
-    """The mapped file itself."""
+class _Unreadable(Exception):
+    def __init__(self, gap: Gap) -> None:
+        super().__init__(str(gap))
+        self.gap = gap
+
+
+class _Reading(io.RawIOBase):
+    """One file as a stream: what pyelftools reads from. Raises _Unreadable, also where it changed."""
+
+    def __init__(self, files: Files, name: str, found: FileStat) -> None:
+        self._files = files
+        self._name = name
+        self._found = found
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._found.size_bytes}
+        self._at = max(0, begin[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._files.read_at(self._name, self._at, len(buffer), self._found)
+        if isinstance(data, Gap):
+            raise _Unreadable(data)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _find(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, FileStat] | Gap:
+    """The name of the mapped file itself, and which file it is."""
     path, start, end = mappings.paths[row], mappings.starts[row], mappings.ends[row]
-    found: BinaryIO | Gap = files.open_regular(f"proc/{pid}/map_files/{start:x}-{end:x}")
-    if not isinstance(found, Gap):
-        # A copied tree's links are links like others, and may lead anywhere.
-        if files.is_live or _is_mapped(found, mappings, row):
-            return found
-        found.close()
+    name = f"proc/{pid}/map_files/{start:x}-{end:x}"
+    found = _regular(files, name)
+    # A copied tree's links are links like others, and may lead anywhere.
+    if not isinstance(found, Gap) and (files.is_live or _is_mapped(found, mappings, row)):
+        return name, found
     # The kernel writes a newline in a name as \012, which may as well be the name itself.
-    for name in dict.fromkeys((path, path.replace("\\012", "\n"))):
-        for place in (f"proc/{pid}/root{name}", name.lstrip("/")):
-            if not files.is_within(place):
-                continue
-            found = files.open_regular(place)
+    gap = found if isinstance(found, Gap) else Gap(path, "absent")
+    for written in dict.fromkeys((path, path.replace("\\012", "\n"))):
+        for name in (f"proc/{pid}/root{written}", written.lstrip("/")):
+            found = _regular(files, name)
             if isinstance(found, Gap):
+                gap = found
                 continue
             if _is_mapped(found, mappings, row):
-                return found
-            found.close()
-            found = Gap(
-                path, "gone", "another file has this name now; root can read the mapped one"
-            )
+                return name, found
+            gap = Gap(path, "gone", "another file has this name now; root can read the mapped one")
     if path.endswith(_DELETED):
         return Gap(
             path,
             "gone",
             "the file was deleted or replaced while it is mapped; root can still read it",
         )
-    return found
+    return gap
 
 
-def _is_mapped(file: BinaryIO, mappings: Mappings, row: int) -> bool:
+def _regular(files: Files, name: str) -> FileStat | Gap:
+    found = files.stat(name)
+    if isinstance(found, Gap) or found.kind == "file":
+        return found
+    return Gap(name, "unsupported", "not a regular file")
+
+
+def _is_mapped(found: FileStat, mappings: Mappings, row: int) -> bool:
     """Whether it is the mapped file by inode, and by device unless one of both is anonymous.
 
     Of btrfs and overlayfs stat(2) gives another, anonymous one than maps.
     """
-    found = os.fstat(file.fileno())
     major, _, minor = mappings.devs[row].partition(":")
     mapped = (int(major, 16), int(minor, 16))
-    own = (os.major(found.st_dev), os.minor(found.st_dev))
-    return found.st_ino == mappings.inodes[row] and (own == mapped or 0 in (own[0], mapped[0]))
+    own = found.device
+    return found.inode == mappings.inodes[row] and (own == mapped or 0 in (own[0], mapped[0]))
 
 
 def _image(path: str, file: BinaryIO) -> tuple[Image, Symbols]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import (
     dies_with,
@@ -42,7 +42,7 @@ class Outlook(NamedTuple):
     page_bytes: int
 
 
-def group_of(files: KernelFiles, pid: int) -> str | Gap | None:
+def group_of(files: Files, pid: int) -> str | Gap | None:
     """Where an OOM of a process's groups would be: in the one nearest to its limit.
 
     None where it is in no memory cgroup that can be seen.
@@ -54,7 +54,7 @@ def group_of(files: KernelFiles, pid: int) -> str | Gap | None:
     return None if own is None else tightest_group(files, own)
 
 
-def read_outlook(files: KernelFiles, page_bytes: int, group: str | None = None) -> Outlook | Gap:
+def read_outlook(files: Files, page_bytes: int, group: str | None = None) -> Outlook | Gap:
     """On the machine, or in the memory cgroup of that path; a Gap where nothing says how much there
     is, or there is no such group."""
     meminfo = files.parsed(MEMINFO, parse_meminfo)

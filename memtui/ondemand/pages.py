@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.pagemap import (
     KPF_COMPOUND_HEAD,
     KPF_COMPOUND_TAIL,
@@ -34,7 +34,7 @@ class PagesReading(NamedTuple):
 
 
 def read_pages(
-    files: KernelFiles, key: ProcessKey, start: int, count: int, page_size: int, detailed: bool
+    files: Files, key: ProcessKey, start: int, count: int, page_size: int, detailed: bool
 ) -> PagesReading | Gap:
     """`count` pages from the one that holds `start`, told apart from another process's with the
     pid. A process without an address space has no entries.
@@ -54,7 +54,7 @@ def read_pages(
     return PagesReading(key, start, entries, huge)
 
 
-def is_huge(files: KernelFiles, pfn: int, flags: int, page_size: int) -> bool:
+def is_huge(files: Files, pfn: int, flags: int, page_size: int) -> bool:
     """Whether a frame with these flags is part of a page that one PMD entry could map (or of a
     hugetlb page). THP alone does not tell: any folio of several pages has it."""
     if flags & KPF_HUGE:
@@ -62,7 +62,7 @@ def is_huge(files: KernelFiles, pfn: int, flags: int, page_size: int) -> bool:
     return bool(flags & KPF_THP) and _is_whole(files, pfn, page_size)
 
 
-def _is_whole(files: KernelFiles, pfn: int, page_size: int) -> bool:
+def _is_whole(files: Files, pfn: int, page_size: int) -> bool:
     """Whether the frames that one PMD entry would map are one compound page."""
     frames = page_size // 8  # as many as a table has entries
     block = read_block_flags(files, pfn // frames * frames, frames)
@@ -74,7 +74,7 @@ def _is_whole(files: KernelFiles, pfn: int, page_size: int) -> bool:
     )
 
 
-def _huge(files: KernelFiles, entries: array[int], page_size: int) -> bytes | None:
+def _huge(files: Files, entries: array[int], page_size: int) -> bytes | None:
     huge = bytearray(len(entries))
     frames_in_block = page_size // 8
     whole: dict[int, bool] = {}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from memtui.kernel.cgroups import Confinement, parse_cgroup, read_confinement
 from memtui.kernel.details import Limit, parse_limits
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import ProcessKey
 
@@ -20,7 +20,7 @@ class Place(NamedTuple):
     confinement: Confinement | Gap | None
 
 
-def read_place(files: KernelFiles, key: ProcessKey) -> Place:
+def read_place(files: Files, key: ProcessKey) -> Place:
     """A process's limits and the groups that hold its memory; Gaps where it is another by now."""
     limits: Mapping[str, Limit] | Gap = files.parsed(f"proc/{key.pid}/limits", parse_limits)
     groups = files.parsed(f"proc/{key.pid}/cgroup", parse_cgroup)

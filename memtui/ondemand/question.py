@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from memtui.defects import defect
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.machine import Machine
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Question(Generic[T]):
     def source(self) -> str:
         return "proc"
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> T | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> T | Gap:
         """Reads it. On a thread of its own; its imports too are made there."""
         raise NotImplementedError
 

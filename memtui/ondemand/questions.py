@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.sample import Sample
@@ -33,7 +33,7 @@ class FirstReadable(Question[ProcessKey | None]):
 
     keys: tuple[ProcessKey, ...]
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> ProcessKey | None:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> ProcessKey | None:
         return first_readable(files, self.keys)
 
 
@@ -50,7 +50,7 @@ class PagesOf(Question["PagesReading"]):
     def source(self) -> str:
         return f"proc/{self.key.pid}/pagemap"
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> PagesReading | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> PagesReading | Gap:
         from memtui.ondemand.pages import read_pages
 
         return read_pages(
@@ -69,7 +69,7 @@ class WalkTo(Question["Walk"]):
     def source(self) -> str:
         return f"proc/{self.map_.key.pid}/pagemap"
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Walk | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Walk | Gap:
         from memtui.ondemand.walk import walk
 
         return walk(files, machine, self.map_, self.address)
@@ -87,9 +87,7 @@ class ImageBehind(Question[tuple["Image", "Symbols"]]):
     def source(self) -> str:
         return self.mappings.paths[self.row]
 
-    def answer(
-        self, files: KernelFiles, machine: Machine, go_on: GoOn
-    ) -> tuple[Image, Symbols] | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> tuple[Image, Symbols] | Gap:
         from memtui.ondemand.elf import read_image
 
         return read_image(files, self.key, self.mappings, self.row)
@@ -107,7 +105,7 @@ class WhoMaps(Question["Sharers"]):
     def source(self) -> str:
         return self.path
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Sharers:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Sharers:
         from memtui.ondemand.sharers import find_sharers
 
         return find_sharers(files, self.dev, self.inode, self.path, go_on)
@@ -123,7 +121,7 @@ class PlaceOf(Question["Place"]):
     def source(self) -> str:
         return f"proc/{self.key.pid}"
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Place | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Place | Gap:
         from memtui.ondemand.place import read_place
 
         return read_place(files, self.key)
@@ -136,7 +134,7 @@ class OutlookIn(Question["Outlook"]):
     is_repeated: ClassVar[bool] = True
     group: str | None = None
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Outlook | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Outlook | Gap:
         from memtui.ondemand.oom import read_outlook
 
         return read_outlook(files, machine.page_bytes, self.group)
@@ -152,7 +150,7 @@ class TightestGroup(Question[str | None]):
     def source(self) -> str:
         return f"proc/{self.pid}/cgroup"
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> str | Gap | None:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> str | Gap | None:
         from memtui.ondemand.oom import group_of
 
         return group_of(files, self.pid)
@@ -166,7 +164,7 @@ class PageTypesNow(Question["PageTypes"]):
     def source(self) -> str:
         return "proc/pagetypeinfo"
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> PageTypes | Gap:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> PageTypes | Gap:
         from memtui.kernel.buddy import parse_pagetypeinfo
 
         return files.parsed(self.source, parse_pagetypeinfo)
@@ -179,7 +177,7 @@ class ContextOf(Question["Context"]):
     sample: Sample
     before: Sample | None
 
-    def answer(self, files: KernelFiles, machine: Machine, go_on: GoOn) -> Context:
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Context:
         from memtui.ondemand.context import context_of
 
         return context_of(self.sample, files, machine, self.before)
@@ -215,6 +213,9 @@ class WhatChanged(Work["Difference"]):
         return difference(self.mark, Snapshot.of(self.map_, self.read_at_s))
 
 
-def first_readable(files: KernelFiles, keys: Sequence[ProcessKey]) -> ProcessKey | None:
-    """The first of these whose maps may be opened, which is where the kernel decides."""
-    return next((key for key in keys if files.may_read(f"proc/{key.pid}/maps")), None)
+def first_readable(files: Files, keys: Sequence[ProcessKey]) -> ProcessKey | None:
+    """The first of these whose maps may be read, of which a single byte tells."""
+    return next(
+        (key for key in keys if not isinstance(files.read_at(f"proc/{key.pid}/maps", 0, 1), Gap)),
+        None,
+    )

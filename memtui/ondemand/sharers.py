@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import Mappings, read_mappings
 from memtui.kernel.process import parse_identity, status_value
 from memtui.model.keys import ProcessKey
@@ -133,7 +133,7 @@ class Sharers(NamedTuple):
 
 
 def find_sharers(
-    files: KernelFiles,
+    files: Files,
     dev: str,
     inode: int,
     path: str,
@@ -206,7 +206,7 @@ def _why_not(inode: int, path: str) -> str:
     )
 
 
-def _look(files: KernelFiles, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
+def _look(files: Files, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
     """A process's share; None: it maps nothing of it."""
     seen = _mentioned(files, f"proc/{pid}/maps", wanted.needles)
     if isinstance(seen, Gap):
@@ -215,7 +215,7 @@ def _look(files: KernelFiles, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
     return _share(files, pid, wanted) if seen else None
 
 
-def _mentioned(files: KernelFiles, name: str, needles: tuple[bytes, bytes]) -> bool | Gap:
+def _mentioned(files: Files, name: str, needles: tuple[bytes, bytes]) -> bool | Gap:
     for piece in files.pieces(name):
         if isinstance(piece, Gap):
             return piece
@@ -224,12 +224,12 @@ def _mentioned(files: KernelFiles, name: str, needles: tuple[bytes, bytes]) -> b
     return False
 
 
-def _has_no_memory(files: KernelFiles, pid: int) -> bool:
+def _has_no_memory(files: Files, pid: int) -> bool:
     stat = files.parsed(f"proc/{pid}/stat", parse_identity)
     return not isinstance(stat, Gap) and (stat.is_kernel_thread or stat.state in ("Z", "X"))
 
 
-def _share(files: KernelFiles, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
+def _share(files: Files, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
     before = files.parsed(f"proc/{pid}/stat", parse_identity)
     if isinstance(before, Gap):
         return before

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.pagemap import (
     BITS,
     EXCLUSIVE,
@@ -151,7 +151,7 @@ class Walk:
         return "no swap device: a page being moved, found broken, on a device, or a marker"
 
 
-def walk(files: KernelFiles, machine: Machine, map_: AddressMap, address: int) -> Walk:
+def walk(files: Files, machine: Machine, map_: AddressMap, address: int) -> Walk:
     """All about one address; `map_` tells mappings, and better of huge pages where it has usage."""
     key, page_bytes = map_.key, machine.page_bytes
     ends = map_.mappings.ends
@@ -192,7 +192,7 @@ def _bits_of(value: int | Gap | None, table: tuple[Bit, ...]) -> tuple[Bit, ...]
 
 
 def _architecture(
-    files: KernelFiles, machine: Machine, map_: AddressMap, highest: int
+    files: Files, machine: Machine, map_: AddressMap, highest: int
 ) -> tuple[str, bool]:
     """The machine as uname -m names it, "" where a captured tree does not tell; and its la57."""
     cpuinfo = files.read_at("proc/cpuinfo", 0, 8192)  # the first CPU speaks for all
@@ -238,7 +238,7 @@ def _hole(map_: AddressMap, address: int, paging: Paging | Gap) -> Hole:
     )
 
 
-def _place(files: KernelFiles, pfn: int) -> FramePlace | None:
+def _place(files: Files, pfn: int) -> FramePlace | None:
     """From the spans of all zones, which on machines with interleaved nodes may overlap."""
     zones = files.parsed("proc/zoneinfo", parse_zoneinfo)
     if isinstance(zones, Gap):
@@ -252,7 +252,7 @@ def _place(files: KernelFiles, pfn: int) -> FramePlace | None:
 
 
 def _end_of_walk(
-    files: KernelFiles, found: Walk, map_: AddressMap, row: int
+    files: Files, found: Walk, map_: AddressMap, row: int
 ) -> tuple[str | None, str | None]:
     """The last level, where flags and smaps settle it, and words on huge pages."""
     flags, paging, pfn = found.flags, found.paging, found.frame
@@ -283,7 +283,7 @@ def _end_of_walk(
     return None, f"{words}; where all of it is mapped by one {pmd.name} entry, the walk ends there"
 
 
-def _on_hole(files: KernelFiles, found: Walk, map_: AddressMap, hole: Hole) -> Iterator[str]:
+def _on_hole(files: Files, found: Walk, map_: AddressMap, hole: Hole) -> Iterator[str]:
     """What an access to a place without a mapping does."""
     paging = found.paging
     if isinstance(paging, Paging):
@@ -315,7 +315,7 @@ def _is_stack(map_: AddressMap, row: int) -> bool:
 
 
 def _below_stack(
-    files: KernelFiles, found: Walk, map_: AddressMap, hole: Hole, stack: int
+    files: Files, found: Walk, map_: AddressMap, hole: Hole, stack: int
 ) -> Iterator[str]:
     """An access below a stack makes it grow, however far below, while limit and distance allow."""
     mappings = map_.mappings

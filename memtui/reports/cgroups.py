@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from memtui import units
 from memtui.kernel.cgroups import MemoryGroup, read_tree
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.cgroups.tree import GroupRow, event_words, group_rows, parts
 from memtui.reports.output import Column, Form, csv_document, list_document, table, unreadable
@@ -20,7 +20,7 @@ _INDENT: Final = "  "
 _NO_LIMIT: Final = "none"
 
 
-def cgroups(files: KernelFiles, form: Form) -> Iterator[str]:
+def cgroups(files: Files, form: Form) -> Iterator[str]:
     """Every group, those in it after it. Fails where there is no memory controller."""
     tree = read_tree(files)
     if isinstance(tree, Gap):

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
@@ -21,7 +21,7 @@ _WIDTH: Final = 78
 _MARGIN: Final = 10
 
 
-def explain(files: KernelFiles, name: str | None, form: Form) -> Iterator[str]:
+def explain(files: Files, name: str | None, form: Form) -> Iterator[str]:
     """One explanation, or without a name the list of all. Fails for a name that nothing has."""
     if name is None:
         yield from _list(form)
@@ -40,7 +40,7 @@ def explain(files: KernelFiles, name: str | None, form: Form) -> Iterator[str]:
         yield "\n".join(_lines(found)) + "\n"
 
 
-def _context(files: KernelFiles) -> Context:
+def _context(files: Files) -> Context:
     """This moment: one reading, and none before it."""
     system = SystemSample(
         files.parsed("proc/meminfo", parse_meminfo),

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final, Literal
 
 from memtui import units
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.model.map.change import (
     KEPT_USAGE,
@@ -55,9 +55,7 @@ class _Document:
         return units.printable(self.file) if self.file else "now"
 
 
-def maps_diff(
-    files: KernelFiles, text: str | None, paths: Sequence[str], form: Form
-) -> Iterator[str]:
+def maps_diff(files: Files, text: str | None, paths: Sequence[str], form: Form) -> Iterator[str]:
     """What changed from a saved document to the process with this pid or name, or to another.
 
     JSON: `before` and `after` say what is compared ("file", null for the process as it is, "pid",

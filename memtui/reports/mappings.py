@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Final
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
 from memtui.live import looker as reading
@@ -47,7 +47,7 @@ _CSV_COLUMNS: Final = (
 _Sums = dict[str, int | None]
 
 
-def maps(files: KernelFiles, text: str, form: Form) -> Iterator[str]:
+def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     """The mappings of the process with this pid or name, with totals by kind; JSON in bytes.
 
     CSV has the mappings alone, vm_flags with blanks between them.
@@ -88,7 +88,7 @@ def maps(files: KernelFiles, text: str, form: Form) -> Iterator[str]:
     yield from _maps_text(title, map_, gaps)
 
 
-def _read_map(files: KernelFiles, pid: int, stat: Stat) -> AddressMap:
+def _read_map(files: Files, pid: int, stat: Stat) -> AddressMap:
     """smaps; maps, and so no usage, where smaps is missing or cannot be understood."""
     key = ProcessKey(pid, stat.starttime or 0)
     found = reading.read_map(files, key, "smaps").map

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.model.system.free import free_figures
 from memtui.reports.output import Column, Form, csv_document, document, table, unreadable
@@ -14,7 +14,7 @@ from memtui.reports.output import Column, Form, csv_document, document, table, u
 _NAMES: Final = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")
 
 
-def free(files: KernelFiles, form: Form) -> Iterator[str]:
+def free(files: Files, form: Form) -> Iterator[str]:
     """free(1)'s table; JSON and CSV in bytes. Fails where there is no meminfo."""
     meminfo = files.parsed("proc/meminfo", parse_meminfo)
     if isinstance(meminfo, Gap):

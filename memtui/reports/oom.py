@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from memtui import units
 from memtui.kernel.deaths import OomKill, deaths
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.kmsg import read_log
 from memtui.live.machine import page_bytes_of
 from memtui.model.oom.policy import PolicyLine
@@ -20,6 +20,7 @@ from memtui.reports.output import (
     csv_document,
     document,
     one_process,
+    place,
     shown,
     table,
     unreadable,
@@ -43,7 +44,7 @@ _KILLS_LISTED: Final = 5
 _BAR: Final = 16
 
 
-def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[str]:
+def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
     """The ranking now, on the machine or in a memory cgroup: a path, or a process's by its pid or name.
 
     JSON is one document, CSV the candidates. Fails where /proc/meminfo cannot be read.
@@ -74,7 +75,7 @@ def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[st
         yield from _kills(found)
 
 
-def _outlook(files: KernelFiles, group: str | None) -> Outlook:
+def _outlook(files: Files, group: str | None) -> Outlook:
     path = None if group is None else _group(files, group)
     outlook = read_outlook(files, page_bytes_of(files), path)
     if not isinstance(outlook, Gap):
@@ -82,31 +83,31 @@ def _outlook(files: KernelFiles, group: str | None) -> Outlook:
     if outlook.source != MEMINFO:
         raise Failure(f"no memory cgroup {group!r}: memtui cgroups lists them")
     if outlook.reason == "unsupported":
-        raise Failure(f"{files.path(MEMINFO)}: {outlook.detail}")
+        raise Failure(f"{place(files, MEMINFO)}: {outlook.detail}")
     raise unreadable(files, outlook)
 
 
-def _read_kills(files: KernelFiles) -> list[OomKill] | Gap:
+def _read_kills(files: Files) -> list[OomKill] | Gap:
     log = read_log(files)
     if isinstance(log, Gap):
         return log
     return [each for each in deaths(log.records) if isinstance(each, OomKill)]
 
 
-def _group(files: KernelFiles, text: str) -> str:
+def _group(files: Files, text: str) -> str:
     """The path of the cgroup that is meant: one in the hierarchy or below /sys, or a process's."""
     if text.startswith("/sys/fs/cgroup"):
         path = text.removeprefix("/sys/fs/cgroup")
         for mount in ("/memory", "/unified"):
-            if files.exists(f"sys/fs/cgroup{mount}") and not files.exists(
-                "sys/fs/cgroup/cgroup.controllers"
-            ):
-                path = path.removeprefix(mount) if path.startswith(mount) else path
+            controllers = files.stat("sys/fs/cgroup/cgroup.controllers")
+            own = files.stat(f"sys/fs/cgroup{mount}")
+            if isinstance(controllers, Gap) and not isinstance(own, Gap):
+                path = path.removeprefix(mount)
         return path or "/"
     return text if text.startswith("/") else _group_of(files, one_process(files, text))
 
 
-def _group_of(files: KernelFiles, pid: int) -> str:
+def _group_of(files: Files, pid: int) -> str:
     path = group_of(files, pid)
     if isinstance(path, Gap):
         raise unreadable(files, path)

@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import Any, Final, Literal, NamedTuple
 
 from memtui import targets, units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.model.csvlines import csv_lines, flat
 
 Form = Literal["text", "json", "csv"]
@@ -89,9 +89,14 @@ def shown(value: object) -> str:
     return units.UNKNOWN if value is None else units.printable(str(value))
 
 
-def unreadable(files: KernelFiles, gap: Gap) -> Failure:
+def place(files: Files, name: str) -> str:
+    """A file as its reader can open it."""
+    return f"{files.root.rstrip('/')}/{name}"
+
+
+def unreadable(files: Files, gap: Gap) -> Failure:
     """What to say of a source that a report cannot do without."""
-    path = files.path(gap.source)
+    path = place(files, gap.source)
     detail = f" ({gap.detail})" if gap.detail else ""
     if gap.reason == "denied":
         return Failure(f"{path}: not permitted; as root it may be", NOT_PERMITTED)
@@ -101,7 +106,7 @@ def unreadable(files: KernelFiles, gap: Gap) -> Failure:
     return Failure(f"{path}: {gap.reason}{detail}{hint}", FAILED)
 
 
-def one_process(files: KernelFiles, text: str) -> int:
+def one_process(files: Files, text: str) -> int:
     """The pid that is meant by a pid or a name. Fails where none or several fit."""
     pid = targets.existing_pid(files, text)
     if pid is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall, parse_pressure
 from memtui.kernel.uptime import since_boot_s
@@ -26,7 +26,7 @@ _AVERAGES: Final = ("avg10", "avg60", "avg300")
 _MARKS: Final = ("free", "min", "low", "high")
 
 
-def pressure(files: KernelFiles, form: Form) -> Iterator[str]:
+def pressure(files: Files, form: Form) -> Iterator[str]:
     """PSI, watermarks and the verdict: JSON and CSV in the kernel's units, sizes of zones in pages.
 
     The verdict is from two looks a second apart, of a captured root from the one state there is. CSV
@@ -73,7 +73,7 @@ def pressure(files: KernelFiles, form: Form) -> Iterator[str]:
         yield from _text_zones(zone_distances(zones, page_bytes_of(files)))
 
 
-def _look(files: KernelFiles) -> Sample:
+def _look(files: Files) -> Sample:
     system = SystemSample(
         files.parsed("proc/meminfo", parse_meminfo),
         files.parsed("proc/vmstat", parse_vmstat),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles, parsed
+from memtui.kernel.files import Files, Gap, parsed
 from memtui.kernel.process import (
     parse_cmdline,
     parse_identity,
@@ -31,7 +31,7 @@ _KEYS: Final = (
 )
 
 
-def procs(files: KernelFiles, form: Form, pss: bool = True) -> Iterator[str]:
+def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
     """Every process, the largest RSS first; JSON and CSV in bytes, null where denied or absent.
 
     PSS and USS, which cost more than all else, are null without `pss`. What the text does not show
@@ -91,7 +91,7 @@ class _Row(NamedTuple):
 class _Reader:
     """Reads processes; `whole`: also what only JSON and CSV have."""
 
-    def __init__(self, files: KernelFiles, pss: bool, whole: bool) -> None:
+    def __init__(self, files: Files, pss: bool, whole: bool) -> None:
         self._files = files
         self._pss = pss
         self._whole = whole

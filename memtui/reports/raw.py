@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from memtui.kernel.cgroups import parse_cgroup
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Stall, parse_pressure
@@ -17,7 +17,7 @@ from memtui.kernel.zones import Zone, parse_zoneinfo
 from memtui.reports.output import document, one_process
 
 
-def sample(files: KernelFiles, text: str | None, as_json: bool) -> Iterator[str]:
+def sample(files: Files, text: str | None, as_json: bool) -> Iterator[str]:
     """One raw sample of the machine, and of one process, in the kernel's own keys; kB as bytes.
 
     A source that gives no value is null, and among the gaps with its reason.

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.uptime import parse_boot_time, parse_uptime, since_boot_s
@@ -63,7 +63,7 @@ class _Row(NamedTuple):
 
 
 def sar(
-    roots: Sequence[KernelFiles], flags: Sequence[str], arguments: Sequence[str], form: Form
+    roots: Sequence[Files], flags: Sequence[str], arguments: Sequence[str], form: Form
 ) -> Iterator[str]:
     """The tables of the sections `flags`, -r without any; `arguments`: INTERVAL and COUNT.
 
@@ -76,14 +76,14 @@ def sar(
 
 
 def _sar(
-    roots: Sequence[KernelFiles], flags: Sequence[str], arguments: Sequence[str], form: Form
+    roots: Sequence[Files], flags: Sequence[str], arguments: Sequence[str], form: Form
 ) -> Iterator[str]:
     interval_s, count = _interval_and_count(arguments)
     sections = [section for section in SECTIONS if section.flag in (flags or ("-r",))]
     columns = columns_of(section.flag for section in sections)
     sources = {section.source for section in sections}
     for files in roots:
-        if not files.has_proc():
+        if isinstance(files.stat("proc"), Gap):
             raise Failure(
                 f"{files.root}: no proc directory in it; --root takes the directory above"
             )
@@ -143,7 +143,7 @@ def _interval_and_count(arguments: Sequence[str]) -> tuple[float | None, int | N
     return interval_s, count
 
 
-def _goes_on(files: KernelFiles) -> bool:
+def _goes_on(files: Files) -> bool:
     """Whether this is a machine that runs, be it below another root, and not a capture."""
     if files.is_live:
         return True
@@ -153,7 +153,7 @@ def _goes_on(files: KernelFiles) -> bool:
 
 
 def _live(
-    files: KernelFiles, sources: set[str], interval_s: float, count: int | None
+    files: Files, sources: set[str], interval_s: float, count: int | None
 ) -> Iterator[_Reading]:
     """A reading now, and one after each interval: `count` of them, or without end."""
     yield _read(files, sources)
@@ -165,7 +165,7 @@ def _live(
         count = None if count is None else count - 1
 
 
-def _read(files: KernelFiles, sources: set[str]) -> _Reading:
+def _read(files: Files, sources: set[str]) -> _Reading:
     """What is wanted of a machine now; nothing else is read."""
     gaps = []
 
@@ -193,15 +193,13 @@ def _read(files: KernelFiles, sources: set[str]) -> _Reading:
     return _Reading(found, uptime_s, timestamp_s, tuple(gaps))
 
 
-def _check(files: KernelFiles, sources: set[str], reading: _Reading) -> None:
+def _check(files: Files, sources: set[str], reading: _Reading) -> None:
     """Fails where there is nothing at all to show. Without PSI a kernel has no stalls to tell."""
     if len(reading.gaps) == len(sources) and sources != {"proc/pressure/memory"}:
         raise unreadable(files, reading.gaps[0])
 
 
-def _lacks(
-    roots: Sequence[KernelFiles], readings: Sequence[_Reading], has_rates: bool
-) -> Iterator[str]:
+def _lacks(roots: Sequence[Files], readings: Sequence[_Reading], has_rates: bool) -> Iterator[str]:
     """Why there will be n/a: what could not be read, and states from which no time passes."""
     for files, reading in zip(roots, readings, strict=True):
         where = f"{files.root}: " if len(roots) > 1 else ""
@@ -235,7 +233,7 @@ def _elapsed(before: _Reading, now: _Reading) -> float | None:
     return now.uptime_s - before.uptime_s
 
 
-def _title(files: KernelFiles, reading: _Reading) -> str:
+def _title(files: Files, reading: _Reading) -> str:
     """The line that sar begins with: kernel, host, and the day."""
     names = []
     for name in ("osrelease", "hostname"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.live.machine import page_bytes_of
 from memtui.reports.output import (
@@ -16,6 +16,7 @@ from memtui.reports.output import (
     Form,
     csv_document,
     list_document,
+    place,
     shown,
     table,
     unreadable,
@@ -24,7 +25,7 @@ from memtui.reports.output import (
 _KEYS: Final = (*Slab._fields, "size_bytes")
 
 
-def slabs(files: KernelFiles, form: Form) -> Iterator[str]:
+def slabs(files: Files, form: Form) -> Iterator[str]:
     """Every cache: text by size with a total, JSON and CSV in the file's order, repeated names kept.
 
     Fails where slabinfo may not be read, which is so for all but root.
@@ -32,7 +33,7 @@ def slabs(files: KernelFiles, form: Form) -> Iterator[str]:
     found = files.parsed("proc/slabinfo", parse_slabinfo)
     if isinstance(found, Gap):
         if found.reason == "denied":
-            path = files.path(found.source)
+            path = place(files, found.source)
             raise Failure(
                 f"{path} is for root alone: memtui slabs needs to run as root", NOT_PERMITTED
             )

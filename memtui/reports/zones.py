@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from memtui import units
 from memtui.kernel.buddy import FreeBlocks, parse_buddyinfo
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.hugepages import read_thp
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.zones import Zone, parse_zoneinfo
@@ -38,7 +38,7 @@ class _Row(NamedTuple):
     blocks: FreeBlocks | None
 
 
-def zones(files: KernelFiles, form: Form) -> Iterator[str]:
+def zones(files: Files, form: Form) -> Iterator[str]:
     """Every zone in pages; text adds whether a huge page can be had now. Fails without any zone.
 
     JSON and CSV: what the kernel does not tell is null; an empty zone has no orders.
@@ -92,7 +92,7 @@ def _counts(blocks: FreeBlocks) -> list[int | None]:
     ]
 
 
-def _text(files: KernelFiles, rows: Sequence[_Row]) -> Iterator[str]:
+def _text(files: Files, rows: Sequence[_Row]) -> Iterator[str]:
     page = page_bytes_of(files)
     distances = [zone_distance(row.zone, page) for row in rows]
     listed = [zone for zone, row in zip(distances, rows, strict=True) if _has_memory(zone, row)]
@@ -173,7 +173,7 @@ def _by_order(rows: Sequence[FreeBlocks], page: int, cells: list[list[str]]) -> 
     )
 
 
-def _huge_page_bytes(files: KernelFiles) -> int:
+def _huge_page_bytes(files: Files) -> int:
     """The size of a transparent huge page, else of the pool's."""
     meminfo = files.parsed("proc/meminfo", parse_meminfo)
     pool = None if isinstance(meminfo, Gap) else meminfo.get("Hugepagesize")

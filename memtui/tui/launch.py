@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files
 from memtui.live.source import LiveSource, Reading
 from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
@@ -24,7 +24,7 @@ from memtui.tui.resident import stay_in_memory
 _SWITCH_S: Final = 0.001
 
 
-def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
+def run(files: Files, settings: Settings, target: Target | None) -> int:
     """Opens the dashboard on the kernel below a root; the exit status at its end."""
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
@@ -68,7 +68,7 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     return app.return_code or 0
 
 
-def _first(files: KernelFiles, sample: Sample, target: Target | None) -> ProcessKey | None:
+def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | None:
     """The process to begin with: the one asked for, or the largest whose map may be read."""
     candidates = largest_first(sample.processes.values(), target.filter if target else "")
     if target is not None and target.pid is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.process import parse_status
 
 _CAP_IPC_LOCK: Final = 14
@@ -29,7 +29,7 @@ def stay_in_memory() -> bool:
 
 
 def _may_lock_all() -> bool:
-    status = KernelFiles().parsed("proc/self/status", parse_status)
+    status = LiveFiles().parsed("proc/self/status", parse_status)
     if isinstance(status, Gap):
         return False
     effective = str(status.get("CapEff", "0"))

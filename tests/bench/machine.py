@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from memtui.kernel.files import Gap, KeptFile, KernelFiles
+from memtui.kernel.files import Gap, Kept, LiveFiles
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
@@ -17,7 +17,7 @@ _EVERYTHING = Plan(fields=FIELDS)
 _ALWAYS = Plan()
 
 
-class _Noting(KernelFiles):
+class _Noting(LiveFiles):
     """Notes the names of what is read."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class _Noting(KernelFiles):
         self.noted[name] = None
         return super().read(name)
 
-    def keep(self, name: str) -> KeptFile | Gap:
+    def keep(self, name: str) -> Kept | Gap:
         self.noted[name] = None
         return super().keep(name)
 
@@ -45,7 +45,7 @@ def system(setup: Setup) -> Iterator[Row]:
         noting.prepare()
         noting._system(plan)
         names = ["/" + name for name in files.noted]
-        sampler = Sampler(KernelFiles())
+        sampler = Sampler(LiveFiles())
         sampler.prepare()
         ours, bare = interleaved(
             rounds,

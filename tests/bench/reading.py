@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import Mappings, _Reader, read_mappings
 from tests.bench.loads import many_mappings, many_processes
 from tests.bench.row import Row, interleaved, seconds
@@ -51,7 +51,7 @@ def parsing(setup: Setup) -> Iterator[Row]:
 
 
 def _parse(pid: int, source: str, count: int) -> Mappings:
-    mappings = read_mappings(KernelFiles(), pid, source)
+    mappings = read_mappings(LiveFiles(), pid, source)
     if isinstance(mappings, Gap) or len(mappings) < count:
         raise OSError(f"{source}: {mappings}")
     return mappings
@@ -114,7 +114,7 @@ def _longest_gap(work: object) -> float:
 
 def _longest_call(pid: int) -> float:
     reader, longest = _Reader(), 0.0
-    for piece in KernelFiles().pieces(f"proc/{pid}/smaps"):
+    for piece in LiveFiles().pieces(f"proc/{pid}/smaps"):
         assert isinstance(piece, bytes)
         started = time.perf_counter()
         reader.feed(piece)

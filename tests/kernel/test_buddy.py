@@ -15,7 +15,7 @@ from memtui.kernel.buddy import (
     parse_buddyinfo,
     parse_pagetypeinfo,
 )
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.system.fragmentation import free_pages
 from tests.conftest import HOSTS, open_host
@@ -71,9 +71,9 @@ def test_free_blocks_sum_to_the_zones_free_pages_here() -> None:
     slack = 125 * (os.cpu_count() or 1)
     for _ in range(20):
         before, rows, after = (
-            KernelFiles().parsed("proc/zoneinfo", parse_zoneinfo),
-            KernelFiles().parsed("proc/buddyinfo", parse_buddyinfo),
-            KernelFiles().parsed("proc/zoneinfo", parse_zoneinfo),
+            LiveFiles().parsed("proc/zoneinfo", parse_zoneinfo),
+            LiveFiles().parsed("proc/buddyinfo", parse_buddyinfo),
+            LiveFiles().parsed("proc/zoneinfo", parse_zoneinfo),
         )
         assert isinstance(before, list) and isinstance(rows, list) and isinstance(after, list)
         by_zone = {(row.node, row.zone): free_pages(row.counts) for row in rows}
@@ -146,7 +146,7 @@ def test_types_sum_to_buddyinfo(name: str) -> None:
 
 
 def test_page_types_here() -> None:
-    types = KernelFiles().parsed("proc/pagetypeinfo", parse_pagetypeinfo)
+    types = LiveFiles().parsed("proc/pagetypeinfo", parse_pagetypeinfo)
     if isinstance(types, Gap):
         pytest.skip(str(types))
     assert types.block_order is not None

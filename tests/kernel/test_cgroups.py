@@ -23,7 +23,7 @@ from memtui.kernel.cgroups import (
     read_confinement,
     read_memory_group,
 )
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
 from memtui.kernel.pressure import Pressure
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
@@ -32,12 +32,12 @@ from memtui.model.system.free import free_figures
 from memtui.model.system.metrics import METRICS
 from memtui.session.scope import in_group
 
-Host = Callable[[str], KernelFiles]
+Host = Callable[[str], Files]
 MIB = 1 << 20
 V1 = Path("/sys/fs/cgroup/memory")
 
 
-def confinement_of(files: KernelFiles, pid: int | str = "self") -> Confinement:
+def confinement_of(files: Files, pid: int | str = "self") -> Confinement:
     memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
     assert not isinstance(memberships, Gap)
     found = read_confinement(files, memberships)
@@ -129,7 +129,7 @@ def test_a_containers_own_mount_begins_at_its_group(tmp_path: Path) -> None:
     group.mkdir(parents=True)
     (group / "memory.limit_in_bytes").write_text("1048576\n")
     (group / "memory.usage_in_bytes").write_text("4096\n")
-    found = read_confinement(KernelFiles(str(tmp_path)), parse_cgroup(b"4:memory:/docker/ab12\n"))
+    found = read_confinement(LiveFiles(str(tmp_path)), parse_cgroup(b"4:memory:/docker/ab12\n"))
     assert isinstance(found, Confinement)
     assert [level.path for level in found.levels] == ["/"]
     assert found.limit_bytes == 1048576
@@ -139,13 +139,13 @@ def test_a_containers_own_mount_begins_at_its_group(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lines", [b"", b"3:cpu:/\n", b"4:memory:/gone\n"])
 def test_no_group_to_be_seen_is_a_gap(tmp_path: Path, lines: bytes) -> None:
-    assert isinstance(read_confinement(KernelFiles(str(tmp_path)), parse_cgroup(lines)), Gap)
+    assert isinstance(read_confinement(LiveFiles(str(tmp_path)), parse_cgroup(lines)), Gap)
 
 
 # The group as a machine.
 
 
-def sample_of(files: KernelFiles) -> Sample:
+def sample_of(files: Files) -> Sample:
     return Sampler(files).sample(1.0, Plan(fields=frozenset({"confinement"})))
 
 
@@ -217,11 +217,11 @@ def test_a_group_that_went_away_says_so(host: Host) -> None:
 
 _INSIDE = """
 import json, mmap, sys
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.model.system.free import free_figures
 from memtui.session.scope import in_group
 from memtui.live.sampler import Sampler
-sampler = Sampler(KernelFiles())
+sampler = Sampler(LiveFiles())
 before = in_group(sampler.sample())
 kept = mmap.mmap(-1, 32 << 20)
 kept.write(b"x" * (32 << 20))
@@ -261,7 +261,7 @@ def test_memtui_inside_a_real_group_sees_its_own_use(group: Path) -> None:
 
 
 def test_a_real_group_that_is_removed_is_gone(group: Path) -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     inner = group / "inner"
     inner.mkdir()
     kept = files.keep(f"{str(inner)[1:]}/memory.usage_in_bytes")

@@ -24,7 +24,7 @@ from memtui.kernel.details import (
     parse_limits,
     read_shares,
 )
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.process import parse_identity, status_bytes, status_name
 from memtui.live.looker import INTERVAL_S, ShareReader, affordable
@@ -36,7 +36,7 @@ from memtui.model.sample import Sample
 from tests.conftest import open_host
 from tests.interface import keep
 
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 WHOLE = Plan(details=DETAIL_FILES, every_detail=True)
 
 
@@ -274,14 +274,14 @@ def test_denied_is_a_gap(stopped: int) -> None:
         pytest.skip("becoming nobody takes root")
     script = (
         "import os, memtui.kernel.details as d, memtui.kernel.files as f; os.setuid(65534)\n"
-        f"print(d.read_shares(f.KernelFiles(), {stopped}, 0.0).reason)\n"
+        f"print(d.read_shares(f.LiveFiles(), {stopped}, 0.0).reason)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "denied\n", done.stderr
 
 
 def test_a_source_hands_on_shares_of_what_is_wanted(stopped: int) -> None:
-    source = LiveSource(KernelFiles(), 0.1)
+    source = LiveSource(LiveFiles(), 0.1)
     samples: list[Sample] = []
     key = key_of(stopped)
     source.start(keep(samples, Sample))

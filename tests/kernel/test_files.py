@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.files import (
+    FileStat,
     Gap,
-    KeptFile,
-    KernelFiles,
+    Kept,
+    LiveFiles,
     Malformed,
     parsed,
     raise_descriptor_limit,
@@ -47,18 +48,18 @@ def test_a_root_is_where_proc_and_sys_are(tmp_path: Path) -> None:
     make(tmp_path, "proc/42/stat", b"")
     make(tmp_path, "proc/self/stat", b"")
     for root in (str(tmp_path), f"{tmp_path}/"):
-        files = KernelFiles(root)
+        files = LiveFiles(root)
         assert files.read("proc/meminfo") == b"MemTotal: 1 kB\n"
         assert files.parsed("proc/meminfo", parse_meminfo) == {"MemTotal": 1024}
         assert files.pids() == [42]
         assert files.names("proc/42") == ["stat"]
-        assert files.has_proc() and not files.is_live
-    assert KernelFiles("/").is_live and KernelFiles("//proc/..").is_live
+        assert not files.is_live
+    assert LiveFiles("/").is_live and LiveFiles("//proc/..").is_live
 
 
 def test_a_directory_without_proc(tmp_path: Path) -> None:
-    files = KernelFiles(str(tmp_path))
-    assert not files.has_proc()
+    files = LiveFiles(str(tmp_path))
+    assert files.stat("proc") == Gap("proc", "absent")
     assert (files.pids(), files.names("sys")) == ([], [])
     assert files.read("proc/meminfo") == Gap("proc/meminfo", "absent")
     assert list(files.pieces("proc/meminfo")) == [Gap("proc/meminfo", "absent")]
@@ -67,7 +68,7 @@ def test_a_directory_without_proc(tmp_path: Path) -> None:
 
 def test_absent_of_a_live_process_is_gone_of_a_dead_one(tmp_path: Path) -> None:
     make(tmp_path, "proc/42/stat", b"")
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     assert reason(files.read("proc/42/smaps_rollup")) == "absent"
     assert reason(files.read("proc/43/smaps_rollup")) == "gone"
     assert reason(files.keep("proc/43/statm")) == "gone"
@@ -79,14 +80,14 @@ def test_absent_of_a_live_process_is_gone_of_a_dead_one(tmp_path: Path) -> None:
 
 def test_malformed_costs_this_source_alone(tmp_path: Path) -> None:
     make(tmp_path, "proc/meminfo", b"MemTotal: all of it\n")
-    gap = KernelFiles(str(tmp_path)).parsed("proc/meminfo", parse_meminfo)
+    gap = LiveFiles(str(tmp_path)).parsed("proc/meminfo", parse_meminfo)
     assert isinstance(gap, Gap)
     assert (gap.source, gap.reason) == ("proc/meminfo", "malformed")
     assert "all of it" in str(gap)
 
 
 def test_a_process_that_dies_between_open_and_read() -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     with subprocess.Popen(SLEEP) as child:
         pid = child.pid
         # smaps_rollup is bound to an address space: open holds no process.
@@ -107,7 +108,7 @@ def test_a_process_that_dies_between_open_and_read() -> None:
 
 
 def test_a_zombie_answers_with_zeros_and_an_empty_map() -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     with subprocess.Popen(SLEEP) as child:
         kept = kept_file(files.keep(f"proc/{child.pid}/statm"))
         child.kill()
@@ -123,7 +124,7 @@ def test_a_zombie_answers_with_zeros_and_an_empty_map() -> None:
 
 def test_an_address_space_ends_with_an_exec() -> None:
     """maps kept open from before goes empty, statm goes on: only files of the task are kept."""
-    files = KernelFiles()
+    files = LiveFiles()
     shell = ["sh", "-c", "read line; exec cat"]
     with subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin and child.stdout
@@ -147,7 +148,7 @@ def test_an_address_space_ends_with_an_exec() -> None:
 
 def test_a_kept_file_reads_the_present_each_time(tmp_path: Path) -> None:
     make(tmp_path, "proc/7/statm", b"1 1 1 1 0 1 0\n")
-    kept = kept_file(KernelFiles(str(tmp_path)).keep("proc/7/statm"))
+    kept = kept_file(LiveFiles(str(tmp_path)).keep("proc/7/statm"))
     assert kept.read_record() == kept.read() == b"1 1 1 1 0 1 0\n"
     make(tmp_path, "proc/7/statm", b"2 2 2 2 0 2 0\n" + b"x" * 100_000)
     assert kept.read() == b"2 2 2 2 0 2 0\n" + b"x" * 100_000
@@ -161,11 +162,11 @@ def test_denied_is_a_value() -> None:
         pytest.skip("needs root and setpriv to become somebody else")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from memtui.kernel.files import KernelFiles\n"
-        "files = KernelFiles(sys.argv[3]); base = 'proc/' + sys.argv[2] + '/'\n"
+        "from memtui.kernel.files import LiveFiles\n"
+        "files = LiveFiles(sys.argv[3]); base = 'proc/' + sys.argv[2] + '/'\n"
         "for name in ('maps', 'smaps', 'smaps_rollup', 'stat'):\n"
-        "    reason = getattr(files.read(base + name), 'reason', 'read')\n"
-        "    print(name, files.may_read(base + name), reason)\n"
+        "    reason = getattr(files.read_at(base + name, 0, 1), 'reason', 'read')\n"
+        "    print(name, reason)\n"
     )
     # The system's interpreter: an environment's may lie where nobody else may go.
     result = subprocess.run(
@@ -183,52 +184,114 @@ def test_denied_is_a_value() -> None:
     if "ModuleNotFoundError" in result.stderr or "No such file" in result.stderr:
         pytest.skip("no interpreter that another user may run, or no way into this directory")
     assert result.stdout.split("\n") == [
-        "maps False denied",
-        "smaps False denied",
-        "smaps_rollup False denied",
-        "stat True read",
+        "maps denied",
+        "smaps denied",
+        "smaps_rollup denied",
+        "stat read",
         "",
     ], result.stderr
 
 
-def test_only_a_regular_file_is_opened_and_nothing_is_waited_for(tmp_path: Path) -> None:
+def test_what_a_name_leads_to_is_told_without_opening_it(tmp_path: Path) -> None:
     make(tmp_path, "there", b"bytes")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "there")
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
+    own = (tmp_path / "there").stat()
+    device = (os.major(own.st_dev), os.minor(own.st_dev))
+    found = FileStat("file", device, own.st_ino, 5, own.st_mtime_ns)
+    assert files.stat("there") == files.stat("link") == found
+    kinds = [files.stat("."), files.stat("pipe"), LiveFiles().stat("dev/zero")]
+    assert [each.kind for each in kinds if isinstance(each, FileStat)] == [
+        "directory",
+        "other",
+        "other",
+    ]
+    assert files.stat("th\0ere") == Gap("th\0ere", "absent")
+    assert files.stat("missing") == Gap("missing", "absent")
+    assert files.stat("there/no") == Gap("there/no", "absent")
+
+
+def test_that_very_file_is_read_and_nothing_is_waited_for(tmp_path: Path) -> None:
+    make(tmp_path, "there", b"0123456789")
+    files = LiveFiles(str(tmp_path))
+    found = files.stat("there")
+    assert isinstance(found, FileStat)
     before = len(os.listdir("/proc/self/fd"))
-    for name in ("there", "link"):
-        file = files.open_regular(name)
-        assert not isinstance(file, Gap)
-        with file:
-            assert file.read() == b"bytes" and not os.get_inheritable(file.fileno())
-    other = Gap("pipe", "unsupported", "not a regular file")
-    assert files.open_regular("pipe") == other
-    assert files.open_regular(".") == other._replace(source=".")
-    assert KernelFiles().open_regular("dev/zero") == other._replace(source="dev/zero")
-    assert files.open_regular("th\0ere") == Gap("th\0ere", "absent")
-    assert files.open_regular("missing") == Gap("missing", "absent")
-    assert files.open_regular("there/no") == Gap("there/no", "absent")
+    assert files.read_at("there", 2, 3, found) == b"234"
+    assert files.read_at("there", 8, 30, found) == b"89"
+    make(tmp_path, "there", b"012345678")
+    assert reason(files.read_at("there", 0, 1, found)) == "gone"
+    make(tmp_path, "other", b"0123456789")
+    os.replace(tmp_path / "other", tmp_path / "there")
+    assert reason(files.read_at("there", 0, 1, found)) == "gone"
+    (tmp_path / "there").unlink()
+    os.mkfifo(tmp_path / "there")
+    assert reason(files.read_at("there", 0, 1, found)) == "gone"
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_regular_file_that_may_not_be_read_is_denied(tmp_path: Path) -> None:
-    make(tmp_path, "closed")
-    (tmp_path / "closed").chmod(0)
+def test_a_link_out_of_a_copied_tree_leads_nowhere(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    make(tmp_path, "outside")
+    make(tree, "proc/42/stat")
+    for name in ("link", "proc/42/root", "proc/42/exe"):
+        (tree / name).symlink_to(tmp_path / "outside")
+    (tree / "proc/self").symlink_to("42")
+    files = LiveFiles(str(tree))
+    assert reason(files.stat("link")) == "absent"
+    assert reason(files.stat("proc/42/root")) == "absent"
+    assert reason(files.stat("proc/42/exe")) == "absent"
+    assert isinstance(files.stat("proc/self/stat"), FileStat)
+    # The kernel's own links lead where they should, wherever its /proc is mounted.
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/proc").symlink_to("/proc")
+    host = LiveFiles(str(tmp_path / "host"))
+    assert isinstance(host.stat(f"proc/{os.getpid()}/root{tmp_path}/outside"), FileStat)
+
+
+def test_no_more_files_are_kept_than_may_be(tmp_path: Path) -> None:
+    make(tmp_path, "proc/7/statm", b"1")
     program = (
-        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from memtui.kernel.files import KernelFiles\n"
-        "if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)\n"
-        "print(KernelFiles(sys.argv[2]).open_regular('closed'))\n"
+        "import os, resource, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from memtui.kernel.files import Gap, LiveFiles\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (138, 138))\n"
+        "files = LiveFiles(sys.argv[2])\n"
+        "before = len(os.listdir('/proc/self/fd'))\n"
+        "kept = [files.keep('proc/7/statm') for _ in range(30)]\n"
+        "refused = [each for each in kept if isinstance(each, Gap)]\n"
+        "print(len(kept) - len(refused), {each.reason for each in refused})\n"
+        "kept[0].close(); kept[0].close(); kept[1].close()\n"
+        "again = [files.keep('proc/7/statm') for _ in range(3)]\n"
+        "print([isinstance(each, Gap) for each in again])\n"
+        "del kept, again\n"
+        "print(len(os.listdir('/proc/self/fd')) - before)\n"
     )
     command = [sys.executable, "-c", program, str(PROJECT), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout == "closed: denied\n"
+    assert result.stdout == "10 {'failed'}\n[False, False, True]\n0\n"
+
+
+def test_a_saved_log_is_read_on_and_only_a_log_is_opened(tmp_path: Path) -> None:
+    make(tmp_path, "dev/kmsg", b"one\n")
+    os.mkfifo(tmp_path / "pipe")
+    files = LiveFiles(str(tmp_path))
+    whole, news = files.records("dev/kmsg"), files.records("dev/kmsg", only_new=True)
+    assert not isinstance(whole, Gap) and not isinstance(news, Gap)
+    with (tmp_path / "dev/kmsg").open("ab") as log:
+        log.write(b"two\n")
+    assert whole.read(1) == ([b"one\ntwo\n"], False)
+    assert news.read(1) == ([b"two\n"], False)
+    assert whole.read(1) == news.read(1) == ([], False)
+    for each in (whole, news, whole):
+        each.close()
+    assert reason(files.records("pipe")) == "unsupported"
+    assert reason(files.records("missing")) == "absent"
 
 
 def test_a_file_of_records_is_read_to_its_end() -> None:
     """A single read of a seq_file returns about a page: this process's smaps is longer."""
-    data = KernelFiles().read("proc/self/smaps")
+    data = LiveFiles().read("proc/self/smaps")
     assert isinstance(data, bytes)
     assert len(data) > 65_536
     assert data.endswith(b"\n") and b"[stack]" in data
@@ -253,7 +316,7 @@ def _long(lines: int, length: int) -> bytes:
 )
 def test_pieces_are_whole_lines_and_the_whole_file(tmp_path: Path, data: bytes) -> None:
     make(tmp_path, "proc/9/smaps", data)
-    pieces = list(KernelFiles(str(tmp_path)).pieces("proc/9/smaps"))
+    pieces = list(LiveFiles(str(tmp_path)).pieces("proc/9/smaps"))
     joined = b"".join(piece for piece in pieces if isinstance(piece, bytes))
     assert joined == data
     assert all(isinstance(piece, bytes) and piece.endswith(b"\n") for piece in pieces[:-1])
@@ -265,7 +328,7 @@ def test_pieces_are_whole_lines_and_the_whole_file(tmp_path: Path, data: bytes) 
 def test_abandoned_pieces_leave_no_descriptor_open(tmp_path: Path) -> None:
     make(tmp_path, "proc/9/smaps", _long(40_000, 50))
     before = len(os.listdir("/proc/self/fd"))
-    pieces = KernelFiles(str(tmp_path)).pieces("proc/9/smaps")
+    pieces = LiveFiles(str(tmp_path)).pieces("proc/9/smaps")
     assert next(pieces)
     del pieces
     assert len(os.listdir("/proc/self/fd")) == before
@@ -277,7 +340,7 @@ def test_a_malformed_piece_is_a_gap(tmp_path: Path) -> None:
         "proc/9/smaps",
         b"1000-2000 r--p 0 0:0 0\nRss: 4 kB\n2000-1000 r--p 0 0:0 0\nRss: 4 kB\n",
     )
-    assert reason(read_mappings(KernelFiles(str(tmp_path)), 9)) == "malformed"
+    assert reason(read_mappings(LiveFiles(str(tmp_path)), 9)) == "malformed"
 
 
 def test_numbers_longer_than_python_converts_are_malformed() -> None:
@@ -335,6 +398,6 @@ def test_the_descriptor_limit_is_raised() -> None:
     assert raise_descriptor_limit() > 0
 
 
-def kept_file(value: KeptFile | Gap) -> KeptFile:
-    assert isinstance(value, KeptFile)
+def kept_file(value: Kept | Gap) -> Kept:
+    assert not isinstance(value, Gap)
     return value

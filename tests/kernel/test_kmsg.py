@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.deaths import DeathReader, OomKill, Segfault, deaths, parse_segfault
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.kmsg import (
     KernelLog,
     LogPart,
@@ -107,13 +107,13 @@ def test_a_saved_log_is_read_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/kmsg").write_bytes(b"6,1,10,-;one\n KEY=value\n\x00rubbish\n4,2,20,-;two\n")
-    found = read_log(KernelFiles(str(tmp_path)))
+    found = read_log(LiveFiles(str(tmp_path)))
     assert isinstance(found, LogPart)
     assert [record.message for record in found.records] == [b"one", b"two"]
 
 
 def test_no_log_and_what_is_none(tmp_path: Path) -> None:
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     absent = read_log(files)
     assert isinstance(absent, Gap) and absent.reason == "absent" and "no log" in absent.detail
     (tmp_path / "dev").mkdir()
@@ -133,8 +133,8 @@ def needs_log() -> None:
 @pytest.mark.xdist_group("machine")
 def test_the_real_log_goes_on_where_it_ended() -> None:
     needs_log()
-    log = KernelLog(KernelFiles(), only_new=True)
-    whole = read_log(KernelFiles())
+    log = KernelLog(LiveFiles(), only_new=True)
+    whole = read_log(LiveFiles())
     assert isinstance(whole, LogPart) and whole.records
     sequences = [record.sequence for record in whole.records]
     assert sequences == sorted(set(sequences))
@@ -163,7 +163,7 @@ def test_a_log_that_is_closed_says_who_may() -> None:
         try:
             os.setgid(65534)
             os.setuid(65534)
-            os.write(said_by_child, str(read_log(KernelFiles())).encode())
+            os.write(said_by_child, str(read_log(LiveFiles())).encode())
         finally:
             os._exit(0)
     os.close(said_by_child)
@@ -411,7 +411,7 @@ def test_no_name_hides_a_segfault(name: bytes, tid: int, file: bytes) -> None:
 
 def die(program: Path, how: str) -> tuple[AddressMap, Segfault] | None:
     """The last map of a process that touches what it may not, and the kernel's word on that."""
-    log = KernelLog(KernelFiles(), only_new=True)
+    log = KernelLog(LiveFiles(), only_new=True)
     with subprocess.Popen(
         [program, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

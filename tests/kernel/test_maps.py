@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.maps import Mappings, Vma, parse_maps, parse_smaps_rollup, read_mappings
 from memtui.kernel.process import parse_stat, parse_status
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 
 VSYSCALL = 0xFFFFFFFFFF600000
 FILES = [
@@ -18,11 +18,11 @@ FILES = [
     for host in HOSTS
     for pid in sorted(open_host(host).pids())
     for source in ("maps", "smaps")
-    if open_host(host).may_read(f"proc/{pid}/{source}")
+    if may_read(open_host(host), f"proc/{pid}/{source}")
 ]
 WITH_SMAPS = [(host, pid) for host, pid, source in FILES if source == "smaps"]
 WITH_ROLLUP = [
-    (host, pid) for host, pid in WITH_SMAPS if open_host(host).may_read(f"proc/{pid}/smaps_rollup")
+    (host, pid) for host, pid in WITH_SMAPS if may_read(open_host(host), f"proc/{pid}/smaps_rollup")
 ]
 
 
@@ -405,7 +405,7 @@ def test_near_misses_mean_the_same_in_pieces(lines: list[bytes], data: st.DataOb
 
 
 def test_a_stopped_childs_smaps_sums_to_its_rollup(stopped_pid: int) -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     rollup = files.parsed(f"proc/{stopped_pid}/smaps_rollup", parse_smaps_rollup)
     mappings = read_mappings(files, stopped_pid)
     assert isinstance(rollup, dict) and isinstance(mappings, Mappings)
@@ -428,7 +428,7 @@ def test_a_stopped_childs_maps_are_pmaps(stopped_pid: int) -> None:
         table.append(
             (int(cells[0], 16), int(cells[header.index("Size")]), int(cells[header.index("Rss")]))
         )
-    mappings = read_mappings(KernelFiles(), stopped_pid)
+    mappings = read_mappings(LiveFiles(), stopped_pid)
     assert isinstance(mappings, Mappings)
     assert table == [
         (vma.start, vma.size_bytes // 1024, (vma.usage["Rss"] or 0) // 1024)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
 from memtui.kernel.meminfo import parse_meminfo
 from tests.conftest import HOSTS, open_host
 
@@ -101,7 +101,7 @@ def test_parts_fit_into_the_whole(name: str) -> None:
 
 
 def test_agrees_with_free() -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     before = parse_meminfo(_bytes(files))
     lines = subprocess.run(["free", "-b", "-w"], capture_output=True, text=True, check=True).stdout
     after = parse_meminfo(_bytes(files))
@@ -146,15 +146,15 @@ def _value_or_malformed(data: bytes) -> None:
     assert all(isinstance(value, int) for value in values.values())
 
 
-def _bytes(files: KernelFiles) -> bytes:
+def _bytes(files: Files) -> bytes:
     data = files.read("proc/meminfo")
     assert isinstance(data, bytes)
     return data
 
 
-def test_hosts_are_found(host: Callable[[str], KernelFiles]) -> None:
+def test_hosts_are_found(host: Callable[[str], Files]) -> None:
     assert "debian-6.18" in HOSTS
-    assert all(host(name).has_proc() for name in HOSTS)
+    assert all(host(name).names("proc") for name in HOSTS)
 
 
 def test_sizes_without_their_kb_are_sizes() -> None:

@@ -290,12 +290,12 @@ def test_swapped_pages_have_a_place_in_swap(tmp_path: Path) -> None:
 
 _AS_NOBODY = """
 import ctypes, mmap, os
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.kernel.pagemap import PRESENT, frame, is_hidden, read_page_flags, read_pagemap
 from memtui.kernel.process import parse_identity
 from memtui.ondemand.pages import read_pages
 from memtui.model.keys import (ProcessKey)
-files, page = KernelFiles(), mmap.PAGESIZE
+files, page = LiveFiles(), mmap.PAGESIZE
 buffer = mmap.mmap(-1, page)
 buffer[0] = 1
 address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
 from memtui.kernel.hugepages import HugePool, read_huge_pools, read_thp
 from memtui.kernel.ksm import read_ksm
 from memtui.kernel.meminfo import parse_meminfo
@@ -26,16 +26,16 @@ from tests.conftest import HOSTS, open_host
 from tests.hosts import capture
 
 MIB, GIB = 1 << 20, 1 << 30
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-def tree(root: Path, files: dict[str, str]) -> KernelFiles:
+def tree(root: Path, files: dict[str, str]) -> Files:
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return KernelFiles(str(root))
+    return LiveFiles(str(root))
 
 
 # zram and zswap ------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ def test_any_bytes_give_a_value_or_none(tmp_path: Path, data: bytes) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     assert len(read_nodes(files)) == 1
     assert len(read_zrams(files)) <= 1
     assert read_zswap(files).compressor is None

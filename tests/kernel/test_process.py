@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.cgroups import Membership, memory_cgroup, parse_cgroup
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.process import (
     Stat,
     Statm,
@@ -198,7 +198,7 @@ def test_the_three_files_agree(host: str, pid: int) -> None:
 
 
 def test_a_stopped_childs_statm_is_its_status(stopped_pid: int) -> None:
-    files, page = KernelFiles(), os.sysconf("SC_PAGE_SIZE")
+    files, page = LiveFiles(), os.sysconf("SC_PAGE_SIZE")
     statm = files.parsed(f"proc/{stopped_pid}/statm", parse_statm)
     status = files.parsed(f"proc/{stopped_pid}/status", parse_status)
     stat = files.parsed(f"proc/{stopped_pid}/stat", parse_stat)
@@ -216,8 +216,8 @@ def test_a_name_of_any_bytes_survives_a_live_kernel() -> None:
     before = comm.read_bytes()
     try:
         comm.write_bytes(b"x) R (\n\xff y")
-        stat = KernelFiles().parsed("proc/self/stat", parse_stat)
-        status = KernelFiles().parsed("proc/self/status", parse_status)
+        stat = LiveFiles().parsed("proc/self/stat", parse_stat)
+        status = LiveFiles().parsed("proc/self/status", parse_status)
     finally:
         comm.write_bytes(before.rstrip(b"\n"))
     assert isinstance(stat, Stat) and isinstance(status, dict)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from tests.conftest import open_host
@@ -113,9 +113,9 @@ def test_slabtop_agrees() -> None:
         pytest.skip("slabinfo is for root alone")
     if not shutil.which("slabtop"):
         pytest.skip("no slabtop here")
-    before = KernelFiles().parsed("proc/slabinfo", parse_slabinfo)
+    before = LiveFiles().parsed("proc/slabinfo", parse_slabinfo)
     done = subprocess.run(["slabtop", "-o", "-s", "c"], capture_output=True, text=True, check=True)
-    after = KernelFiles().parsed("proc/slabinfo", parse_slabinfo)
+    after = LiveFiles().parsed("proc/slabinfo", parse_slabinfo)
     assert isinstance(before, list) and isinstance(after, list)
     page = os.sysconf("SC_PAGE_SIZE")
     still = {slab.name: slab for slab in before if slab in after}

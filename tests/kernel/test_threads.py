@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles, Malformed
+from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.threads import Thread, parse_stack_pointer, read_threads, with_last_known
 from memtui.live.looker import read_map
 from tests.conftest import HOSTS_DIR
 from tests.programs import Mapped, compiled, look, mapped
 
-FILES = KernelFiles()
+FILES = LiveFiles()
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +86,9 @@ def test_a_running_thread_keeps_its_name() -> None:
 def test_who_may_not_ask_learns_the_names_alone(sleeping: Mapped) -> None:
     asking = (
         "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "from memtui.kernel.files import KernelFiles\n"
+        "from memtui.kernel.files import Files\n"
         "from memtui.kernel.threads import read_threads\n"
-        f"print([(t.name, t.stack_pointer) for t in read_threads(KernelFiles(), {sleeping.pid})])"
+        f"print([(t.name, t.stack_pointer) for t in read_threads(LiveFiles(), {sleeping.pid})])"
     )
     # Imported before the user changes, who may not be let into the checkout.
     asking = "import memtui.kernel.threads, memtui.kernel.files\n" + asking
@@ -112,7 +112,7 @@ def test_a_process_that_ended_is_gone() -> None:
 
 def test_a_capture_without_threads_says_so() -> None:
     root = HOSTS_DIR / "debian-6.18"
-    found = read_threads(KernelFiles(str(root)), 688)
+    found = read_threads(LiveFiles(str(root)), 688)
     assert isinstance(found, Gap)
     assert found.reason == "absent"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS, Readers
 from memtui.live.sampler import Sampler
@@ -37,7 +37,7 @@ def test_a_defect_in_one_reader_costs_its_field_alone(monkeypatch: pytest.Monkey
     files = open_host("debian-6.18")
     readers = Readers(files)
 
-    def broken(_: KernelFiles) -> object:
+    def broken(_: Files) -> object:
         raise ZeroDivisionError("nobody thought of it")
 
     monkeypatch.setitem(readers._readers, "slabs", broken)
@@ -50,10 +50,10 @@ def test_the_sampling_thread_imports_nothing() -> None:
     """A machine in trouble may not be able to: all is imported by the thread that plans."""
     script = (
         "import sys, threading\n"
-        "from memtui.kernel.files import KernelFiles\n"
+        "from memtui.kernel.files import Files\n"
         "from memtui.live.source import LiveSource\n"
         "from memtui.live.plan import Plan\n"
-        "source = LiveSource(KernelFiles(), 0.1)\n"
+        "source = LiveSource(LiveFiles(), 0.1)\n"
         "source.sampler.first(0.1)\n"
         "source.look_at(Plan())\n"
         "print('memtui.live.readers' in sys.modules)\n"

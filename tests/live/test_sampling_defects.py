@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.live.plan import Plan
 from memtui.live.source import LiveSource
 from memtui.model.map.addressmap import AddressMap, MapReading
@@ -17,7 +17,7 @@ from tests.interface import app_of, keep, running, sample, screen_text, script_o
 T = TypeVar("T")
 
 
-class Breaking(KernelFiles):
+class Breaking(LiveFiles):
     """A captured machine whose reading goes wrong in a way that nobody thought of."""
 
     breaks = False

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.process import parse_status
 from tests.squeeze import MIB, Squeeze, require, squeeze, swap_file
 from tests.terminal import PROJECT, Terminal, starts
@@ -74,7 +74,7 @@ def pace(terminal: Terminal, seconds: float = _SECONDS) -> Pace:
 
 
 def swapped_out_bytes(terminal: Terminal) -> int:
-    status = KernelFiles().parsed(f"proc/{terminal.pid}/status", parse_status)
+    status = LiveFiles().parsed(f"proc/{terminal.pid}/status", parse_status)
     assert not isinstance(status, Gap)
     size = status["VmSwap"]
     assert isinstance(size, int)
@@ -123,13 +123,13 @@ def test_it_outlives_a_program_that_is_killed_for_taking_everything() -> None:
 
 _LOCK = """
 import ctypes, os, resource, sys
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.kernel.process import parse_status
 from memtui.tui.resident import stay_in_memory
 uid, limit = int(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
 os.setuid(uid)
-print(stay_in_memory(), KernelFiles().parsed("proc/self/status", parse_status)["VmLck"])
+print(stay_in_memory(), LiveFiles().parsed("proc/self/status", parse_status)["VmLck"])
 """
 
 

@@ -23,7 +23,7 @@ from memtui.reports.mappings import maps
 from memtui.reports.memory import free
 from memtui.reports.output import csv_document
 from memtui.reports.processes import procs
-from tests.conftest import HOSTS, HOSTS_DIR, open_host
+from tests.conftest import HOSTS, HOSTS_DIR, may_read, open_host
 from tests.test_cli import DEBIAN, PROJECT, fails
 
 # What the kernel's bytes can become, and some that a format might stumble over.
@@ -85,7 +85,7 @@ def test_each_report_says_what_its_json_says(name: str) -> None:
     assert heads == list(processes[0])
     assert rows == [cells(process) for process in processes]
     for pid in map(str, sorted(files.pids())):
-        if files.may_read(f"proc/{pid}/maps"):
+        if may_read(files, f"proc/{pid}/maps"):
             mappings = json.loads("".join(maps(files, pid, "json")))["mappings"]
             heads, *rows = read(maps(files, pid, "csv"))
             assert rows == [cells(mapping) for mapping in mappings]

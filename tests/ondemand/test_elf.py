@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import ProcessKey
@@ -350,14 +350,14 @@ _AS_NOBODY = """
 import mmap, os, sys
 import elftools.elf.elffile
 from memtui.ondemand.elf import read_image
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, Files, LiveFiles
 from memtui.kernel.maps import read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import (ProcessKey)
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
-files, path = KernelFiles(), sys.argv[1]
+files, path = LiveFiles(), sys.argv[1]
 def say():
     mappings = read_mappings(files, os.getpid(), "maps")
     row = [row for row, name in enumerate(mappings.paths) if name.startswith(path)][0]
@@ -400,12 +400,12 @@ def test_nobody_reads_by_name_and_is_told_why_not() -> None:
     assert done.stdout.splitlines() == ["deadbeef", "denied", "deadbeef", deleted, deleted]
 
 
-def copied(root: Path, dev: str, inode: int) -> tuple[KernelFiles, ProcessKey, Mappings]:
+def copied(root: Path, dev: str, inode: int) -> tuple[Files, ProcessKey, Mappings]:
     """A copied tree with one process, whose only mapping is of /prog."""
     own = root / "proc/42"
     (own / "map_files").mkdir(parents=True)
     (own / "stat").write_bytes(Path("/proc/self/stat").read_bytes())
-    files = KernelFiles(str(root))
+    files = LiveFiles(str(root))
     stat = files.parsed("proc/42/stat", parse_identity)
     assert not isinstance(stat, Gap)
     mappings = parse_maps(f"400000-401000 r-xp 0 {dev} {inode} /prog\n".encode())

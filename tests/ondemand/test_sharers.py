@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import Vma, read_mappings
 from memtui.ondemand.sharers import Sharer, Sharers, find_sharers
 from tests.conftest import HOSTS, open_host
@@ -82,8 +82,8 @@ class Holders(NamedTuple):
     children: list[int]
     vma: Vma
 
-    def find(self, files: KernelFiles | None = None) -> Sharers:
-        return find_sharers(files or KernelFiles(), self.vma.dev, self.vma.inode, self.vma.path)
+    def find(self, files: Files | None = None) -> Sharers:
+        return find_sharers(files or LiveFiles(), self.vma.dev, self.vma.inode, self.vma.path)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def holders(
     ) as process:
         assert process.stdout
         address, *children = map(int, process.stdout.readline().split())
-        mappings = read_mappings(KernelFiles(), process.pid, "maps")
+        mappings = read_mappings(LiveFiles(), process.pid, "maps")
         assert not isinstance(mappings, Gap)
         yield Holders(process.pid, children, mappings.vma(mappings.starts.index(address)))
 
@@ -174,7 +174,7 @@ def test_all_mappings_of_a_process_are_summed() -> None:
 def test_a_library_as_pmap_has_it(stopped_pid: int) -> None:
     if not shutil.which("pmap"):
         pytest.skip("needs pmap")
-    mappings = read_mappings(KernelFiles(), stopped_pid, "maps")
+    mappings = read_mappings(LiveFiles(), stopped_pid, "maps")
     assert not isinstance(mappings, Gap)
     row = next(at for at, path in enumerate(mappings.paths) if re.search(r"/libc[.-].*so", path))
     vma = mappings.vma(row)
@@ -187,7 +187,7 @@ def test_a_library_as_pmap_has_it(stopped_pid: int) -> None:
         for line in listing.splitlines()[2:]
         if line.split()[3:5] == [vma.dev, str(vma.inode)]
     ]
-    found = find_sharers(KernelFiles(), vma.dev, vma.inode, vma.path)
+    found = find_sharers(LiveFiles(), vma.dev, vma.inode, vma.path)
     share = by_pid(found)[stopped_pid]
     assert share.mappings == len(lines)
     assert share.size_bytes == 1024 * sum(int(line["Size"]) for line in lines)
@@ -201,7 +201,7 @@ def test_a_library_as_pmap_has_it(stopped_pid: int) -> None:
 # Those that cannot be asked, or do not wait ---------------------------------------------------
 
 
-class Interfering(KernelFiles):
+class Interfering(LiveFiles):
     """Does something once, right before a process's maps or smaps is opened."""
 
     def __init__(self, name: str, interfere: Callable[[], object]) -> None:
@@ -237,7 +237,7 @@ def test_one_that_is_gone_when_its_turn_comes_is_counted() -> None:
                 child.wait()
             return True
 
-        found = find_sharers(KernelFiles(), "00:01", 1, "/memfd:none (deleted)", end_it)
+        found = find_sharers(LiveFiles(), "00:01", 1, "/memfd:none (deleted)", end_it)
         assert found.gone >= 1 and not found.processes
         assert any("ended meanwhile" in sentence for sentence in found.words)
 
@@ -250,9 +250,7 @@ def test_it_stops_before_the_next_process_when_told_to() -> None:
         return done < 2
 
     with holders("memfd") as held:
-        found = find_sharers(
-            KernelFiles(), held.vma.dev, held.vma.inode, held.vma.path, until_third
-        )
+        found = find_sharers(LiveFiles(), held.vma.dev, held.vma.inode, held.vma.path, until_third)
     assert [done for done, _ in asked] == [0, 1, 2]
     assert len({total for _, total in asked}) == 1
     assert not found.is_complete
@@ -264,8 +262,8 @@ _AS_NOBODY = """
 import json, sys
 from memtui import units
 from memtui.ondemand.sharers import find_sharers
-from memtui.kernel.files import KernelFiles
-found = find_sharers(KernelFiles(), sys.argv[1], int(sys.argv[2]), sys.argv[3])
+from memtui.kernel.files import Files, LiveFiles
+found = find_sharers(LiveFiles(), sys.argv[1], int(sys.argv[2]), sys.argv[3])
 print(json.dumps([[each.key.pid for each in found.processes], found.denied, found.words]))
 """
 
@@ -289,7 +287,7 @@ def test_nobody_is_told_how_many_may_not_be_read() -> None:
             check=True,
         )
         pids, denied, words = json.loads(done.stdout)
-        statm = [KernelFiles().read(f"proc/{pid}/statm") for pid in KernelFiles().pids()]
+        statm = [LiveFiles().read(f"proc/{pid}/statm") for pid in LiveFiles().pids()]
     assert not pids
     # Kernel threads and zombies, of no size, have nothing to deny. Some come and go meanwhile.
     with_memory = [each for each in statm if isinstance(each, bytes) and not each.startswith(b"0 ")]
@@ -353,7 +351,7 @@ def test_a_library_of_a_captured_machine_costs_its_sharers_what_its_smaps_say() 
 # Identity -------------------------------------------------------------------------------------
 
 
-def made(root: Path, processes: dict[int, str]) -> KernelFiles:
+def made(root: Path, processes: dict[int, str]) -> Files:
     """A tree of processes with these maps and nothing else but stat."""
     for pid, maps in processes.items():
         directory = root / "proc" / str(pid)
@@ -361,7 +359,7 @@ def made(root: Path, processes: dict[int, str]) -> KernelFiles:
         (directory / "maps").write_text(maps)
         numbers = " ".join("0" for _ in range(40))
         (directory / "stat").write_text(f"{pid} (made) S {numbers}\n")
-    return KernelFiles(str(root))
+    return LiveFiles(str(root))
 
 
 def line(rest: str) -> str:
@@ -407,7 +405,7 @@ def test_who_pays_too_little_shares_with_somebody_unseen(tmp_path: Path) -> None
         directory.mkdir(parents=True)
         for name in ("maps", "smaps", "stat", "status"):
             shutil.copy(f"/proc/{held.children[0]}/{name}", directory / name)
-        found = held.find(KernelFiles(str(tmp_path)))
+        found = held.find(LiveFiles(str(tmp_path)))
     assert [share.key.pid for share in found.processes] == [held.children[0]]
     assert found.words[0] == f"one process maps it and pays {units.size(2 * PAGE)}"
     assert "others that are not listed" in found.words[1]
@@ -449,6 +447,6 @@ def test_what_has_no_identity_is_not_looked_for(inode: int, path: str, reason: s
     def never(done: int, total: int) -> bool:
         raise AssertionError("somebody was looked at")
 
-    found = find_sharers(KernelFiles(), "00:00", inode, path, never)
+    found = find_sharers(LiveFiles(), "00:00", inode, path, never)
     assert reason in found.reason and found.words == [found.reason]
     assert not found.processes and found.pss_bytes is None

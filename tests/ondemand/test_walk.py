@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import parse_maps, read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.live.machine import machine_of
@@ -20,7 +20,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.pagetable import Paging
 from memtui.ondemand.walk import Walk, walk
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 from tests.pages import FILES, HUGE_PAGE, PAGE, Model, needs_frames, running_model, some_swap
 
 SEGV_MAPERR, SEGV_ACCERR = 11_001, 11_002
@@ -28,7 +28,7 @@ CAPTURED = [
     (host, pid)
     for host in HOSTS
     for pid in sorted(open_host(host).pids())
-    if open_host(host).may_read(f"proc/{pid}/maps")
+    if may_read(open_host(host), f"proc/{pid}/maps")
 ]
 
 HERE = machine_of(FILES)
@@ -219,7 +219,7 @@ def test_another_process_with_the_pid_is_gone(model: Model) -> None:
 # Captured machines ------------------------------------------------------------------------------
 
 
-def captured(host: str, pid: int) -> tuple[KernelFiles, AddressMap]:
+def captured(host: str, pid: int) -> tuple[Files, AddressMap]:
     files = open_host(host)
     mappings = read_mappings(files, pid, "maps")
     assert not isinstance(mappings, Gap)
@@ -287,7 +287,7 @@ def test_cpuinfo_tells_the_machine(tmp_path: Path, cpuinfo: bytes, words: str | 
         ProcessKey(1, 1),
         parse_maps(b"7ffd0a000000-7ffd0a021000 rw-p 00000000 00:00 0     [stack]\n"),
     )
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     found = walk(files, machine_of(files)._replace(page_bytes=4096), map_, 0x7FFD_0A00_0010)
     assert (found.paging.words if isinstance(found.paging, Paging) else None) == words
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.process import parse_identity
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey
@@ -98,7 +98,7 @@ def mapped(program: Path, directory: Path, *arguments: str) -> Iterator[Mapped]:
 
 def look(pid: int, source: str = "smaps", last: AddressMap | None = None) -> AddressMap:
     """A running process's address space, read as the screens do."""
-    files = KernelFiles()
+    files = LiveFiles()
     stat = files.parsed(f"proc/{pid}/stat", parse_identity)
     assert not isinstance(stat, Gap), stat
     found = read_map(files, ProcessKey(pid, stat.starttime), source, last).map

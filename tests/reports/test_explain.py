@@ -10,13 +10,13 @@ import sys
 
 import pytest
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import LiveFiles
 from memtui.model.explain import explain as explaining
 from memtui.reports.explain import explain
 from memtui.reports.output import Failure
 from tests.conftest import HOSTS, open_host
 
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 KEYS = [
     *("name", "title", "topic", "definition", "formula", "value", "unit", "source", "not"),
     *("differs", "older", "here", "see_also"),

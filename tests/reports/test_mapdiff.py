@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.model.map.change import WHAT
 from memtui.reports.mapdiff import maps_diff
 from memtui.reports.mappings import maps
@@ -20,7 +20,7 @@ from memtui.reports.output import Failure
 from tests.conftest import open_host
 from tests.terminal import PROJECT
 
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 SUMS = ["size_bytes", "rss_bytes", "pss_bytes", "swap_bytes"]
 SIDE = ["start", "end", "pieces", *SUMS, "perms", "kind"]
 NO_SUCH_PID = "4199999"
@@ -45,21 +45,21 @@ def captured(pid: str = "688", host: str = "debian-6.18") -> Any:
     return json.loads("".join(maps(open_host(host), pid, "json")))
 
 
-def compared(*words: Any, files: KernelFiles = LIVE) -> Any:
+def compared(*words: Any, files: Files = LIVE) -> Any:
     """The JSON document of a comparison: `compared(pid, path …)`."""
     whole = "".join(maps_diff(files, words[0], list(words[1:]), "json"))
     assert whole.isascii()
     return json.loads(whole)
 
 
-def shown(*words: Any, files: KernelFiles = LIVE) -> str:
+def shown(*words: Any, files: Files = LIVE) -> str:
     """Its text: nothing in it that a terminal would obey."""
     whole = "".join(maps_diff(files, words[0], list(words[1:]), "text"))
     assert whole.replace("\n", "").replace(" ", "").isprintable()
     return whole
 
 
-def fails(*words: Any, files: KernelFiles = LIVE) -> Failure:
+def fails(*words: Any, files: Files = LIVE) -> Failure:
     with pytest.raises(Failure) as failure:
         "".join(maps_diff(files, words[0], list(words[1:]), "json"))
     assert "\n" not in str(failure.value)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.pressure import Pressure, parse_pressure
 from memtui.model.shortage.rules import LEVELS
 from memtui.model.system.metrics import METRICS
@@ -18,14 +18,14 @@ from memtui.reports.output import Failure
 from memtui.reports.pressure import pressure
 from tests.conftest import HOSTS, open_host
 
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 
 
-def as_json(files: KernelFiles) -> Any:
+def as_json(files: Files) -> Any:
     return json.loads("".join(pressure(files, "json")))
 
 
-def as_csv(files: KernelFiles) -> list[dict[str, str]]:
+def as_csv(files: Files) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO("".join(pressure(files, "csv")))))
 
 
@@ -102,4 +102,4 @@ def test_this_machine_now() -> None:
 def test_without_any_source_it_fails(tmp_path: Any) -> None:
     (tmp_path / "proc").mkdir()
     with pytest.raises(Failure, match=r"proc/meminfo: absent"):
-        list(pressure(KernelFiles(str(tmp_path)), "text"))
+        list(pressure(LiveFiles(str(tmp_path)), "text"))

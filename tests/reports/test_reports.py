@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.kernel.maps import Mappings, read_mappings
 from memtui.kernel.process import parse_stat
 from memtui.model.map.kinds import KIND_BY_NAME
@@ -25,11 +25,11 @@ from memtui.reports.memory import free
 from memtui.reports.output import Column, Failure, table
 from memtui.reports.processes import procs
 from memtui.reports.raw import sample
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 from tests.terminal import PROJECT
 
-LIVE = KernelFiles()
-Host = Callable[[str], KernelFiles]
+LIVE = LiveFiles()
+Host = Callable[[str], Files]
 
 MEM = ["total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available"]
 USAGE = {
@@ -71,7 +71,7 @@ def text(pieces: Iterator[str]) -> str:
     return whole
 
 
-def pids(files: KernelFiles) -> list[str]:
+def pids(files: Files) -> list[str]:
     return sorted(map(str, files.pids()))
 
 
@@ -109,11 +109,11 @@ def test_free_of_every_host(name: str) -> None:
 def test_free_without_meminfo_fails(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     with pytest.raises(Failure, match="proc/meminfo: absent") as failure:
-        document(free(KernelFiles(str(tmp_path)), "json"))
+        document(free(LiveFiles(str(tmp_path)), "json"))
     assert failure.value.status == 1
     (tmp_path / "proc/meminfo").write_text("MemTotal: all of it\n")
     with pytest.raises(Failure, match=r"malformed .*all of it"):
-        document(free(KernelFiles(str(tmp_path)), "json"))
+        document(free(LiveFiles(str(tmp_path)), "json"))
 
 
 # maps ----------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_maps_of_every_process_of_every_host(name: str) -> None:
     files = open_host(name)
     mapped = 0
     for pid in pids(files):
-        if not files.may_read(f"proc/{pid}/maps"):
+        if not may_read(files, f"proc/{pid}/maps"):
             with pytest.raises(Failure, match="maps: absent"):
                 document(maps(files, pid, "json"))
             continue
@@ -222,7 +222,7 @@ def test_maps_keeps_numbers_past_2_to_the_53(host: Host, tmp_path: Path) -> None
     (process / "maps").write_text(
         f"ffffffff00000000-ffffffffff600000 r-xp fffffffffffff000 103:01 {(1 << 64) - 1} /x\n"
     )
-    (row,) = document(maps(KernelFiles(str(tmp_path)), "7", "json"))["mappings"]
+    (row,) = document(maps(LiveFiles(str(tmp_path)), "7", "json"))["mappings"]
     assert row["inode"] == (1 << 64) - 1
     assert row["offset_bytes"] == 0xFFFF_FFFF_FFFF_F000
     assert row["end"] == "0xffffffffff600000"
@@ -384,7 +384,7 @@ def test_one_malformed_file_costs_its_own_source_alone(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/meminfo").write_text("MemTotal: x kB\n")
     (tmp_path / "proc/vmstat").write_text("nr_free_pages 18446744073709551617\n")
-    found = document(sample(KernelFiles(str(tmp_path)), None, True))
+    found = document(sample(LiveFiles(str(tmp_path)), None, True))
     assert found["meminfo"] is None
     assert found["vmstat"] == {"nr_free_pages": (1 << 64) + 1}
     (reason,) = [gap["reason"] for gap in found["gaps"] if gap["source"] == "proc/meminfo"]

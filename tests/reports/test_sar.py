@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 
 from memtui.commands import COMMANDS
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.model.system.sar import COLUMNS, SECTIONS, columns_of
 from memtui.reports.output import Failure
 from memtui.reports.sar import sar
 from tests.conftest import HOSTS, HOSTS_DIR, open_host
 from tests.test_cli import DEBIAN, PROJECT, fails, prints
 
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 FLAGS = [section.flag for section in SECTIONS]
 LATER = str(HOSTS_DIR / "debian-6.18-later")
 SOURCES = ("meminfo", "vmstat", "pressure/memory", "uptime")
@@ -35,14 +35,14 @@ SOURCES = ("meminfo", "vmstat", "pressure/memory", "uptime")
 CHANGED = {"kbmemused", "%memused", "pgsteal/s", "%vmeff"}
 
 
-def rows(*roots: KernelFiles, flags: list[str] = FLAGS, words: tuple[str, ...] = ()) -> list[Any]:
+def rows(*roots: Files, flags: list[str] = FLAGS, words: tuple[str, ...] = ()) -> list[Any]:
     """The JSON lines."""
     text = "".join(sar(roots, flags, words, "json"))
     assert text.isascii()
     return [json.loads(line) for line in text.splitlines()]
 
 
-def lines(*roots: KernelFiles, flags: list[str], words: tuple[str, ...] = ()) -> list[str]:
+def lines(*roots: Files, flags: list[str], words: tuple[str, ...] = ()) -> list[str]:
     text = "".join(sar(roots, flags, words, "text"))
     assert text.replace("\n", "").isprintable()
     return text.splitlines()
@@ -109,7 +109,7 @@ def test_since_boot_as_sar_has_it(host: str, tmp_path: Path) -> None:
         but |= {"kbswpused", "%swpused", "%swpcad"}  # more free than there is: sar prints 2^64
     if not theirs["kbavail"]:
         but.add("kbavail")  # kernels before 3.14 have none: sar said 0
-    (ours,) = rows(KernelFiles(str(proc.parent)))
+    (ours,) = rows(LiveFiles(str(proc.parent)))
     assert ours["interval_s"] == float((proc / "uptime").read_text().split()[0])
     assert agrees(ours, theirs, but) >= 15
     assert ours["kbmemused"] != 0
@@ -120,7 +120,7 @@ def test_between_two_states_as_sar_has_it() -> None:
     files = {name: [Path(DEBIAN, "proc", name), Path(LATER, "proc", name)] for name in SOURCES}
     still, theirs, average = sysstat(files, "2", "2")
     assert still["kbmemfree"] != theirs["kbmemfree"]
-    roots = (KernelFiles(DEBIAN), KernelFiles(LATER))
+    roots = (LiveFiles(DEBIAN), LiveFiles(LATER))
     (ours,) = rows(*roots)
     assert ours["interval_s"] == 14.29
     assert agrees(ours, theirs, CHANGED) >= 36
@@ -137,7 +137,7 @@ def test_between_two_states_as_sar_has_it() -> None:
 
 
 def test_a_row_for_each_pair_and_an_average_of_more_than_one() -> None:
-    before, after = KernelFiles(DEBIAN), KernelFiles(LATER)
+    before, after = LiveFiles(DEBIAN), LiveFiles(LATER)
     (row,) = rows(before, after)
     assert list(row) == ["timestamp", "interval_s", *COLUMNS]
     boot = 1795479620
@@ -155,7 +155,7 @@ def test_a_row_for_each_pair_and_an_average_of_more_than_one() -> None:
 
 
 def test_states_in_no_order_have_sizes_alone() -> None:
-    (row,) = rows(KernelFiles(LATER), KernelFiles(DEBIAN))
+    (row,) = rows(LiveFiles(LATER), LiveFiles(DEBIAN))
     assert row["interval_s"] is None
     assert row["kbmemfree"] == 16172868
     assert {row[name] for name, column in COLUMNS.items() if column.is_growth} == {None}
@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_said() -> None:
 
 
 def test_csv_has_the_lines_of_json() -> None:
-    roots = (KernelFiles(DEBIAN), KernelFiles(LATER), KernelFiles(LATER))
+    roots = (LiveFiles(DEBIAN), LiveFiles(LATER), LiveFiles(LATER))
     text = "".join(sar(roots, FLAGS, (), "csv"))
     found = list(csv.DictReader(io.StringIO(text)))
     assert found == [
@@ -188,13 +188,13 @@ def test_csv_has_the_lines_of_json() -> None:
 
 def test_since_boot_is_said_where_it_matters() -> None:
     said = "Rates are means since boot, 43 min 20 s ago"
-    assert said in lines(KernelFiles(DEBIAN), flags=["-S", "-B"])
-    assert said not in lines(KernelFiles(DEBIAN), flags=[])
-    assert said not in lines(KernelFiles(DEBIAN), KernelFiles(LATER), flags=["-B"])
+    assert said in lines(LiveFiles(DEBIAN), flags=["-S", "-B"])
+    assert said not in lines(LiveFiles(DEBIAN), flags=[])
+    assert said not in lines(LiveFiles(DEBIAN), LiveFiles(LATER), flags=["-B"])
 
 
 def test_heads_are_said_once_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    roots = [KernelFiles(DEBIAN)] * 6
+    roots = [LiveFiles(DEBIAN)] * 6
 
     def heads(*flags: str) -> int:
         return "\n".join(lines(*roots, flags=list(flags))).count("pswpin/s")
@@ -234,17 +234,17 @@ def test_what_happens_between_two_lines_is_in_the_second() -> None:
 
 def test_a_machine_that_runs_may_be_below_another_root(tmp_path: Path) -> None:
     (tmp_path / "proc").symlink_to("/proc")
-    assert len(rows(KernelFiles(str(tmp_path)), words=("0.1", "2"))) == 2
+    assert len(rows(LiveFiles(str(tmp_path)), words=("0.1", "2"))) == 2
 
 
 def test_states_that_give_no_rates_say_why(tmp_path: Path) -> None:
     shutil.copytree(DEBIAN, tmp_path / "odd")
     (tmp_path / "odd/proc/vmstat").write_bytes(b"\xb3\x00 noise")
-    odd = KernelFiles(str(tmp_path / "odd"))
-    said = lines(KernelFiles(DEBIAN), KernelFiles(LATER), odd, flags=["-B"])[1:3]
+    odd = LiveFiles(str(tmp_path / "odd"))
+    said = lines(LiveFiles(DEBIAN), LiveFiles(LATER), odd, flags=["-B"])[1:3]
     assert said[0] == f"not read: {odd.root}: proc/vmstat: malformed (not ASCII)"
     assert said[1] == f"no rates: {odd.root} is not known to be later than the state before it"
-    assert not any("no rates" in line for line in lines(odd, KernelFiles(DEBIAN), flags=["-r"]))
+    assert not any("no rates" in line for line in lines(odd, LiveFiles(DEBIAN), flags=["-r"]))
 
 
 @contextlib.contextmanager

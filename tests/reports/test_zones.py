@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.reports.output import Failure
@@ -21,7 +21,7 @@ from memtui.reports.slabs import slabs
 from memtui.reports.zones import zones
 from tests.conftest import HOSTS, HOSTS_DIR, open_host
 
-LIVE = KernelFiles()
+LIVE = LiveFiles()
 ZONE = [
     *("node", "zone", "free_pages", "min_pages", "low_pages", "high_pages", "managed_pages"),
     *("orders", "unusable_free_pct"),
@@ -103,7 +103,7 @@ def test_a_zone_that_was_not_counted_is_null_not_zero() -> None:
     assert last == "0,Device,0,0,0,0,0,null 0 1,null null null"
 
 
-def without(source: Path, out: Path, *names: str) -> KernelFiles:
+def without(source: Path, out: Path, *names: str) -> Files:
     """A host's zones in which some of zoneinfo's fields are not told."""
     (out / "proc").mkdir()
     lines = (source / "proc/zoneinfo").read_text().splitlines(keepends=True)
@@ -111,7 +111,7 @@ def without(source: Path, out: Path, *names: str) -> KernelFiles:
     assert len(kept) < len(lines)
     (out / "proc/zoneinfo").write_text("".join(kept))
     shutil.copy(source / "proc/buddyinfo", out / "proc")
-    return KernelFiles(str(out))
+    return LiveFiles(str(out))
 
 
 def test_zones_without_watermarks(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_zones_without_watermarks(tmp_path: Path) -> None:
 def test_one_of_the_two_files_is_enough(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     shutil.copy(HOSTS_DIR / "numa/proc/buddyinfo", tmp_path / "proc")
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     rows = document(zones(files, "json"))
     assert len(rows) == 5
     assert {row["free_pages"] for row in rows} == {None}
@@ -186,7 +186,7 @@ def test_names_that_would_steer_a_terminal_are_escaped(tmp_path: Path) -> None:
         b"slabinfo - version: 2.1\n"
         b"dentry(1:\x1b[31m) 1 1 192 21 1 : tunables 0 0 0 : slabdata 1 1 0\n"
     )
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     assert "dentry(1:\\e[31m)" in text(slabs(files, "text"))
     assert document(slabs(files, "json"))[0]["name"] == "dentry(1:\x1b[31m)"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import LiveFiles
 from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
 from memtui.settings.values import DEFAULTS
@@ -43,7 +43,7 @@ class Sleeper:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        self.files = KernelFiles()
+        self.files = LiveFiles()
         sampler = Sampler(self.files)
         found = sampler.sample()
         sampler.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.kmsg import LogPart, read_log
 from memtui.live.deathsigns import DeathSigns
 from memtui.live.source import LiveSource
@@ -58,7 +58,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def watching(
-    files: KernelFiles, target: Target | None = None, size: tuple[int, int] = (120, 40)
+    files: Files, target: Target | None = None, size: tuple[int, int] = (120, 40)
 ) -> AsyncIterator[tuple[MemtuiApp, Pilot[None]]]:
     """The dashboard on this machine, deaths watched for."""
     source = LiveSource(files, 0.2)
@@ -97,13 +97,13 @@ def has_map(app: MemtuiApp, pid: int) -> bool:
     return chosen.process is not None and chosen.process.pid == pid and chosen.map is not None
 
 
-def without_log(tmp_path: Path) -> KernelFiles:
+def without_log(tmp_path: Path) -> Files:
     """This machine, but for its log."""
     root = tmp_path / "root"
     root.mkdir()
     for name in ("proc", "sys"):
         (root / name).symlink_to(f"/{name}")
-    return KernelFiles(str(root))
+    return LiveFiles(str(root))
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -113,7 +113,7 @@ def test_the_page_names_the_victim_before_and_the_obituary_is_right_after(
     made = SCENARIOS[name]
 
     async def test(full: Full) -> None:
-        files = KernelFiles() if name != "many small" else without_log(tmp_path)
+        files = LiveFiles() if name != "many small" else without_log(tmp_path)
         async with watching(files) as (app, pilot):
             await turn_to(pilot, "OOM")
             page = app.query_one(OomPage)
@@ -173,7 +173,7 @@ def test_a_real_segfault_is_read_against_the_map_of_the_chosen_one(tmp_path: Pat
     async def test() -> None:
         deadline = time.monotonic() + 20
         found: list[Obituary] = []
-        async with watching(KernelFiles()) as (app, pilot):
+        async with watching(LiveFiles()) as (app, pilot):
             # The kernel writes ten such lines in five seconds and no more, whoever they are of.
             while not found:
                 assert time.monotonic() < deadline, "the kernel says nothing"
@@ -206,7 +206,7 @@ def reads_log(pid: int) -> bool:
 
 
 def test_a_terminal_shows_who_was_killed_while_it_ran(program: Path, tmp_path: Path) -> None:
-    if isinstance(read_log(KernelFiles()), Gap):
+    if isinstance(read_log(LiveFiles()), Gap):
         pytest.skip("needs a log of the kernel that may be read")
     with (
         scenario(SCENARIOS["tiny but adj +900"], program, tmp_path) as full,

@@ -7,7 +7,7 @@ import time
 import pytest
 from textual.widgets._toast import Toast
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import LiveFiles
 from memtui.live.machine import machine_of
 from memtui.model.sample import Sample
 from memtui.settings.values import DEFAULTS
@@ -56,7 +56,7 @@ def test_times_are_of_the_clock() -> None:
         expected = {
             time.strftime("%H:%M:%S", time.localtime(time.time() - ago - slack)) for slack in (0, 1)
         }
-        assert machine_of(KernelFiles()).time_of_day(now - ago) in expected
+        assert machine_of(LiveFiles()).time_of_day(now - ago) in expected
 
 
 # Alerts.

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.live.machine import machine_of
 from memtui.model.explain import explain as explaining
@@ -55,7 +55,7 @@ MOMENT = Context(
 )
 
 
-def dashboard(files: KernelFiles | None = None) -> MemtuiApp:
+def dashboard(files: Files | None = None) -> MemtuiApp:
     return app_of([sample(10.0, process(1, "init", 10))], {}, files=files)
 
 
@@ -142,7 +142,7 @@ def test_every_explanation_fits_the_width(name: str) -> None:
 
 
 async def test_the_key_opens_the_list_of_terms_which_is_typed_into() -> None:
-    async with running(dashboard(KernelFiles()), SMALL) as pilot:
+    async with running(dashboard(LiveFiles()), SMALL) as pilot:
         await press(pilot, "i")
         assert isinstance(pilot.app.screen, TermsSheet)
         assert lines(pilot)[0].endswith(f"all {len(explaining.names())}")
@@ -220,7 +220,7 @@ def test_a_setting_is_other_peoples_text(tmp_path: Path) -> None:
     (tmp_path / "proc/sys/vm").mkdir(parents=True)
     for name in ("swappiness", "overcommit_memory"):
         (tmp_path / "proc/sys/vm" / name).write_bytes(b"\x1b[31m60\n")
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     moment = context_of(MOMENT.sample, files, machine_of(files))
     assert explain("swappiness", moment).value is None
     whole = "".join(text_of(line) for line in text_lines(explain("overcommit", moment), 79))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.oom import OomTask
 from memtui.model.oom.ranking import CandidateOom, OomScope, rank_tasks, signed
 from memtui.ondemand.oom import Outlook, group_of, read_outlook
@@ -338,7 +338,7 @@ def test_without_a_kernel_behind_the_samples_it_says_so() -> None:
 
 def test_this_machines_own_ranking_agrees_with_the_kernel() -> None:
     page = os.sysconf("SC_PAGE_SIZE")
-    outlook = read_outlook(KernelFiles(), page)
+    outlook = read_outlook(LiveFiles(), page)
     assert isinstance(outlook, Outlook)
     differing = [each for each in outlook.ranking.ranked if each.differs]
     # Processes grow between two reads: few may.

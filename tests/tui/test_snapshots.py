@@ -1,5 +1,5 @@
 """Pictures of the screens, as SVG. After a change that is meant to be seen, look at the report and take
-them anew: `python -m pytest tests/test_snapshots.py --snapshot-update`.
+them anew: `python -m pytest tests/tui/test_snapshots.py --snapshot-update`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from memtui.tui.screens.help import help_text
+from memtui.tui.sheets.help import help_text
 from tests.interface import Hands, app_of, captured, minutes_of, press
 
 Compare = Callable[..., bool]

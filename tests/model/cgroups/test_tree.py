@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 
 from memtui import cli
 from memtui.kernel.cgroups import Tree, memory_version, read_level, read_tree
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.model.cgroups.names import readable_group, unescaped
 from memtui.model.cgroups.tree import event_words, group_rows, parts
 from tests.conftest import HOSTS_DIR
 
-Host = Callable[[str], KernelFiles]
+Host = Callable[[str], Files]
 MIB = 1 << 20
 ID = "1a2b3c4d5e6f" + "0123456789abcdef" * 3 + "0123"
 ODD = r"system.slice/system-shop\x2dweb.slice/shop\x2dweb@a:b c.service"
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> KernelFiles:
+def written(tmp_path: Path) -> Files:
     """Cgroup v2 with containers and odd names; the outer limit of `docker` is the tighter one."""
     (tmp_path / "proc").mkdir()
     mount = tmp_path / "sys/fs/cgroup"
@@ -49,16 +49,16 @@ def written(tmp_path: Path) -> KernelFiles:
         (group / "memory.min").write_text(f"{MIB if path == 'docker' else 0}\n")
         (group / "memory.stat").write_text("anon 5\nfile 6\nslab 2\nkernel_stack 3\nsock 4\n")
         (group / "memory.events").write_text("low 0\nhigh 0\nmax 12\noom 1\noom_kill 2\n")
-    return KernelFiles(str(tmp_path))
+    return LiveFiles(str(tmp_path))
 
 
-def tree_of(files: KernelFiles) -> Tree:
+def tree_of(files: Files) -> Tree:
     tree = read_tree(files)
     assert isinstance(tree, Tree)
     return tree
 
 
-def test_a_group_before_those_in_it(written: KernelFiles) -> None:
+def test_a_group_before_those_in_it(written: Files) -> None:
     tree = tree_of(written)
     assert (tree.version, tree.is_cut) == (2, False)
     assert [group.path for group in tree.groups] == [
@@ -71,7 +71,7 @@ def test_a_group_before_those_in_it(written: KernelFiles) -> None:
     assert docker.low_bytes is None
 
 
-def test_what_a_group_can_take_is_the_tightest_of_those_around_it(written: KernelFiles) -> None:
+def test_what_a_group_can_take_is_the_tightest_of_those_around_it(written: Files) -> None:
     rows = {row.group.path: row for row in group_rows(tree_of(written))}
     assert rows["/"].headroom_bytes is None
     inner = rows[f"/docker/{ID}/in"]
@@ -83,15 +83,15 @@ def test_what_a_group_can_take_is_the_tightest_of_those_around_it(written: Kerne
     assert odd.name == "shop-web@a:b c.service"
 
 
-def test_parts_and_events(written: KernelFiles) -> None:
+def test_parts_and_events(written: Files) -> None:
     group = tree_of(written).groups[1]
     # Before 5.18 the kernel's share is not there as a sum.
     assert parts(group) == {"anon": 5, "file": 6, "kernel": 5, "slab": 2, "sock": 4}
     assert event_words(group) == "killed 2, ran out 1, at its limit 12"
 
 
-def test_links_are_not_followed_and_the_number_is_bounded(written: KernelFiles) -> None:
-    mount = Path(written.path("sys/fs/cgroup"))
+def test_links_are_not_followed_and_the_number_is_bounded(written: Files) -> None:
+    mount = Path(written.root, "sys/fs/cgroup")
     (mount / "docker" / "again").symlink_to(mount)
     assert len(tree_of(written).groups) == 7
     cut = read_tree(written, at_most=3)
@@ -99,23 +99,23 @@ def test_links_are_not_followed_and_the_number_is_bounded(written: KernelFiles) 
     assert len(cut.groups) == 3 and cut.is_cut
 
 
-def test_a_group_that_went_away_is_left_out(written: KernelFiles) -> None:
+def test_a_group_that_went_away_is_left_out(written: Files) -> None:
     """Its directory was listed; its files are gone, or fail."""
-    mount = Path(written.path("sys/fs/cgroup"))
+    mount = Path(written.root, "sys/fs/cgroup")
     (mount / "docker" / "going").mkdir()
     assert "/docker/going" not in [group.path for group in tree_of(written).groups]
     assert isinstance(read_level(written, "/docker/going", 2), Gap)
 
 
 def test_no_tree_at_all(tmp_path: Path) -> None:
-    assert isinstance(read_tree(KernelFiles(str(tmp_path))), Gap)
+    assert isinstance(read_tree(LiveFiles(str(tmp_path))), Gap)
 
 
-def test_which_hierarchy(host: Host, written: KernelFiles) -> None:
+def test_which_hierarchy(host: Host, written: Files) -> None:
     assert memory_version(written) == memory_version(host("pod")) == 2
     assert memory_version(host("debian-6.18")) == memory_version(host("container")) == 1
     # A group of v2 may have that name.
-    Path(written.path("sys/fs/cgroup/memory")).mkdir()
+    Path(written.root, "sys/fs/cgroup/memory").mkdir()
     assert memory_version(written) == 2
 
 
@@ -197,7 +197,7 @@ def test_cgroups_json_is_as_fixed(capsys: pytest.CaptureFixture[str]) -> None:
     assert pod["pressure"]["some"]["avg10"] == 3.1
 
 
-def test_cgroups_text_and_csv(written: KernelFiles, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cgroups_text_and_csv(written: Files, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "cgroups", "--root", written.root)
     lines = out.splitlines()
     assert lines[0].split()[:6] == ["GROUP", "NOW", "PEAK", "LIMIT", "MIN", "HEADROOM"]
@@ -292,7 +292,7 @@ def test_oom_inside_a_group(group: str, listed: bool, capsys: pytest.CaptureFixt
 
 
 def test_this_machines_tree(capsys: pytest.CaptureFixture[str]) -> None:
-    if isinstance(read_tree(KernelFiles()), Gap):
+    if isinstance(read_tree(LiveFiles()), Gap):
         pytest.skip("no memory cgroups here")
     status, out, _ = run(capsys, "cgroups", "--json")
     assert status == 0

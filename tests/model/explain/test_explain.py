@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
@@ -35,7 +35,7 @@ NAMES = explaining.names()
 EMPTY = Context(Sample(0.0, 0.0, SystemSample({}, {}, Gap("proc/pressure/memory", "absent")), {}))
 
 
-def moment(files: KernelFiles, time_s: float = 0.0) -> Sample:
+def moment(files: Files, time_s: float = 0.0) -> Sample:
     system = SystemSample(
         files.parsed("proc/meminfo", parse_meminfo),
         files.parsed("proc/vmstat", parse_vmstat),
@@ -46,7 +46,7 @@ def moment(files: KernelFiles, time_s: float = 0.0) -> Sample:
 
 @cache
 def context(host: str) -> Context:
-    files = KernelFiles() if host == "live" else open_host(host)
+    files = LiveFiles() if host == "live" else open_host(host)
     return context_of(moment(files), files, machine_of(files))
 
 
@@ -284,9 +284,9 @@ def test_a_rate_is_of_two_samples() -> None:
 
 
 def test_free_says_the_same() -> None:
-    before = context_of(moment(KernelFiles()), KernelFiles(), machine_of(KernelFiles()))
+    before = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
     done = subprocess.run(["free", "-b", "-w"], capture_output=True, text=True, check=True)
-    after = context_of(moment(KernelFiles()), KernelFiles(), machine_of(KernelFiles()))
+    after = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
     names = ["total", "used", "free", "shared", "buffers", "cache", "available"]
     values = list(map(int, done.stdout.splitlines()[1].split()[1:]))
     version = subprocess.run(["free", "-V"], capture_output=True, text=True, check=True).stdout
@@ -306,7 +306,7 @@ def test_psutil_says_the_same() -> None:
     tools = {each.tool: each.value for each in explain("used", context("live")).differs}
     if tuple(map(int, psutil.__version__.split(".")[:2])) < (7, 2):
         pytest.skip(f"psutil {psutil.__version__} defines used otherwise")
-    fresh = context_of(moment(KernelFiles()), KernelFiles(), machine_of(KernelFiles()))
+    fresh = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
     value = {each.tool: each.value for each in explain("used", fresh).differs}["psutil 7.2"]
     assert tools.keys() >= {"psutil 7.2", "btop", "htop 3"}
     assert value == pytest.approx(psutil.virtual_memory().used, abs=64 << 20)
@@ -326,7 +326,7 @@ def test_sar_of_its_version_says_the_same() -> None:
     rows = [line.split() for line in done.stdout.splitlines() if line]
     head = next(row for row in rows if "kbmemused" in row)
     value = int(rows[rows.index(head) + 1][head.index("kbmemused")]) * 1024
-    fresh = context_of(moment(KernelFiles()), KernelFiles(), machine_of(KernelFiles()))
+    fresh = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
     old = explain("kbmemused", fresh).older[0]
     assert old.tool.startswith("sysstat 11.7.4")
     assert old.value == pytest.approx(value, abs=128 << 20)
@@ -334,7 +334,7 @@ def test_sar_of_its_version_says_the_same() -> None:
 
 @pytest.mark.parametrize("host", ["live", "debian-6.18", "debian-6.18-later"])
 def test_available_is_rebuilt_from_its_parts(host: str) -> None:
-    files = KernelFiles() if host == "live" else open_host(host)
+    files = LiveFiles() if host == "live" else open_host(host)
     fresh = context_of(moment(files), files, machine_of(files))
     entry = next(entry for entry in ENTRIES if entry.name == "available")
     [rebuilt] = [each.formula for each in entry.here if isinstance(each, Fact)]

@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import KINDS, classify
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 
 KIND_NAMES = [kind.name for kind in KINDS]
 DOCUMENTED = (
@@ -25,10 +25,10 @@ CAPTURED = [
     (host, pid)
     for host in HOSTS
     for pid in sorted(open_host(host).pids())
-    if open_host(host).may_read(f"proc/{pid}/maps")
+    if may_read(open_host(host), f"proc/{pid}/maps")
 ]
 WITH_SMAPS = [
-    (host, pid) for host, pid in CAPTURED if open_host(host).may_read(f"proc/{pid}/smaps")
+    (host, pid) for host, pid in CAPTURED if may_read(open_host(host), f"proc/{pid}/smaps")
 ]
 
 
@@ -44,7 +44,7 @@ def kinds(text: str, threads: int = 1) -> list[str]:
     return [KIND_NAMES[index] for index in classify(mappings, threads)]
 
 
-def mappings_of(files: KernelFiles, pid: int, source: str) -> Mappings:
+def mappings_of(files: Files, pid: int, source: str) -> Mappings:
     mappings = read_mappings(files, pid, source)
     assert not isinstance(mappings, Gap), mappings
     return mappings
@@ -292,7 +292,7 @@ _LOAD = re.compile(
 @pytest.mark.skipif(not shutil.which("readelf"), reason="binutils is not installed")
 def test_segments_are_where_readelf_says(stopped_pid: int) -> None:
     """Text and RELRO of every ELF file in a process, by its program headers."""
-    mappings = mappings_of(KernelFiles("/"), stopped_pid, "maps")
+    mappings = mappings_of(LiveFiles("/"), stopped_pid, "maps")
     names = [KIND_NAMES[index] for index in classify(mappings, 4)]
     page, compared = os.sysconf("SC_PAGE_SIZE"), 0
     paths = {path for path, name in zip(mappings.paths, names, strict=True) if name == "text"}

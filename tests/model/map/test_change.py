@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import Files, LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.change import Change, Snapshot, Sums, Trail, What, difference, gain, gains
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 
 KEY = ProcessKey(1, 1)
 PAGE = 4096
@@ -338,7 +338,7 @@ def test_captured_processes_differ_from_others_and_not_from_themselves(host: str
     last = Snapshot.of(AddressMap(KEY, Mappings()), 0.0)
     for pid in sorted(files.pids()):
         key = ProcessKey(pid, _start_time(files, pid))
-        source = "smaps" if files.may_read(f"proc/{pid}/smaps") else "maps"
+        source = "smaps" if may_read(files, f"proc/{pid}/smaps") else "maps"
         found = read_map(files, key, source).map
         if not isinstance(found, AddressMap):
             continue
@@ -350,7 +350,7 @@ def test_captured_processes_differ_from_others_and_not_from_themselves(host: str
         last = here
 
 
-def _start_time(files: KernelFiles, pid: int) -> int:
+def _start_time(files: Files, pid: int) -> int:
     stat = files.read(f"proc/{pid}/stat")
     assert isinstance(stat, bytes)
     return int(stat.rpartition(b") ")[2].split()[19])
@@ -397,7 +397,7 @@ class Worker:
         area, page = child.stdout.readline().split()
         self.area, self.page = int(area, 16), int(page)
         self._child = child
-        self._key = ProcessKey(child.pid, _start_time(KernelFiles(), child.pid))
+        self._key = ProcessKey(child.pid, _start_time(LiveFiles(), child.pid))
         self.last: AddressMap | None = None
 
     def do(self, line: str) -> None:
@@ -407,7 +407,7 @@ class Worker:
         assert self._child.stdout.readline() == "done\n"
 
     def read(self) -> AddressMap:
-        map_ = read_map(KernelFiles(), self._key, "smaps", self.last).map
+        map_ = read_map(LiveFiles(), self._key, "smaps", self.last).map
         assert isinstance(map_, AddressMap), map_
         self.last = map_
         return map_

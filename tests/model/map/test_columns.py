@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import parse_maps, read_mappings
 from memtui.kernel.process import parse_stat
 from memtui.live.looker import read_map
@@ -27,14 +27,14 @@ from memtui.model.map.columns import COLUMNS, available, column, fields, named, 
 from memtui.model.map.labels import label
 from memtui.model.query import Term, Value, parse_query
 from memtui.reports.mappings import maps
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 
 KEY = ProcessKey(7, 1)
 CAPTURED = [
     (host, pid)
     for host in HOSTS
     for pid in sorted(open_host(host).pids())
-    if open_host(host).may_read(f"proc/{pid}/smaps")
+    if may_read(open_host(host), f"proc/{pid}/smaps")
 ]
 REPORTED = (
     "start end size perms offset dev inode path kind rss pss shared_clean shared_dirty "
@@ -227,7 +227,7 @@ def test_before_usage_is_read_there_are_no_columns_of_it_but_filters_may_name_th
 @pytest.mark.skipif(not shutil.which("pmap"), reason="procps is not installed")
 def test_columns_agree_with_pmap(stopped_pid: int) -> None:
     """Those that do not move with other processes, of one that holds still."""
-    mappings = read_mappings(KernelFiles(), stopped_pid)
+    mappings = read_mappings(LiveFiles(), stopped_pid)
     assert not isinstance(mappings, Gap)
     map_ = AddressMap(ProcessKey(stopped_pid, 1), mappings)
     done = subprocess.run(

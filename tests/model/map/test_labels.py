@@ -16,14 +16,14 @@ from memtui.kernel.threads import Thread
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import Label, flags, label
-from tests.conftest import HOSTS, open_host
+from tests.conftest import HOSTS, may_read, open_host
 from tests.programs import look
 
 CAPTURED = [
     (host, pid)
     for host in HOSTS
     for pid in sorted(open_host(host).pids())
-    if open_host(host).may_read(f"proc/{pid}/maps")
+    if may_read(open_host(host), f"proc/{pid}/maps")
 ]
 
 

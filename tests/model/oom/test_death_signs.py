@@ -9,7 +9,7 @@ import pytest
 
 from memtui.kernel.cgroups import read_kill_counts
 from memtui.kernel.deaths import OomKill, Segfault
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.oom import OomTask
 from memtui.live.deathsigns import DeathSigns
@@ -184,7 +184,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_the_log_is_read_on_and_what_was_before_is_left_out(tree: Path) -> None:
-    signs = DeathSigns(KernelFiles(str(tree)), PAGE)
+    signs = DeathSigns(LiveFiles(str(tree)), PAGE)
     assert signs.read(sample(1.0, BIG, SMALL)).deaths == ()
     with (tree / "dev/kmsg").open("a") as log:
         log.write(LINE.format(2, 2_000_000, 10, "big"))
@@ -195,7 +195,7 @@ def test_the_log_is_read_on_and_what_was_before_is_left_out(tree: Path) -> None:
 
 
 def test_who_may_die_is_remembered_and_read_again_when_it_has_another_name(tree: Path) -> None:
-    signs = DeathSigns(KernelFiles(str(tree)), PAGE)
+    signs = DeathSigns(LiveFiles(str(tree)), PAGE)
     first = signs.read(sample(1.0, BIG, SMALL))
     assert {key.pid: each.command for key, each in first.known.items()} == {
         10: "/bin/big --all",
@@ -218,7 +218,7 @@ def test_one_that_sleeps_in_the_kernel_is_asked_for_its_command_later(tree: Path
     stat = tree / "proc/10/stat"
     text = stat.read_text()
     stat.write_text(text.replace(" S ", " D "))
-    signs = DeathSigns(KernelFiles(str(tree)), PAGE)
+    signs = DeathSigns(LiveFiles(str(tree)), PAGE)
     assert signs.read(sample(1.0, BIG)).known[BIG.key].command is None
     stat.write_text(text)
     assert signs.read(sample(2.0, BIG)).known[BIG.key].command == "/bin/big --all"
@@ -226,7 +226,7 @@ def test_one_that_sleeps_in_the_kernel_is_asked_for_its_command_later(tree: Path
 
 def test_without_the_log_the_groups_are_counted_when_the_machine_counted(tree: Path) -> None:
     (tree / "dev/kmsg").unlink()
-    files = KernelFiles(str(tree))
+    files = LiveFiles(str(tree))
     assert read_kill_counts(files) == {"/g": 3, "/g/in": 1}
     signs = DeathSigns(files, PAGE)
     first = signs.read(seen(1.0, BIG, kills=7))
@@ -241,7 +241,7 @@ def test_without_the_log_the_groups_are_counted_when_the_machine_counted(tree: P
 
 
 def test_a_defect_in_reading_is_said_and_costs_no_sample(tree: Path) -> None:
-    signs = DeathSigns(KernelFiles(str(tree)), PAGE)
+    signs = DeathSigns(LiveFiles(str(tree)), PAGE)
     broken = sample(1.0, BIG)._replace(processes={BIG.key: None})  # type: ignore[dict-item]
     found = signs.read(broken)
     assert found.log is not None and "AttributeError" in found.log.detail

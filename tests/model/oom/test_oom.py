@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import (
     OomDomain,
@@ -40,7 +40,7 @@ from memtui.model.oom.ranking import (
     with_adj,
 )
 
-Host = Callable[[str], KernelFiles]
+Host = Callable[[str], Files]
 PAGE = 4096
 MIB = 1 << 20
 MACHINE = OomScope(None, 1_000_000, 1_000_000, True)
@@ -331,7 +331,7 @@ def test_who_else_kills() -> None:
 
 
 def test_every_process_of_this_machine_by_the_kernels_own_score() -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     page = os.sysconf("SC_PAGE_SIZE")
 
     def differing() -> set[int]:
@@ -386,7 +386,7 @@ def test_the_captured_server_agrees_with_itself(host: Host) -> None:
 
 
 def test_what_is_read_of_a_process(host: Host) -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     own = read_oom_task(files, os.getpid(), groups=True)
     assert isinstance(own, OomTask)
     assert own.rss_bytes and own.page_tables_bytes and own.group
@@ -402,7 +402,7 @@ def test_page_tables_in_two_lines_are_one(tmp_path: Path) -> None:
     (directory / "status").write_text(
         "Name:\tx\nVmRSS:\t8 kB\nVmPTE:\t12 kB\nVmPMD:\t8 kB\nVmSwap:\t0 kB\n"
     )
-    found = read_oom_task(KernelFiles(str(tmp_path)), 5)
+    found = read_oom_task(LiveFiles(str(tmp_path)), 5)
     assert isinstance(found, OomTask)
     assert (found.rss_bytes, found.swap_bytes, found.page_tables_bytes) == (8192, 0, 20480)
     assert (found.oom_score, found.oom_score_adj) == (None, None)
@@ -419,7 +419,7 @@ def test_the_tightest_group_and_the_one_that_dies_whole(host: Host, tmp_path: Pa
             (mount / path / "memory.max").write_text("max\n")
             (mount / path / "memory.current").write_text("4096\n")
             (mount / path / "memory.oom.group").write_text(f"{whole}\n")
-    files = KernelFiles(str(tmp_path))
+    files = LiveFiles(str(tmp_path))
     assert dies_with(files, "/a/b/c/d") == "/a/b"
     assert dies_with(files, "/a/b/c/d", "/a/b/c") == "/a/b/c"
     assert dies_with(files, "/a/b/c/d", "/a/b/c/d") is None

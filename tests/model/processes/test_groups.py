@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.details import DETAIL_FILES, Details, Shares
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.live.looker import ShareReader
 from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
@@ -227,7 +227,7 @@ def test_the_last_minute_of_a_process() -> None:
 # Real machines.
 
 
-def _whole(files: KernelFiles) -> Sample:
+def _whole(files: Files) -> Sample:
     sampler = Sampler(files)
     sampler.sample()
     found = sampler.sample(1.0, Plan(details=DETAIL_FILES, every_detail=True))
@@ -236,7 +236,7 @@ def _whole(files: KernelFiles) -> Sample:
 
 
 def test_the_rank_is_that_of_the_oom_report() -> None:
-    files = KernelFiles()
+    files = LiveFiles()
     found = _whole(files)
     prospects = prospects_of(found, page_bytes_of(files))
     assert prospects
@@ -266,7 +266,7 @@ def test_pss_of_a_program_is_what_smem_says() -> None:
             assert parent.stdout
             parent.stdout.readline()
             time.sleep(0.3)
-            files = KernelFiles()
+            files = LiveFiles()
             found = _whole(files)
             ours = [each for each in found.processes.values() if each.name == "sharing-memtui"]
             assert len(ours) == 5

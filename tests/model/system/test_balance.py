@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.kernel.zram import read_zrams
@@ -28,7 +28,7 @@ KEYS = sorted(
     {
         key
         for host in HOSTS
-        for key in parse_meminfo(Path(open_host(host).path("proc/meminfo")).read_bytes())
+        for key in parse_meminfo(Path(open_host(host).root, "proc/meminfo").read_bytes())
     }
 )
 SIZES = st.integers(-(1 << 20), 1 << 64)
@@ -40,13 +40,13 @@ def of_host(name: str) -> dict[str, int]:
     return meminfo
 
 
-def lists(files: KernelFiles, page_bytes: int = mmap.PAGESIZE) -> int | None:
+def lists(files: Files, page_bytes: int = mmap.PAGESIZE) -> int | None:
     zones = files.parsed("proc/zoneinfo", parse_zoneinfo)
     return None if isinstance(zones, Gap) else per_cpu_free_bytes(zones, page_bytes)
 
 
 def live() -> Balance:
-    files = KernelFiles("/")
+    files = LiveFiles("/")
     return balance(files.parsed("proc/meminfo", parse_meminfo), None, lists(files))
 
 

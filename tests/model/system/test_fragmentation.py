@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.buddy import FreeBlocks, parse_buddyinfo, parse_pagetypeinfo
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.zones import Zone, parse_zoneinfo
 from memtui.model.system.fragmentation import (
@@ -216,9 +216,9 @@ def test_the_kernels_own_index(tmp_path: Path) -> None:
         if not index.exists():
             pytest.skip("a kernel without compaction")
         for _ in range(50):
-            before = KernelFiles().parsed("proc/buddyinfo", parse_buddyinfo)
+            before = LiveFiles().parsed("proc/buddyinfo", parse_buddyinfo)
             lines = index.read_text().splitlines()
-            if before == KernelFiles().parsed("proc/buddyinfo", parse_buddyinfo):
+            if before == LiveFiles().parsed("proc/buddyinfo", parse_buddyinfo):
                 break
         else:
             pytest.skip("this machine allocates at every moment")
@@ -239,14 +239,14 @@ def test_the_kernels_own_index(tmp_path: Path) -> None:
 @pytest.mark.xdist_group("machine")
 def test_every_other_page_freed_is_fragmentation() -> None:
     """Memory freed page by page, each between two used ones, is free and in no larger block."""
-    meminfo = KernelFiles().parsed("proc/meminfo", parse_meminfo)
+    meminfo = LiveFiles().parsed("proc/meminfo", parse_meminfo)
     if isinstance(meminfo, Gap) or meminfo["MemAvailable"] < GIB:
         pytest.skip("less than 1 GiB available")
     page, size = mmap.PAGESIZE, 512 * MIB
     freed = size // page // 2
 
     def now() -> FreeBlocks:
-        rows = KernelFiles().parsed("proc/buddyinfo", parse_buddyinfo)
+        rows = LiveFiles().parsed("proc/buddyinfo", parse_buddyinfo)
         assert isinstance(rows, list)
         return machine_blocks(rows)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memtui.kernel.cgroups import read_tree
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.live import readers as sources
 from memtui.model.cgroups.tree import group_rows
 from memtui.model.sample import Sample
@@ -36,7 +36,7 @@ TREE = Arrangement("tree", False)
 
 
 @pytest.fixture
-def odd(tmp_path: Path) -> KernelFiles:
+def odd(tmp_path: Path) -> Files:
     """Cgroup v2 with a container in a tighter slice, and a name that is not text."""
     mount = tmp_path / "sys/fs/cgroup"
     for path, current, most, killed in (
@@ -57,10 +57,10 @@ def odd(tmp_path: Path) -> KernelFiles:
             "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
         )
     (mount / "cgroup.controllers").write_text("memory\n")
-    return KernelFiles(str(tmp_path))
+    return LiveFiles(str(tmp_path))
 
 
-def facts_of(files: KernelFiles) -> Facts:
+def facts_of(files: Files) -> Facts:
     made: Sample = sample(1.0)
     system = made.system._replace(cgroups=read_tree(files))
     return Facts(made._replace(system=system), None, History(), 4096)
@@ -71,7 +71,7 @@ def rows(facts: Facts, width: int, how: Arrangement = TREE) -> list[str]:
     return [str(row["name"][0]) for row in page.rows]
 
 
-def test_the_tree_is_indented_and_names_are_readable(odd: KernelFiles) -> None:
+def test_the_tree_is_indented_and_names_are_readable(odd: Files) -> None:
     assert rows(facts_of(odd), 120) == [
         "/",
         "  docker",
@@ -81,7 +81,7 @@ def test_the_tree_is_indented_and_names_are_readable(odd: KernelFiles) -> None:
     ]
 
 
-def test_headroom_is_to_the_tightest_above_and_is_marked(odd: KernelFiles) -> None:
+def test_headroom_is_to_the_tightest_above_and_is_marked(odd: Files) -> None:
     page = CGROUPS.page(facts_of(odd), 120, TREE)
     room = {row["name"][0].strip(): row["headroom"][0] for row in page.rows}
     assert room["docker"] == "20.0 MiB "
@@ -93,7 +93,7 @@ def test_headroom_is_to_the_tightest_above_and_is_marked(odd: KernelFiles) -> No
     assert "killed 2" in words and "some waited 3.5 % of 10 s" in words
 
 
-def test_sorted_it_is_flat_and_the_unknown_comes_last(odd: KernelFiles) -> None:
+def test_sorted_it_is_flat_and_the_unknown_comes_last(odd: Files) -> None:
     facts = facts_of(odd)
     assert rows(facts, 120, Arrangement("current", True))[:2] == ["/", "system.slice"]
     by_room = rows(facts, 120, Arrangement("headroom", False))
@@ -122,7 +122,7 @@ def test_columns_that_nobody_fills_are_not_there() -> None:
 
 def test_without_any_it_says_why(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
-    facts = facts_of(KernelFiles(str(tmp_path)))
+    facts = facts_of(LiveFiles(str(tmp_path)))
     page = CGROUPS.page(facts, 80, TREE)
     assert not page.columns and "none" in str(page.head[0])
     assert CGROUPS.summary(facts).short[0] == "none"
@@ -131,14 +131,14 @@ def test_without_any_it_says_why(tmp_path: Path) -> None:
 
 
 def test_the_reading_is_repeated_no_sooner_than_its_cost_allows() -> None:
-    counted: list[KernelFiles] = []
+    counted: list[Files] = []
 
-    def read(files: KernelFiles) -> int:
+    def read(files: Files) -> int:
         counted.append(files)
         return len(counted)
 
     seldom = sources.Seldom(read)
-    files = KernelFiles()
+    files = LiveFiles()
     assert [seldom(files), seldom(files), seldom(files)] == [1, 1, 1]
 
 

@@ -14,7 +14,7 @@ import pytest
 from memtui import units
 from memtui.kernel.buddy import FreeBlocks
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.kernel.swaps import Swap
 from memtui.live.plan import Plan
@@ -306,14 +306,14 @@ def _run(*command: str) -> str:
 
 
 def _live() -> Facts:
-    sample = Sampler(KernelFiles()).sample(plan=Plan(fields=FIELDS))
+    sample = Sampler(LiveFiles()).sample(plan=Plan(fields=FIELDS))
     history = History()
     history.record(sample)
     return Facts(sample, None, history, os.sysconf("SC_PAGE_SIZE"))
 
 
 def _slabinfo() -> dict[str, Slab]:
-    found = KernelFiles().parsed("proc/slabinfo", parse_slabinfo)
+    found = LiveFiles().parsed("proc/slabinfo", parse_slabinfo)
     assert not isinstance(found, Gap)
     return {slab.name: slab for slab in found}
 

@@ -14,7 +14,7 @@ import pytest
 from textual.pilot import Pilot
 
 from memtui import units
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import Mappings
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey
@@ -71,7 +71,7 @@ def program(path: Path) -> Iterator[Running]:
         yield started
 
 
-def app_on(key: ProcessKey, files: KernelFiles = FILES) -> MemtuiApp:
+def app_on(key: ProcessKey, files: Files = FILES) -> MemtuiApp:
     """The application on one process of this machine."""
     found = process(key.pid, "program", 20, start=key.start_time_ticks)
     return app_of([sample(1000.0, found)], {key: read_map(files, key, "smaps").map}, None, files)
@@ -282,12 +282,11 @@ async def test_the_file_of_a_program_was_deleted(tmp_path: Path, size: tuple[int
         async with on_map(app, size) as pilot:
             sheet = await look_inside(pilot, started.places["function_7"])
             assert text_of(sheet._page.title).endswith("/program (deleted)")
-            opened = FILES.open_regular(f"proc/{started.key.pid}/map_files/{mapped}")
+            opened = FILES.stat(f"proc/{started.key.pid}/map_files/{mapped}")
             if isinstance(opened, Gap):
                 assert "was deleted or replaced while it is mapped" in spoken(app)
                 assert "rss" in column(sheet, "name")
             else:
-                opened.close()
                 assert "is in .text · function_7" in screen(app)
 
 

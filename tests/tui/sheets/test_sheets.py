@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Gap, LiveFiles
 from memtui.live.source import LiveSource
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.difference import DifferenceSheet
@@ -211,7 +211,7 @@ def stuck(tmp_path: Path) -> Iterator[Callable[[], None]]:
 
 
 async def test_escape_stops_looking_and_then_goes_back(tmp_path: Path) -> None:
-    app = java(KernelFiles(str(tmp_path)))
+    app = java(LiveFiles(str(tmp_path)))
     async with running(app) as pilot:
         await press(pilot, "enter", "n", *"path:libjvm", "enter")
         with stuck(tmp_path) as let_go:
@@ -228,7 +228,7 @@ async def test_escape_stops_looking_and_then_goes_back(tmp_path: Path) -> None:
 
 
 async def test_a_search_that_is_left_has_no_consequences(tmp_path: Path) -> None:
-    app = java(KernelFiles(str(tmp_path)))
+    app = java(LiveFiles(str(tmp_path)))
     async with running(app) as pilot:
         await press(pilot, "enter", "n", *"path:libjvm", "enter")
         here = cursor(app)
@@ -379,7 +379,7 @@ async def test_the_process_ends_while_a_sheet_is_open(key: str) -> None:
 
 async def test_a_live_process_ends_while_its_page_table_is_looked_at() -> None:
     with child() as process:
-        source = LiveSource(KernelFiles(), 0.2)
+        source = LiveSource(LiveFiles(), 0.2)
         app = app_watching(source)
         async with running(app) as pilot:
             try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.model.sample import Sample
 from memtui.tui.app import MemtuiApp
 from memtui.tui.pages import SECTIONS
@@ -46,7 +46,7 @@ def sampled(host: str = "debian-6.18", time_s: float = 1000.0, **changed: object
 
 
 def dashboard(
-    host: str = "debian-6.18", files: KernelFiles | None = None, **changed: object
+    host: str = "debian-6.18", files: Files | None = None, **changed: object
 ) -> MemtuiApp:
     return app_of([sampled(host, 1000.0, **changed)], captured(host)[1], files=files)
 
@@ -261,7 +261,7 @@ async def test_page_types_are_read_on_demand(pilot: Pilot[None]) -> None:
 
 def test_page_types_that_may_not_be_read(tmp_path: Path) -> None:
     async def inside() -> None:
-        async with running(dashboard(files=KernelFiles(str(tmp_path))), (80, 24)) as pilot:
+        async with running(dashboard(files=LiveFiles(str(tmp_path))), (80, 24)) as pilot:
             await press(pilot, "5", "p")
             for _ in range(100):
                 if "reading" not in screen(pilot.app):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import KernelFiles
+from memtui.kernel.files import LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.live.looker import read_map
 from memtui.live.sampler import Sampler
@@ -205,7 +205,7 @@ def test_the_picture_of_a_captured_java(width: int, height: int) -> None:
 
 def test_the_picture_of_a_living_process() -> None:
     """Every spot shows the mapping that the kernel says is there."""
-    files = KernelFiles("/")
+    files = LiveFiles("/")
     pid = os.getpid()
     key = next(key for key in Sampler(files).sample().processes if key.pid == pid)
     reading: MapReading = read_map(files, key, "smaps")

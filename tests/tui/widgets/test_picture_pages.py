@@ -8,7 +8,7 @@ from array import array
 import pytest
 from textual.strip import Strip
 
-from memtui.kernel.files import Gap, KernelFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pagemap import KPF_ZERO_PAGE, frame, read_page_flags, read_pagemap
 from memtui.live.looker import read_map
@@ -178,7 +178,7 @@ async def test_what_is_seen_is_laid_out_and_no_more(monkeypatch: pytest.MonkeyPa
 # A living process.
 
 
-def zero_pages(files: KernelFiles, pid: int, start: int, count: int, page: int) -> int:
+def zero_pages(files: Files, pid: int, start: int, count: int, page: int) -> int:
     """How many of these pages are the kernel's page of zeros."""
     entries = read_pagemap(files, pid, start, count, page)
     assert not isinstance(entries, Gap)
@@ -190,7 +190,7 @@ def zero_pages(files: KernelFiles, pid: int, start: int, count: int, page: int) 
 async def test_a_stopped_process_shows_as_many_resident_pages_as_smaps_says(
     stopped_pid: int,
 ) -> None:
-    files = KernelFiles("/")
+    files = LiveFiles("/")
     key = next(key for key in Sampler(files).sample().processes if key.pid == stopped_pid)
     map_ = read_map(files, key, "smaps").map
     assert isinstance(map_, AddressMap)
