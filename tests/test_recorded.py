@@ -44,7 +44,9 @@ def test_a_sample_of_everything(host: str) -> None:
         sampler = Sampler(files)
         sampler.sample()
         found = sampler.sample(plan=EVERYTHING)
-        signs = DeathSigns(files, machine_of(files).page_bytes).read(found, frozenset(found.processes))
+        signs = DeathSigns(files, machine_of(files).page_bytes).read(
+            found, frozenset(found.processes)
+        )
         sampler.close()
         details = {key: each._replace(time_s=0.0) for key, each in found.details.items()}
         samples.append(

@@ -175,12 +175,14 @@ def test_not_permitted_is_one_line() -> None:
     target = Sleeper()
     try:
         script = (
-            "import os, psutil, memtui.tui.acting\n"
-            "from memtui.model.sample import ProcessKey\n"
-            "from memtui.tui.acting import send_signal, set_oom_score_adj\n"
+            "import os\n"
+            "from memtui.kernel.writes import Changes\n"
+            "from memtui.tui.acting import went_wrong\n"
             "os.setuid(65534)\n"
-            f"key = ProcessKey({target.key.pid}, {target.key.start_time_ticks})\n"
-            "print(send_signal(key, 'TERM')); print(set_oom_score_adj(key, 5))\n"
+            f"key = ({target.key.pid}, {target.key.start_time_ticks})\n"
+            "changes = Changes(readonly=False)\n"
+            "for change in (changes.signal(*key, 'TERM'), changes.oom_score_adj(*key, 5)):\n"
+            "    print(went_wrong(change, key[0]))\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import ClassVar
+from collections.abc import Mapping, Sequence, Set
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -31,6 +31,9 @@ from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.words.processes import TOPICS, group_panel, introduced, panel
+
+if TYPE_CHECKING:
+    from memtui.kernel.writes import Change
 
 _PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this
 _ROWS_AHEAD = 6
@@ -410,7 +413,8 @@ class ProcessesView(View):
         return process
 
     def action_signal(self) -> None:
-        from memtui.tui.acting import send_signal, signal_names
+        from memtui.kernel.writes import Changes
+        from memtui.tui.acting import signal_names
         from memtui.tui.sheets.choice import Choice, ChoiceSheet
 
         process = self._may_act()
@@ -419,9 +423,10 @@ class ProcessesView(View):
 
         def ask(taken: list[str] | None) -> None:
             if taken:
-                name = taken[0]
-                done = f"{name} sent to {process.pid}"
-                self._ask(f"{name} to", process, lambda: send_signal(process.key, name), done)
+                change = Changes(readonly=self.session.settings.readonly).signal(
+                    *process.key, taken[0]
+                )
+                self._ask(change, process, f"{taken[0]} sent to {process.pid}")
 
         choices = [Choice(name, words) for name, words in signal_names()]
         self.app.push_screen(
@@ -432,7 +437,8 @@ class ProcessesView(View):
         )
 
     async def action_adjust(self) -> None:
-        from memtui.tui.acting import parse_adj, set_oom_score_adj
+        from memtui.kernel.writes import Changes
+        from memtui.tui.acting import parse_adj
         from memtui.tui.widgets.prompt import ask
 
         process = self._may_act()
@@ -447,16 +453,18 @@ class ProcessesView(View):
                 # Not from here: the answer would go to the prompt, which is gone by then.
                 self.call_later(
                     self._ask,
-                    f"oom_score_adj {value:+d} for",
+                    Changes(readonly=self.session.settings.readonly).oom_score_adj(
+                        *process.key, value
+                    ),
                     process,
-                    lambda: set_oom_score_adj(process.key, value),
                     f"oom_score_adj of {process.pid} is {value:+d}",
                 )
             return ""
 
         await ask(self, f"oom_score_adj of {process.pid}: ", answer)
 
-    def _ask(self, what: str, process: ProcessSample, do: Callable[[], str], done: str) -> None:
+    def _ask(self, change: Change, process: ProcessSample, done: str) -> None:
+        from memtui.tui.acting import went_wrong
         from memtui.tui.sheets.choice import Choice, ChoiceSheet
 
         facts = self.processes.facts
@@ -466,13 +474,13 @@ class ProcessesView(View):
         def answer(taken: list[str] | None) -> None:
             if taken != ["yes"]:
                 return
-            complaint = do()
+            complaint = went_wrong(change, process.pid)
             self.notify(
                 complaint or done,
                 severity="error" if complaint else "information",
                 markup=False,
             )
 
-        question = f"{what} {introduced(facts, process)}?"
+        question = f"{change.words} {introduced(facts, process)}?"
         choices = [Choice("no", "leave it alone"), Choice("yes", "do it")]
         self.app.push_screen(ChoiceSheet(question, choices, ("no",)), answer)
