@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from memtui.model.explain.entry import Entry, Tool, share, size
-from memtui.model.explain.formula import Formula
+from memtui.model.entry import Entry, Tool, share, size
+from memtui.model.formula import Formula
 from memtui.model.system.sar import COLUMNS, Column
 
 _USED_12 = size("max(0, MemTotal − MemFree − Buffers − Cached − Slab)")
