@@ -9,7 +9,7 @@ from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.model.system.free import free_figures
-from memtui.reports.output import Column, Form, csv_document, document, table, unreadable
+from memtui.reports.output import Form, TextColumn, csv_document, document, table, unreadable
 
 _NAMES: Final = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")
 
@@ -41,9 +41,9 @@ def free(files: KernelFiles, form: Form) -> Iterator[str]:
     below = [*map(units.size, swap.values()), "", "", ""]
     yield from table(
         [
-            Column("", "<", ["Mem:", "Swap:"]),
+            TextColumn("", "<", ["Mem:", "Swap:"]),
             *(
-                Column(head, ">", [units.size(value), swap_value], at_least=10)
+                TextColumn(head, ">", [units.size(value), swap_value], at_least=10)
                 for head, value, swap_value in zip(heads, mem, below, strict=True)
             ),
         ]

@@ -14,9 +14,9 @@ from memtui.model.oom.policy import PolicyLine
 from memtui.model.oom.ranking import CandidateOom, Ranking, signed
 from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
 from memtui.reports.output import (
-    Column,
     Failure,
     Form,
+    TextColumn,
     csv_document,
     document,
     one_process,
@@ -134,16 +134,16 @@ def _text(outlook: Outlook) -> Iterator[str]:
 
     yield from table(
         [
-            Column("RANK", ">", [str(each.rank) for each in listed]),
-            Column("PID", ">", [str(each.pid) for each in listed]),
-            Column("POINTS", ">", [units.count(each.points) for each in listed]),
-            Column("", "<", [_bar(each, most) for each in listed]),
-            Column("RSS", ">", [pages(each.rss_pages) for each in listed]),
-            Column("SWAP", ">", [pages(each.swap_pages) for each in listed]),
-            Column("TABLES", ">", [pages(each.page_table_pages) for each in listed]),
-            Column("ADJ", ">", [shown(each.adj) for each in listed]),
-            Column("SCORE", ">", [_score(each) for each in listed]),
-            Column("NAME", "<", [shown(each.name) for each in listed]),
+            TextColumn("RANK", ">", [str(each.rank) for each in listed]),
+            TextColumn("PID", ">", [str(each.pid) for each in listed]),
+            TextColumn("POINTS", ">", [units.count(each.points) for each in listed]),
+            TextColumn("", "<", [_bar(each, most) for each in listed]),
+            TextColumn("RSS", ">", [pages(each.rss_pages) for each in listed]),
+            TextColumn("SWAP", ">", [pages(each.swap_pages) for each in listed]),
+            TextColumn("TABLES", ">", [pages(each.page_table_pages) for each in listed]),
+            TextColumn("ADJ", ">", [shown(each.adj) for each in listed]),
+            TextColumn("SCORE", ">", [_score(each) for each in listed]),
+            TextColumn("NAME", "<", [shown(each.name) for each in listed]),
         ]
     )
     if len(ranked) > len(listed):

@@ -29,7 +29,7 @@ class Failure(Exception):
         self.status = status
 
 
-class Column(NamedTuple):
+class TextColumn(NamedTuple):
     """A column of a table: its cells are printable text."""
 
     head: str
@@ -38,7 +38,7 @@ class Column(NamedTuple):
     at_least: int = 0
 
 
-def table(columns: list[Column]) -> Iterator[str]:
+def table(columns: list[TextColumn]) -> Iterator[str]:
     """Columns of equal width in terminal cells, two blanks between; the last is not padded."""
     padded: list[Iterable[str]] = []
     for column in columns:

@@ -18,7 +18,15 @@ from memtui.kernel.process import (
     status_name,
     status_value,
 )
-from memtui.reports.output import Column, Form, csv_document, list_document, shown, table, user_name
+from memtui.reports.output import (
+    Form,
+    TextColumn,
+    csv_document,
+    list_document,
+    shown,
+    table,
+    user_name,
+)
 
 T = TypeVar("T")
 
@@ -49,15 +57,15 @@ def procs(files: KernelFiles, form: Form, pss: bool = True) -> Iterator[str]:
     listed = [row for row in found if not row.is_kernel or row.json["rss_bytes"]]
     size = lru_cache(maxsize=None)(units.size)  # many are alike
 
-    def sizes(head: str, key: str) -> Column:
-        return Column(head, ">", [size(row.json[key]) for row in listed])
+    def sizes(head: str, key: str) -> TextColumn:
+        return TextColumn(head, ">", [size(row.json[key]) for row in listed])
 
-    def shares(head: str, key: str) -> Column:
+    def shares(head: str, key: str) -> TextColumn:
         cells = ["denied" if row.is_denied else size(row.json[key]) for row in listed]
-        return Column(head, ">", cells)
+        return TextColumn(head, ">", cells)
 
-    def texts(head: str, key: str, align: Literal["<", ">"]) -> Column:
-        return Column(head, align, [shown(row.json[key]) for row in listed])
+    def texts(head: str, key: str, align: Literal["<", ">"]) -> TextColumn:
+        return TextColumn(head, align, [shown(row.json[key]) for row in listed])
 
     yield from table(
         [

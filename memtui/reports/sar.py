@@ -19,8 +19,8 @@ from memtui.model.system.sar import (
     BOOT,
     SECTIONS,
     Average,
-    Column,
     Figures,
+    SarColumn,
     State,
     columns_of,
     figures,
@@ -213,7 +213,7 @@ def _lacks(
 
 
 def _rows(
-    first: _Reading, readings: Iterator[_Reading], since_boot: bool, columns: Sequence[Column]
+    first: _Reading, readings: Iterator[_Reading], since_boot: bool, columns: Sequence[SarColumn]
 ) -> Iterator[_Row]:
     before = first
     for now in readings:
@@ -253,7 +253,9 @@ def _clock(pattern: str, timestamp_s: float | None) -> str:
         return units.UNKNOWN
 
 
-def _text(rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[Column]) -> Iterator[str]:
+def _text(
+    rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[SarColumn]
+) -> Iterator[str]:
     """sar's layout. Of one section the heads are said once a screen, of several each time."""
     sections = [[column for column in columns if column.section == flag] for flag in flags]
     screen = max(shutil.get_terminal_size((80, 0)).lines - 3, 0)  # 0: not a terminal
@@ -276,7 +278,7 @@ def _text(rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[Column])
 
 
 def _block(
-    label: str, values: Figures, sections: Sequence[Sequence[Column]], head: str | None
+    label: str, values: Figures, sections: Sequence[Sequence[SarColumn]], head: str | None
 ) -> str:
     """One row of each section; `head`: what stands before its heads, None for none of them."""
     lines = []

@@ -11,9 +11,9 @@ from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.live.machine import page_size
 from memtui.reports.output import (
     NOT_PERMITTED,
-    Column,
     Failure,
     Form,
+    TextColumn,
     csv_document,
     list_document,
     shown,
@@ -61,14 +61,14 @@ def _text(found: Sequence[Slab], page: int) -> Iterator[str]:
     rows = sorted(found, key=lambda slab: slab.size_bytes(page), reverse=True)
     yield from table(
         [
-            Column("SIZE", ">", [units.size(slab.size_bytes(page)) for slab in rows]),
-            Column("OBJECTS", ">", [units.count(slab.objects) for slab in rows]),
-            Column("ACTIVE", ">", [units.count(slab.active_objects) for slab in rows]),
-            Column("USED", ">", [units.percent(_used_pct(slab)) for slab in rows]),
-            Column("OBJECT", ">", [units.size(slab.object_bytes) for slab in rows]),
-            Column("A SLAB", ">", [units.count(slab.objects_per_slab) for slab in rows]),
-            Column("SLABS", ">", [units.count(slab.slabs) for slab in rows]),
-            Column("NAME", "<", [shown(slab.name) for slab in rows]),
+            TextColumn("SIZE", ">", [units.size(slab.size_bytes(page)) for slab in rows]),
+            TextColumn("OBJECTS", ">", [units.count(slab.objects) for slab in rows]),
+            TextColumn("ACTIVE", ">", [units.count(slab.active_objects) for slab in rows]),
+            TextColumn("USED", ">", [units.percent(_used_pct(slab)) for slab in rows]),
+            TextColumn("OBJECT", ">", [units.size(slab.object_bytes) for slab in rows]),
+            TextColumn("A SLAB", ">", [units.count(slab.objects_per_slab) for slab in rows]),
+            TextColumn("SLABS", ">", [units.count(slab.slabs) for slab in rows]),
+            TextColumn("NAME", "<", [shown(slab.name) for slab in rows]),
         ]
     )
 

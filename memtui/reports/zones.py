@@ -15,8 +15,8 @@ from memtui.live.machine import page_size
 from memtui.model.system.fragmentation import can_hand_out, machine_blocks, unusable_free_pct
 from memtui.model.system.zones import MachineDistance, ZoneDistance, machine_distance, zone_distance
 from memtui.reports.output import (
-    Column,
     Form,
+    TextColumn,
     csv_document,
     list_document,
     shown,
@@ -98,15 +98,15 @@ def _text(files: KernelFiles, rows: Sequence[_Row]) -> Iterator[str]:
     listed = [zone for zone, row in zip(distances, rows, strict=True) if _has_memory(zone, row)]
     yield from table(
         [
-            Column("NODE", ">", [str(zone.node) for zone in listed]),
-            Column("ZONE", "<", [shown(zone.zone) for zone in listed]),
-            Column("SIZE", ">", [units.size(zone.size_bytes) for zone in listed]),
-            Column("FREE", ">", [units.size(zone.free_bytes) for zone in listed]),
-            Column("MIN", ">", [units.size(zone.min_bytes) for zone in listed]),
-            Column("LOW", ">", [units.size(zone.low_bytes) for zone in listed]),
-            Column("HIGH", ">", [units.size(zone.high_bytes) for zone in listed]),
-            Column("RESERVE", ">", [units.size(zone.reserve_bytes) for zone in listed]),
-            Column("FREE IS", "<", [_state(zone) for zone in listed]),
+            TextColumn("NODE", ">", [str(zone.node) for zone in listed]),
+            TextColumn("ZONE", "<", [shown(zone.zone) for zone in listed]),
+            TextColumn("SIZE", ">", [units.size(zone.size_bytes) for zone in listed]),
+            TextColumn("FREE", ">", [units.size(zone.free_bytes) for zone in listed]),
+            TextColumn("MIN", ">", [units.size(zone.min_bytes) for zone in listed]),
+            TextColumn("LOW", ">", [units.size(zone.low_bytes) for zone in listed]),
+            TextColumn("HIGH", ">", [units.size(zone.high_bytes) for zone in listed]),
+            TextColumn("RESERVE", ">", [units.size(zone.reserve_bytes) for zone in listed]),
+            TextColumn("FREE IS", "<", [_state(zone) for zone in listed]),
         ]
     )
     machine = machine_distance(distances)
@@ -159,10 +159,10 @@ def _by_order(rows: Sequence[FreeBlocks], page: int, cells: list[list[str]]) -> 
     orders = max(len(row.counts) for row in rows)
     yield from table(
         [
-            Column("NODE", ">", [*(str(row.node) for row in rows[:-1]), ""]),
-            Column("ZONE", "<", [shown(row.zone) for row in rows]),
+            TextColumn("NODE", ">", [*(str(row.node) for row in rows[:-1]), ""]),
+            TextColumn("ZONE", "<", [shown(row.zone) for row in rows]),
             *(
-                Column(
+                TextColumn(
                     units.size(page << order, short=True).replace(".0", ""),
                     ">",
                     [row[order] if order < len(row) else "" for row in cells],

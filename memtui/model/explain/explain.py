@@ -233,7 +233,7 @@ def _here(here: Here, context: Context) -> str:
 
 
 def _of_column(
-    column: sar.Column, context: Context, since_boot: bool = False
+    column: sar.SarColumn, context: Context, since_boot: bool = False
 ) -> tuple[float | None, Unit]:
     """A column of sar with its unit: sizes in bytes, where sar has KiB."""
     now, before, elapsed_s = _state(context.sample), None, None
@@ -252,7 +252,7 @@ def _state(sample: Sample) -> sar.State:
     return sar.state(sample.system.meminfo, sample.system.vmstat, sample.system.pressure)
 
 
-def _since_boot(metric: Metric | None, column: sar.Column | None, context: Context) -> str:
+def _since_boot(metric: Metric | None, column: sar.SarColumn | None, context: Context) -> str:
     """What to say of a rate for which there is no reading before: its mean since boot."""
     if context.before is not None or context.uptime_s is None:
         return ""

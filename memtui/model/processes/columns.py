@@ -80,7 +80,7 @@ class Facts(NamedTuple):
         return max(0.0, age)
 
 
-class Column(NamedTuple):
+class ProcessColumn(NamedTuple):
     """One figure of a process: its name in filters and lists, heading, definition, and value.
 
     `needs`: what must be read for it beyond stat, statm and status of the rows on the screen:
@@ -144,22 +144,24 @@ def unit_of(cgroup: str) -> str:
 
 
 _TABLE: Final = (
-    Column("pid", "PID", "its number", "count", lambda _, each: each.pid, "", False),
-    Column(
+    ProcessColumn("pid", "PID", "its number", "count", lambda _, each: each.pid, "", False),
+    ProcessColumn(
         "name", "NAME", "its name, at most 15 bytes", "text", lambda _, each: each.name, "", False
     ),
-    Column(
+    ProcessColumn(
         "user", "USER", "whose rights it has", "text", lambda f, each: f.user(each.uid), "", False
     ),
-    Column("state", "S", "its state, a letter", "text", lambda _, each: each.state, "", False),
-    Column(
+    ProcessColumn(
+        "state", "S", "its state, a letter", "text", lambda _, each: each.state, "", False
+    ),
+    ProcessColumn(
         "rss",
         "RSS",
         "what of it is in memory, shared pages in full",
         "bytes",
         lambda _, each: each.rss_bytes,
     ),
-    Column(
+    ProcessColumn(
         "anon",
         "ANON",
         "the anonymous part of RSS: heap, stacks, written pages of private files",
@@ -167,7 +169,7 @@ _TABLE: Final = (
         _detail("rss_anon_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "file",
         "FILE",
         "the part of RSS that is pages of files: programs, libraries, mapped data",
@@ -175,7 +177,7 @@ _TABLE: Final = (
         _detail("rss_file_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "shmem",
         "SHMEM",
         "the part of RSS that is shared memory and tmpfs",
@@ -183,7 +185,7 @@ _TABLE: Final = (
         _detail("rss_shmem_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "pss",
         "PSS",
         "what of it is in memory, each page divided by its sharers",
@@ -191,7 +193,7 @@ _TABLE: Final = (
         _share("pss_bytes"),
         "shares",
     ),
-    Column(
+    ProcessColumn(
         "uss",
         "USS",
         "what of it is its alone, and free when it ends",
@@ -199,8 +201,10 @@ _TABLE: Final = (
         _share("uss_bytes"),
         "shares",
     ),
-    Column("swap", "SWAP", "what of it is swapped out", "bytes", lambda _, each: each.swap_bytes),
-    Column(
+    ProcessColumn(
+        "swap", "SWAP", "what of it is swapped out", "bytes", lambda _, each: each.swap_bytes
+    ),
+    ProcessColumn(
         "tables",
         "TABLES",
         "its page tables, which RSS leaves out",
@@ -208,31 +212,31 @@ _TABLE: Final = (
         _detail("page_tables_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "peak", "PEAK", "the most that RSS has been", "bytes", _detail("peak_rss_bytes"), "status"
     ),
-    Column(
+    ProcessColumn(
         "size",
         "SIZE",
         "its address space, in use or not (VSZ)",
         "bytes",
         lambda _, each: each.size_bytes,
     ),
-    Column(
+    ProcessColumn(
         "gain",
         "Δ/MIN",
         "what RSS has grown in the last minute",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
     ),
-    Column(
+    ProcessColumn(
         "trend",
         "LAST MIN",
         "RSS in the last minute, from 0 up to its peak",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
     ),
-    Column(
+    ProcessColumn(
         "minflt",
         "FLT/S",
         "minor page faults a second: memory that was there, or is given now",
@@ -240,7 +244,7 @@ _TABLE: Final = (
         _rate("minor_per_s"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "majflt",
         "MAJ/S",
         "major page faults a second: what had to come from a disk or from swap",
@@ -248,7 +252,7 @@ _TABLE: Final = (
         _rate("major_per_s"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "points",
         "POINTS",
         "the OOM killer's points: RSS, swap and page tables in pages, and the adjustment's share",
@@ -256,7 +260,7 @@ _TABLE: Final = (
         _prospect("points"),
         "oom_score_adj",
     ),
-    Column(
+    ProcessColumn(
         "rank",
         "RANK",
         "its place before the OOM killer, 1 the first to go",
@@ -265,10 +269,10 @@ _TABLE: Final = (
         "oom_score_adj",
         False,
     ),
-    Column(
+    ProcessColumn(
         "oom", "OOM", "the kernel's oom_score, 0 to 1,000 or so", "count", lambda _, p: p.oom_score
     ),
-    Column(
+    ProcessColumn(
         "adj",
         "ADJ",
         "oom_score_adj: -1000 never, 1000 first",
@@ -276,12 +280,12 @@ _TABLE: Final = (
         _detail("oom_score_adj"),
         "oom_score_adj",
     ),
-    Column("threads", "THR", "its threads", "count", lambda _, each: each.threads),
-    Column("age", "AGE", "seconds since it began", "count", lambda f, each: f.age_s(each)),
-    Column(
+    ProcessColumn("threads", "THR", "its threads", "count", lambda _, each: each.threads),
+    ProcessColumn("age", "AGE", "seconds since it began", "count", lambda f, each: f.age_s(each)),
+    ProcessColumn(
         "parent", "PPID", "the process that began it", "count", lambda _, p: p.parent_pid, "", False
     ),
-    Column(
+    ProcessColumn(
         "unit",
         "UNIT",
         "the service, scope or container of its cgroup",
@@ -290,7 +294,7 @@ _TABLE: Final = (
         "cgroup",
         False,
     ),
-    Column(
+    ProcessColumn(
         "cgroup",
         "CGROUP",
         "the control group its memory is charged to",
@@ -299,7 +303,9 @@ _TABLE: Final = (
         "cgroup",
         False,
     ),
-    Column("command", "COMMAND", "its command line", "text", _detail("command"), "cmdline", False),
+    ProcessColumn(
+        "command", "COMMAND", "its command line", "text", _detail("command"), "cmdline", False
+    ),
 )
 COLUMNS: Final = {column.name: column for column in _TABLE}
 
