@@ -1,4 +1,4 @@
-"""The columns of a process: the one table of them, their values, and the filters over them.
+"""The columns of a process: the one table of them, their values and texts, and the filters over them.
 
 A column says which readings it needs, so that nothing is read that no column shows.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from memtui import units
 from memtui.kernel.details import Details, Shares
 from memtui.kernel.files import Gap
 from memtui.model.cgroups.names import readable_group
@@ -80,12 +81,27 @@ class Facts(NamedTuple):
         return max(0.0, age)
 
 
+def _size(value: Any) -> str:
+    return units.size(value, short=True)
+
+
+_TEXTS: Final[Mapping[Measure, Callable[[Any], str]]] = {
+    "bytes": _size,
+    "text": units.printable,
+    "change": units.change,
+    "count": str,
+    "percent": units.percent,
+}
+_SIZE: Final = 5  # cells, as "18.2G"
+
+
 class ProcessColumn(NamedTuple):
     """One figure of a process: its name in filters and lists, heading, definition, and value.
 
     `needs`: what must be read for it beyond stat, statm and status of the rows on the screen:
     "status" (what Details always has), one of DETAIL_FILES, or "shares". `downwards`: whether the
-    largest comes first when it is sorted by.
+    largest comes first when it is sorted by. `width` is in cells, 0 is what is left over; `format`
+    makes a known value text, where not as all of its type are; `topic` is the name that explains it.
     """
 
     name: str
@@ -95,6 +111,15 @@ class ProcessColumn(NamedTuple):
     value: Callable[[Facts, ProcessSample], Value]
     needs: str = ""
     downwards: bool = True
+    width: int = _SIZE
+    format: Callable[[Any], str] | None = None
+    topic: str = ""
+
+    def text(self, value: Value) -> str:
+        """A value as a cell shows it; `n/a` for None."""
+        if value is None:
+            return units.UNKNOWN
+        return (self.format or _TEXTS[self.type])(value)
 
 
 def _detail(name: str) -> Callable[[Facts, ProcessSample], Value]:
@@ -143,16 +168,45 @@ def unit_of(cgroup: str) -> str:
     return readable_group(cgroup)
 
 
+def _signed(value: int) -> str:
+    return f"{value:+d}" if value else "0"
+
+
+def _rate_text(value: float) -> str:
+    return units.quantity(value) if value >= 0.05 else "0"
+
+
 _TABLE: Final = (
     ProcessColumn("pid", "PID", "its number", "count", lambda _, each: each.pid, "", False),
     ProcessColumn(
-        "name", "NAME", "its name, at most 15 bytes", "text", lambda _, each: each.name, "", False
+        "name",
+        "NAME",
+        "its name, at most 15 bytes",
+        "text",
+        lambda _, each: each.name,
+        "",
+        False,
+        width=0,
     ),
     ProcessColumn(
-        "user", "USER", "whose rights it has", "text", lambda f, each: f.user(each.uid), "", False
+        "user",
+        "USER",
+        "whose rights it has",
+        "text",
+        lambda f, each: f.user(each.uid),
+        "",
+        False,
+        width=8,
     ),
     ProcessColumn(
-        "state", "S", "its state, a letter", "text", lambda _, each: each.state, "", False
+        "state",
+        "S",
+        "its state, a letter",
+        "text",
+        lambda _, each: each.state,
+        "",
+        False,
+        width=1,
     ),
     ProcessColumn(
         "rss",
@@ -160,6 +214,7 @@ _TABLE: Final = (
         "what of it is in memory, shared pages in full",
         "bytes",
         lambda _, each: each.rss_bytes,
+        topic="RSS",
     ),
     ProcessColumn(
         "anon",
@@ -192,6 +247,8 @@ _TABLE: Final = (
         "bytes",
         _share("pss_bytes"),
         "shares",
+        width=6,
+        topic="PSS",
     ),
     ProcessColumn(
         "uss",
@@ -200,9 +257,16 @@ _TABLE: Final = (
         "bytes",
         _share("uss_bytes"),
         "shares",
+        width=6,
+        topic="USS",
     ),
     ProcessColumn(
-        "swap", "SWAP", "what of it is swapped out", "bytes", lambda _, each: each.swap_bytes
+        "swap",
+        "SWAP",
+        "what of it is swapped out",
+        "bytes",
+        lambda _, each: each.swap_bytes,
+        topic="swap",
     ),
     ProcessColumn(
         "tables",
@@ -211,6 +275,8 @@ _TABLE: Final = (
         "bytes",
         _detail("page_tables_bytes"),
         "status",
+        width=6,
+        topic="page table",
     ),
     ProcessColumn(
         "peak", "PEAK", "the most that RSS has been", "bytes", _detail("peak_rss_bytes"), "status"
@@ -221,6 +287,7 @@ _TABLE: Final = (
         "its address space, in use or not (VSZ)",
         "bytes",
         lambda _, each: each.size_bytes,
+        topic="VSZ",
     ),
     ProcessColumn(
         "gain",
@@ -228,6 +295,7 @@ _TABLE: Final = (
         "what RSS has grown in the last minute",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
+        width=6,
     ),
     ProcessColumn(
         "trend",
@@ -235,6 +303,7 @@ _TABLE: Final = (
         "RSS in the last minute, from 0 up to its peak",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
+        width=8,
     ),
     ProcessColumn(
         "minflt",
@@ -243,6 +312,8 @@ _TABLE: Final = (
         "count",
         _rate("minor_per_s"),
         "status",
+        format=_rate_text,
+        topic="minor faults",
     ),
     ProcessColumn(
         "majflt",
@@ -251,6 +322,8 @@ _TABLE: Final = (
         "count",
         _rate("major_per_s"),
         "status",
+        format=_rate_text,
+        topic="major faults",
     ),
     ProcessColumn(
         "points",
@@ -259,6 +332,8 @@ _TABLE: Final = (
         "change",
         _prospect("points"),
         "oom_score_adj",
+        width=8,
+        format=str,
     ),
     ProcessColumn(
         "rank",
@@ -268,9 +343,16 @@ _TABLE: Final = (
         _prospect("rank"),
         "oom_score_adj",
         False,
+        width=4,
     ),
     ProcessColumn(
-        "oom", "OOM", "the kernel's oom_score, 0 to 1,000 or so", "count", lambda _, p: p.oom_score
+        "oom",
+        "OOM",
+        "the kernel's oom_score, 0 to 1,000 or so",
+        "count",
+        lambda _, p: p.oom_score,
+        width=4,
+        topic="oom_score",
     ),
     ProcessColumn(
         "adj",
@@ -279,9 +361,26 @@ _TABLE: Final = (
         "change",
         _detail("oom_score_adj"),
         "oom_score_adj",
+        format=_signed,
+        topic="oom_score_adj",
     ),
-    ProcessColumn("threads", "THR", "its threads", "count", lambda _, each: each.threads),
-    ProcessColumn("age", "AGE", "seconds since it began", "count", lambda f, each: f.age_s(each)),
+    ProcessColumn(
+        "threads",
+        "THR",
+        "its threads",
+        "count",
+        lambda _, each: each.threads,
+        width=4,
+    ),
+    ProcessColumn(
+        "age",
+        "AGE",
+        "seconds since it began",
+        "count",
+        lambda f, each: f.age_s(each),
+        width=6,
+        format=units.brief,
+    ),
     ProcessColumn(
         "parent", "PPID", "the process that began it", "count", lambda _, p: p.parent_pid, "", False
     ),
@@ -293,6 +392,7 @@ _TABLE: Final = (
         _unit,
         "cgroup",
         False,
+        width=16,
     ),
     ProcessColumn(
         "cgroup",
@@ -302,9 +402,17 @@ _TABLE: Final = (
         _detail("cgroup"),
         "cgroup",
         False,
+        width=24,
     ),
     ProcessColumn(
-        "command", "COMMAND", "its command line", "text", _detail("command"), "cmdline", False
+        "command",
+        "COMMAND",
+        "its command line",
+        "text",
+        _detail("command"),
+        "cmdline",
+        False,
+        width=0,
     ),
 )
 COLUMNS: Final = {column.name: column for column in _TABLE}
