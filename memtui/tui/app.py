@@ -34,14 +34,14 @@ from memtui.targets import Target, fits, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.chosen import Chosen
-from memtui.tui.keys import VIEWS, bindings, keys_of
+from memtui.tui.keys import bindings, keys_of
 from memtui.tui.views import breadth, made
-from memtui.tui.views.overview import Overview
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
+from memtui.views import VIEWS
 
 if TYPE_CHECKING:
     from memtui.model.oom.deathwatch import DeathWatch
@@ -156,7 +156,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.growth, self.page, self.settings.window_s)
+            yield made("overview", self)
         yield Lines(id="tiny")
         yield Footer()
 

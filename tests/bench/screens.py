@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from memtui.tui.keys import VIEWS
+from memtui.views import VIEWS
 from tests.bench.loads import many_processes
 from tests.bench.row import Row, interleaved
 from tests.terminal import DEADLINE_S, Terminal

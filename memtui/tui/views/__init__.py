@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from textual.geometry import Size
 
+from memtui.imported import imported
+from memtui.views import VIEWS
+
 if TYPE_CHECKING:
     from memtui.tui.app import MemtuiApp
     from memtui.tui.views.view import View
@@ -24,19 +27,6 @@ def breadth(size: Size) -> dict[str, bool]:
 
 def made(name: str, app: MemtuiApp) -> View:
     """A view of the table of views; its module is imported when it is first wanted."""
-    files, page = app.source.files, app.page
-    if name == "processes":
-        from memtui.tui.views.processes import ProcessesView
-
-        return ProcessesView(app.growth, files, page, is_live=app.is_live, readonly=app.readonly)
-    if name == "map":
-        from memtui.tui.views.map import MapView
-
-        return MapView(page, files)
-    if name == "pressure":
-        from memtui.tui.views.pressure import PressureView
-
-        return PressureView(page, files)
-    from memtui.tui.views.physical import PhysicalView
-
-    return PhysicalView(page, files)
+    code = next(view.code for view in VIEWS if view.name == name)
+    view: View = imported(code).of(app)
+    return view

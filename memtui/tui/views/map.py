@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -29,6 +29,7 @@ from memtui.tui.widgets.picture import Picture
 from memtui.tui.words.map import detail, rows_line, spread_line, title
 
 if TYPE_CHECKING:
+    from memtui.tui.app import MemtuiApp
     from memtui.tui.sheets.sheet import Sheet
 
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -66,6 +67,10 @@ class MapView(View):
         self._rows: Sequence[int] = ()
         self._sheet: Sheet | None = None
         self._turn = 0  # of arranging: a thread that is slower than the next one comes too late
+
+    @classmethod
+    def of(cls, app: MemtuiApp) -> Self:
+        return cls(app.page, app.source.files)
 
     def compose(self) -> ComposeResult:
         yield Lines(id="map-title")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -29,6 +29,7 @@ from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import VerdictLine
 
 if TYPE_CHECKING:
+    from memtui.tui.app import MemtuiApp
     from memtui.tui.widgets.graph import TimeGraph
 
 
@@ -52,6 +53,10 @@ class Overview(View):
         self._window_s = window_s
         self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
+
+    @classmethod
+    def of(cls, app: MemtuiApp) -> Self:
+        return cls(app.growth, app.page, app.settings.window_s)
 
     def compose(self) -> ComposeResult:
         yield Headline(id="headline")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -23,6 +23,9 @@ from memtui.tui.views.view import View
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
+
+if TYPE_CHECKING:
+    from memtui.tui.app import MemtuiApp
 
 # Cheap, and in the list of sections at every tick.
 _ALWAYS = ("zones", "free_blocks", "zrams", "ksm")
@@ -45,6 +48,10 @@ class PhysicalView(View):
         self._before: Sample | None = None
         self._arrangements: dict[str, Arrangement] = {}
         self._hour: tuple[float, float | None] | None = None
+
+    @classmethod
+    def of(cls, app: MemtuiApp) -> Self:
+        return cls(app.page, app.source.files)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="physical-left"):

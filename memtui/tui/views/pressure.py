@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -37,6 +37,7 @@ from memtui.tui.words.deaths import log_words
 
 if TYPE_CHECKING:
     from memtui.model.oom.obituary import Obituary
+    from memtui.tui.app import MemtuiApp
     from memtui.tui.widgets.graph import TimeGraph
 
 _STALLS = ("stalled_some_pct", "stalled_full_pct")
@@ -65,6 +66,10 @@ class PressureView(View):
         self._graphs: list[TimeGraph] = []
         self._graphed = ""
         self._page_name = PAGES[0]
+
+    @classmethod
+    def of(cls, app: MemtuiApp) -> Self:
+        return cls(app.page, app.source.files)
 
     def compose(self) -> ComposeResult:
         yield VerdictBanner(id="verdict")

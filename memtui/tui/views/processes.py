@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -31,6 +31,9 @@ from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.words.processes import group_panel, introduced, panel
+
+if TYPE_CHECKING:
+    from memtui.tui.app import MemtuiApp
 
 _PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this
 _ROWS_AHEAD = 6
@@ -80,6 +83,16 @@ class ProcessesView(View):
         self._place: Place | None = None
         self._place_due = 0.0
         self._place_wanted: ProcessKey | None = None
+
+    @classmethod
+    def of(cls, app: MemtuiApp) -> Self:
+        return cls(
+            app.growth,
+            app.source.files,
+            app.page,
+            is_live=app.is_live,
+            readonly=app.readonly,
+        )
 
     def compose(self) -> ComposeResult:
         yield Lines(id="processes-title")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from textual.containers import Vertical
 from textual.message import Message
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memtui.live.plan import Plan, Reader
     from memtui.model.sample import Sample
     from memtui.session.seen import Seen
+    from memtui.tui.app import MemtuiApp
 
 
 class View(Vertical):
@@ -27,6 +28,11 @@ class View(Vertical):
 
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
+
+    @classmethod
+    def of(cls, app: MemtuiApp) -> Self:
+        """One for this application."""
+        raise NotImplementedError
 
     @property
     def readers(self) -> Mapping[str, Reader]:
