@@ -10,7 +10,16 @@ from memtui.kernel.cgroups import MemoryGroup, read_tree
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.cgroups.tree import GroupRow, event_words, group_rows, parts
-from memtui.reports.output import Form, TextColumn, csv_document, list_document, table, unreadable
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    form_of,
+    list_document,
+    table,
+    unreadable,
+)
 
 _KEYS: Final = (
     *("path", "version", "current_bytes", "peak_bytes", "max_bytes", "high_bytes"),
@@ -18,6 +27,11 @@ _KEYS: Final = (
 )
 _INDENT: Final = "  "
 _NO_LIMIT: Final = "none"
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui cgroups`."""
+    return cgroups(files, form_of(options))
 
 
 def cgroups(files: KernelFiles, form: Form) -> Iterator[str]:

@@ -25,8 +25,10 @@ from memtui.reports.output import (
     ROWS_AT_ONCE,
     Failure,
     Form,
+    Options,
     TextColumn,
     effective_uid,
+    form_of,
     one_process,
     table,
     unreadable,
@@ -45,6 +47,15 @@ _CSV_COLUMNS: Final = (
     "vm_flags",
 )
 _Sums = dict[str, int | None]
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui maps PID`, and what of them changed with --diff."""
+    if options.diff:
+        from memtui.reports.mapdiff import maps_diff
+
+        return maps_diff(files, options.argument, options.diff, form_of(options))
+    return maps(files, options.argument or "", form_of(options))
 
 
 def maps(files: KernelFiles, text: str, form: Form) -> Iterator[str]:

@@ -9,9 +9,23 @@ from memtui import units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.model.system.free import free_figures
-from memtui.reports.output import Form, TextColumn, csv_document, document, table, unreadable
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    document,
+    form_of,
+    table,
+    unreadable,
+)
 
 _NAMES: Final = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui free`."""
+    return free(files, form_of(options))
 
 
 def free(files: KernelFiles, form: Form) -> Iterator[str]:

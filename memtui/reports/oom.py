@@ -16,9 +16,11 @@ from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
 from memtui.reports.output import (
     Failure,
     Form,
+    Options,
     TextColumn,
     csv_document,
     document,
+    form_of,
     one_process,
     shown,
     table,
@@ -41,6 +43,11 @@ _KILL_KEYS: Final = (
 _LISTED: Final = 20
 _KILLS_LISTED: Final = 5
 _BAR: Final = 16
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui oom`."""
+    return oom(files, form_of(options), options.cgroup)
 
 
 def oom(files: KernelFiles, form: Form, group: str | None = None) -> Iterator[str]:

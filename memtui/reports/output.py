@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from memtui import targets, units
 from memtui.kernel.files import Gap, KernelFiles
 from memtui.model.csvlines import csv_lines, flat
 
+if TYPE_CHECKING:
+    import argparse
+
 Form = Literal["text", "json", "csv"]
+# All options of the command line by their keys. Of the positionals `argument` is the first (None:
+# left out), `arguments` are all; `rest` is what stands after --, of a command that takes it; `roots`
+# are all of --root.
+Options: TypeAlias = "argparse.Namespace"
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -27,6 +34,11 @@ class Failure(Exception):
     def __init__(self, message: str, status: int = FAILED) -> None:
         super().__init__(message)
         self.status = status
+
+
+def form_of(options: Options) -> Form:
+    """What --json and --csv ask for."""
+    return "json" if options.json else "csv" if options.csv else "text"
 
 
 class TextColumn(NamedTuple):

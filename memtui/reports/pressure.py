@@ -17,12 +17,27 @@ from memtui.live.machine import page_size
 from memtui.model.sample import Sample, SystemSample
 from memtui.model.shortage.verdict import Verdict, verdict_of
 from memtui.model.system.zones import ZoneDistance, zone_distances
-from memtui.reports.output import Form, TextColumn, csv_document, document, shown, table, unreadable
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    document,
+    form_of,
+    shown,
+    table,
+    unreadable,
+)
 
 _BETWEEN_S: Final = 1.0
 _COLUMNS: Final = 80
 _AVERAGES: Final = ("avg10", "avg60", "avg300")
 _MARKS: Final = ("free", "min", "low", "high")
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui pressure`."""
+    return pressure(files, form_of(options))
 
 
 def pressure(files: KernelFiles, form: Form) -> Iterator[str]:

@@ -20,8 +20,10 @@ from memtui.kernel.process import (
 )
 from memtui.reports.output import (
     Form,
+    Options,
     TextColumn,
     csv_document,
+    form_of,
     list_document,
     shown,
     table,
@@ -36,6 +38,11 @@ _KEYS: Final = (
     *("rss_shmem_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "peak_rss_bytes"),
     *("page_tables_bytes", "minor_faults", "major_faults", "oom_score", "oom_score_adj", "cgroup"),
 )
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui procs`."""
+    return procs(files, form_of(options), not options.no_pss)
 
 
 def procs(files: KernelFiles, form: Form, pss: bool = True) -> Iterator[str]:

@@ -26,7 +26,16 @@ from memtui.model.system.sar import (
     figures,
     state,
 )
-from memtui.reports.output import USAGE, Failure, Form, csv_document, document, unreadable
+from memtui.reports.output import (
+    USAGE,
+    Failure,
+    Form,
+    Options,
+    csv_document,
+    document,
+    form_of,
+    unreadable,
+)
 from memtui.settings.table import INTERVAL_RANGE_S
 
 T = TypeVar("T")
@@ -60,6 +69,13 @@ class _Row(NamedTuple):
             "interval_s": None if elapsed is None else round(elapsed, 3),
             **self.figures,
         }
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui sar [INTERVAL [COUNT]]`, of one root or of several in turn."""
+    roots = [KernelFiles(root) for root in options.roots] or [files]
+    flags = [each.flag for each in SECTIONS if getattr(options, each.flag.lstrip("-"))]
+    return sar(roots, flags, options.arguments, form_of(options))
 
 
 def sar(

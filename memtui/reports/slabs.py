@@ -13,8 +13,10 @@ from memtui.reports.output import (
     NOT_PERMITTED,
     Failure,
     Form,
+    Options,
     TextColumn,
     csv_document,
+    form_of,
     list_document,
     shown,
     table,
@@ -22,6 +24,11 @@ from memtui.reports.output import (
 )
 
 _KEYS: Final = (*Slab._fields, "size_bytes")
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui slabs`."""
+    return slabs(files, form_of(options))
 
 
 def slabs(files: KernelFiles, form: Form) -> Iterator[str]:

@@ -16,8 +16,10 @@ from memtui.model.system.fragmentation import can_hand_out, machine_blocks, unus
 from memtui.model.system.zones import MachineDistance, ZoneDistance, machine_distance, zone_distance
 from memtui.reports.output import (
     Form,
+    Options,
     TextColumn,
     csv_document,
+    form_of,
     list_document,
     shown,
     table,
@@ -36,6 +38,11 @@ class _Row(NamedTuple):
 
     zone: Zone
     blocks: FreeBlocks | None
+
+
+def run(files: KernelFiles, options: Options) -> Iterator[str]:
+    """The command: `memtui zones`."""
+    return zones(files, form_of(options))
 
 
 def zones(files: KernelFiles, form: Form) -> Iterator[str]:
