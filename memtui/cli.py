@@ -10,11 +10,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NamedTuple, NoReturn, cast
 
 from memtui import __version__, targets
 from memtui.commands import COMMANDS, Command, Option
 from memtui.defects import defect
+from memtui.imported import imported
 from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
 from memtui.setting import Setting
@@ -46,60 +47,142 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(defect(error), 1)
 
 
+class _Line(NamedTuple):
+    """A command line, taken apart: `words` are its positionals, without the command."""
+
+    command: Command | None
+    options: argparse.Namespace
+    words: list[str]
+
+    @property
+    def hint(self) -> str:
+        return _help_hint(self.command)
+
+    @property
+    def own(self) -> tuple[Option, ...]:
+        return self.command.options if self.command else ()
+
+
 def _run(argv: list[str]) -> int:
+    line, unknown = _parsed(argv)
+    command, options = line.command, line.options
+    if options.version:
+        return _print([f"memtui {__version__}\n"])
+    if options.help:
+        return _print([_command_help(command) if command else _help()])
+    if unknown:
+        raise Failure(_no_option(unknown[0], command), USAGE)
+    _check(line, _OPTION_RULES)
+    settings = _take_settings(options, is_dashboard=command is None)
+    _check(line, _RULES)
+    files = LiveFiles(options.root)
+    if isinstance(files.stat("proc"), Gap):
+        raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
+    if command:
+        return _print(imported(command.code)(files, options), options.csv)
+    assert settings is not None
+    return _open_dashboard(files, settings, options.argument)
+
+
+def _parsed(argv: list[str]) -> tuple[_Line, list[str]]:
+    """A command line taken apart, and the options in it that are none here."""
     end = argv.index("--") if "--" in argv else len(argv)
     after = argv[end + 1 :]  # never a command: `memtui -- free` is a program of that name
     options, words = _options_parser(()).parse_known_args(argv[:end])
     plain = [word for word in words if not word.startswith("-")]
     command = _COMMAND_BY_NAME.get(plain[0]) if plain else None
-    own = command.options if command else ()
-    if own:
-        options, words = _options_parser(own).parse_known_args(argv[:end])
-    if options.version:
-        return _print([f"memtui {__version__}\n"])
-    if options.help:
-        return _print([_command_help(command) if command else _help()])
-    for word in words:
-        if word.startswith("-"):
-            raise Failure(_no_option(word, command), USAGE)
-    for option in own:
-        given = getattr(options, option.key)
-        if option.values > 1 and given and len(given) > option.values:
-            raise Failure(
-                f"{given[option.values]!r} is one too many for {option.flag} {option.value_name}: "
-                f"{_help_hint(command)}",
-                USAGE,
-            )
-    settings = _take_settings(options, is_dashboard=command is None)
+    if command and command.options:
+        options, words = _options_parser(command.options).parse_known_args(argv[:end])
+    unknown = [word for word in words if word.startswith("-")]
+    options.rest = []
     if command:
         words = words[1:]
+        if command.rest:
+            options.rest, after = after, []
     words += after
     if command and command.is_phrase and words:
         words = [" ".join(words)]
-    most = len(command.argument.split()) if command else 1
-    if len(words) > most:
-        raise Failure(f"{words[most]!r} is one argument too many: {_help_hint(command)}", USAGE)
-    argument = words[0] if words else None
+    options.argument = words[0] if words else None
     options.arguments = words
-    if command and argument is None and _needs_argument(command, options):
-        raise Failure(f"{command.name} needs a {command.argument}: {_help_hint(command)}", USAGE)
-    files = LiveFiles(options.root)
-    if options.json and options.csv:
-        raise Failure(f"--json or --csv, not both: {_help_hint(command)}", USAGE)
-    if not command and (options.json or options.csv):
-        flag = "--json" if options.json else "--csv"
-        raise Failure(f"{flag} goes with a report: {_report_names()}", USAGE)
-    if command and options.csv and not command.is_table:
-        instead = ": take --json" if command.is_document else ""
-        raise Failure(f"{command.name} is no table, and so no --csv{instead}", USAGE)
-    if command and options.json and not command.is_document:
-        raise Failure(f"{command.name} prints TOML, and no --json", USAGE)
-    if isinstance(files.stat("proc"), Gap):
-        raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
-    if command:
-        return _print(command.report(files, argument, options), options.csv)
-    assert settings is not None
-    return _open_dashboard(files, settings, argument)
+    return _Line(command, options, words), unknown
+
+
+_Rule = Callable[[_Line], str]
+
+
+def _check(line: _Line, rules: Iterable[_Rule]) -> None:
+    """Fails with what the first of these rules has to say."""
+    for rule in rules:
+        if complaint := rule(line):
+            raise Failure(complaint, USAGE)
+
+
+def _too_many_values(line: _Line) -> str:
+    for option in line.own:
+        given = getattr(line.options, option.key)
+        if option.values > 1 and given and len(given) > option.values:
+            return (
+                f"{given[option.values]!r} is one too many for {option.flag} {option.value_name}: "
+                f"{line.hint}"
+            )
+    return ""
+
+
+def _too_many_words(line: _Line) -> str:
+    most = len(line.command.argument.split()) if line.command else 1
+    if len(line.words) <= most:
+        return ""
+    return f"{line.words[most]!r} is one argument too many: {line.hint}"
+
+
+def _lacks_argument(line: _Line) -> str:
+    command, options = line.command, line.options
+    if command is None or any(getattr(options, option.key) for option in command.options):
+        return ""
+    if command.argument and not command.argument.startswith("[") and not line.words:
+        return f"{command.name} needs a {command.argument}: {line.hint}"
+    if command.rest and not options.rest:
+        return f"{command.name} needs {command.rest} after --: {line.hint}"
+    return ""
+
+
+def _two_forms(line: _Line) -> str:
+    if line.options.json and line.options.csv:
+        return f"--json or --csv, not both: {line.hint}"
+    return ""
+
+
+def _form_of_no_report(line: _Line) -> str:
+    if line.command or not (line.options.json or line.options.csv):
+        return ""
+    flag = "--json" if line.options.json else "--csv"
+    return f"{flag} goes with a report: {_report_names()}"
+
+
+def _no_table(line: _Line) -> str:
+    if line.command is None or not line.options.csv or line.command.is_table:
+        return ""
+    instead = ": take --json" if line.command.is_document else ""
+    return f"{line.command.name} is no table, and so no --csv{instead}"
+
+
+def _no_document(line: _Line) -> str:
+    if line.command is None or not line.options.json or line.command.is_document:
+        return ""
+    return f"{line.command.name} prints TOML, and no --json"
+
+
+# What must hold of a command line, before the file of settings is read and after; each rule says
+# what is wrong, or nothing.
+_OPTION_RULES: Final[tuple[_Rule, ...]] = (_too_many_values,)
+_RULES: Final[tuple[_Rule, ...]] = (
+    _too_many_words,
+    _lacks_argument,
+    _two_forms,
+    _form_of_no_report,
+    _no_table,
+    _no_document,
+)
 
 
 def _take_settings(options: argparse.Namespace, is_dashboard: bool) -> Settings | None:
@@ -133,14 +216,6 @@ def _no_option(word: str, command: Command | None) -> str:
         if any(option.flag == flag for option in other.options):
             return f"{flag} goes with {other.name}, and after it: {_help_hint(other)}"
     return f"no option {word!r}: {_help_hint(command)}"
-
-
-def _needs_argument(command: Command, options: argparse.Namespace) -> bool:
-    return (
-        bool(command.argument)
-        and not command.argument.startswith("[")
-        and not any(getattr(options, option.key) for option in command.options)
-    )
 
 
 def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
@@ -242,7 +317,7 @@ def _help() -> str:
         "A terminal dashboard for Linux memory. Without a command it opens, with a pid or a name\n"
         "on that process's map; `memtui -- free` is for a program that is called like a command.\n"
         "Commands print and exit.\n\ncommands:\n"
-        + _columns([(f"{command.name} {command.argument}", command.help) for command in COMMANDS])
+        + _columns([(command.usage, command.help) for command in COMMANDS])
         + "\n"
         + _options_help()
         + "\n"
@@ -252,7 +327,8 @@ def _help() -> str:
 
 
 def _command_help(command: Command) -> str:
-    usage = f"usage: memtui {command.name} {command.argument}".rstrip() + " [OPTIONS]\n\n"
+    rest = f" -- {command.rest}" if command.rest else ""
+    usage = f"usage: memtui {command.name} {command.argument}".rstrip() + f" [OPTIONS]{rest}\n\n"
     usage += command.help[0].upper() + command.help[1:] + ".\n"
     if "PID" in command.argument:
         usage += "PID is a number, or a name that fits exactly one process.\n"
@@ -297,7 +373,7 @@ def _help_hint(command: Command | None) -> str:
 
 
 def _report_names() -> str:
-    return ", ".join(f"memtui {command.name} {command.argument}".rstrip() for command in COMMANDS)
+    return ", ".join(f"memtui {command.usage}" for command in COMMANDS)
 
 
 def _is_terminal(stream: io.TextIOBase | object) -> bool:

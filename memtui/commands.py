@@ -1,16 +1,11 @@
-"""The table of commands: their arguments, options and words, and the report that each prints.
+"""The table of commands: their arguments, options and words, and where the report is that each prints.
 
-Each report is imported when it is wanted.
+A new report is one entry here and the module that it names.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
-
-from memtui.kernel.files import Files, LiveFiles
-from memtui.reports.output import Form
 
 
 class Option(NamedTuple):
@@ -29,102 +24,25 @@ class Option(NamedTuple):
 class Command(NamedTuple):
     """A report. `argument` is the names of its positionals, in brackets where they may be left out.
 
-    `report` takes the files, the first of them (None: left out) and all options, and gives the
-    output in pieces. With an option of its own it decides itself whether it can do without. All
-    positionals are in `options.arguments`, and all of --root in `options.roots`.
+    `code` names a function that takes the files and all options, and gives the output in pieces;
+    it is imported when it is wanted. With an option of its own it decides itself whether it can do
+    without its positionals. With `rest` it takes all that stands after `--` as it is.
     """
 
     name: str
     argument: str
     help: str
-    report: Callable[[Files, str | None, argparse.Namespace], Iterable[str]]
+    code: str
     options: tuple[Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
     is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
+    rest: str = ""  # what help calls it
 
-
-def form_of(options: argparse.Namespace) -> Form:
-    """What --json and --csv ask for."""
-    return "json" if options.json else "csv" if options.csv else "text"
-
-
-def _free(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.memory import free
-
-    return free(files, form_of(options))
-
-
-def _explain(files: Files, name: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.explain import explain
-
-    return explain(files, name, form_of(options))
-
-
-def _maps(files: Files, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    if options.diff:
-        from memtui.reports.mapdiff import maps_diff
-
-        return maps_diff(files, argument, options.diff, form_of(options))
-    from memtui.reports.mappings import maps
-
-    return maps(files, argument or "", form_of(options))
-
-
-def _procs(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.processes import procs
-
-    return procs(files, form_of(options), not options.no_pss)
-
-
-def _oom(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.oom import oom
-
-    return oom(files, form_of(options), options.cgroup)
-
-
-def _cgroups(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.cgroups import cgroups
-
-    return cgroups(files, form_of(options))
-
-
-def _pressure(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.pressure import pressure
-
-    return pressure(files, form_of(options))
-
-
-def _slabs(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.slabs import slabs
-
-    return slabs(files, form_of(options))
-
-
-def _zones(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.zones import zones
-
-    return zones(files, form_of(options))
-
-
-def _sample(files: Files, argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.raw import sample
-
-    return sample(files, argument, options.json)
-
-
-def _config(_files: Files, _argument: str | None, _options: argparse.Namespace) -> Iterable[str]:
-    from memtui.settings.file import default_file
-
-    return default_file()
-
-
-def _sar(files: Files, _argument: str | None, options: argparse.Namespace) -> Iterable[str]:
-    from memtui.reports.sar import sar
-
-    roots: list[Files] = [LiveFiles(root) for root in options.roots]
-    flags = [option.flag for option in _SAR_SECTIONS if getattr(options, option.key)]
-    return sar(roots or [files], flags, options.arguments, form_of(options))
+    @property
+    def usage(self) -> str:
+        """How it is called, without options."""
+        return f"{self.name} {self.argument}{f' -- {self.rest}' if self.rest else ''}".rstrip()
 
 
 _SAR_SECTIONS: Final = (
@@ -137,19 +55,24 @@ _SAR_SECTIONS: Final = (
 )
 
 COMMANDS: Final = (
-    Command("free", "", "the figures of free(1), by the formulas of procps 4", _free),
+    Command(
+        "free",
+        "",
+        "the figures of free(1), by the formulas of procps 4",
+        "memtui.reports.memory:run",
+    ),
     Command(
         "explain",
         "[NAME]",
         "what a figure or a term means, with today's numbers; without NAME, the list of all",
-        _explain,
+        "memtui.reports.explain:run",
         is_phrase=True,
     ),
     Command(
         "maps",
         "PID",
         "a process's mappings with their usage and kind; --diff: what of them changed",
-        _maps,
+        "memtui.reports.mappings:run",
         (
             Option(
                 "--diff",
@@ -165,22 +88,27 @@ COMMANDS: Final = (
         "[INTERVAL [COUNT]]",
         "sysstat's tables of memory: every INTERVAL seconds, COUNT times or until Ctrl+C; without, "
         "once, with rates since boot; --root A --root B …: between captured states of one machine",
-        _sar,
+        "memtui.reports.sar:run",
         _SAR_SECTIONS,
     ),
-    Command("pressure", "", "is memory short: stalls, watermarks and the verdict", _pressure),
+    Command(
+        "pressure",
+        "",
+        "is memory short: stalls, watermarks and the verdict",
+        "memtui.reports.pressure:run",
+    ),
     Command(
         "procs",
         "",
         "processes by memory, the largest first",
-        _procs,
+        "memtui.reports.processes:run",
         (Option("--no-pss", "", 0, "without PSS and USS, which take most of the time"),),
     ),
     Command(
         "oom",
         "",
         "whom the kernel would kill if memory ran out now, and why; the policy; kills in its log",
-        _oom,
+        "memtui.reports.oom:run",
         (
             Option(
                 "--cgroup",
@@ -190,21 +118,36 @@ COMMANDS: Final = (
             ),
         ),
     ),
-    Command("cgroups", "", "the tree of memory cgroups, with limits and what is left", _cgroups),
+    Command(
+        "cgroups",
+        "",
+        "the tree of memory cgroups, with limits and what is left",
+        "memtui.reports.cgroups:run",
+    ),
     Command(
         "sample",
         "[PID]",
         "one raw sample in the kernel's own keys, always as JSON (--json: on one line)",
-        _sample,
+        "memtui.reports.raw:run",
         is_table=False,
     ),
-    Command("slabs", "", "the kernel's caches of objects, the largest first (root)", _slabs),
-    Command("zones", "", "memory zones: watermarks, free blocks by order, fragmentation", _zones),
+    Command(
+        "slabs",
+        "",
+        "the kernel's caches of objects, the largest first (root)",
+        "memtui.reports.slabs:run",
+    ),
+    Command(
+        "zones",
+        "",
+        "memory zones: watermarks, free blocks by order, fragmentation",
+        "memtui.reports.zones:run",
+    ),
     Command(
         "config",
         "",
         "a file of settings that says what holds without one",
-        _config,
+        "memtui.settings.file:run",
         is_table=False,
         is_document=False,
     ),

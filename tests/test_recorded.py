@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from memtui.commands import COMMANDS
+from memtui.imported import imported
 from memtui.kernel.details import DETAIL_FILES, read_shares
 from memtui.kernel.files import Gap, Malformed
 from memtui.kernel.kmsg import LogPart, read_log
@@ -115,12 +116,17 @@ def test_every_report(host: str) -> None:
     for command in COMMANDS:
         for form in ("text", "json"):
             own = {option.key: None for option in command.options}
-            options = argparse.Namespace(
-                **own, json=form == "json", csv=False, roots=[], arguments=[]
-            )
             argument = str(pid) if "PID" in command.argument else None
+            options = argparse.Namespace(
+                **own,
+                json=form == "json",
+                csv=False,
+                roots=[],
+                argument=argument,
+                arguments=[argument] if argument else [],
+            )
             said = [
-                printed(command.report(files, argument, options), files.root)
+                printed(imported(command.code)(files, options), files.root)
                 for files in (mine, tree)
             ]
             assert said[0] == said[1] and said[0], command.name

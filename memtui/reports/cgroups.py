@@ -10,7 +10,16 @@ from memtui.kernel.cgroups import MemoryGroup, read_tree
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.cgroups.tree import GroupRow, event_words, group_rows, parts
-from memtui.reports.output import Column, Form, csv_document, list_document, table, unreadable
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    form_of,
+    list_document,
+    table,
+    unreadable,
+)
 
 _KEYS: Final = (
     *("path", "version", "current_bytes", "peak_bytes", "max_bytes", "high_bytes"),
@@ -18,6 +27,11 @@ _KEYS: Final = (
 )
 _INDENT: Final = "  "
 _NO_LIMIT: Final = "none"
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui cgroups`."""
+    return cgroups(files, form_of(options))
 
 
 def cgroups(files: Files, form: Form) -> Iterator[str]:
@@ -89,18 +103,18 @@ def _text(rows: list[GroupRow]) -> Iterator[str]:
 
     yield from table(
         [
-            Column("GROUP", "<", [_INDENT * row.depth + _name(row) for row in rows]),
-            Column("NOW", ">", [units.size(row.group.current_bytes) for row in rows]),
-            Column("PEAK", ">", [units.size(row.group.peak_bytes) for row in rows]),
-            Column("LIMIT", ">", [limit(row.group.max_bytes, row) for row in rows]),
+            TextColumn("GROUP", "<", [_INDENT * row.depth + _name(row) for row in rows]),
+            TextColumn("NOW", ">", [units.size(row.group.current_bytes) for row in rows]),
+            TextColumn("PEAK", ">", [units.size(row.group.peak_bytes) for row in rows]),
+            TextColumn("LIMIT", ">", [limit(row.group.max_bytes, row) for row in rows]),
             *_optional(rows),
-            Column("HEADROOM", ">", [_headroom(row) for row in rows]),
-            Column("SWAP", ">", [units.size(row.group.swap_bytes) for row in rows]),
-            Column("ANON", ">", [units.size(each["anon"]) for each in made]),
-            Column("FILE", ">", [units.size(each["file"]) for each in made]),
-            Column("KERNEL", ">", [units.size(each["kernel"]) for each in made]),
-            Column("SOME 10s", ">", [_avg10(row.group) for row in rows]),
-            Column("EVENTS", "<", [event_words(row.group) for row in rows]),
+            TextColumn("HEADROOM", ">", [_headroom(row) for row in rows]),
+            TextColumn("SWAP", ">", [units.size(row.group.swap_bytes) for row in rows]),
+            TextColumn("ANON", ">", [units.size(each["anon"]) for each in made]),
+            TextColumn("FILE", ">", [units.size(each["file"]) for each in made]),
+            TextColumn("KERNEL", ">", [units.size(each["kernel"]) for each in made]),
+            TextColumn("SOME 10s", ">", [_avg10(row.group) for row in rows]),
+            TextColumn("EVENTS", "<", [event_words(row.group) for row in rows]),
         ]
     )
     bound = [row for row in rows if row.limited_by not in (None, row.group.path)]
@@ -108,7 +122,7 @@ def _text(rows: list[GroupRow]) -> Iterator[str]:
         yield "\n* a group above it is tighter than its own limit\n"
 
 
-def _optional(rows: list[GroupRow]) -> Iterator[Column]:
+def _optional(rows: list[GroupRow]) -> Iterator[TextColumn]:
     """What few groups have: what reclaim leaves them, and the limit it is to keep them below."""
     for head, values in (
         ("MIN", [row.group.min_bytes for row in rows]),
@@ -116,7 +130,7 @@ def _optional(rows: list[GroupRow]) -> Iterator[Column]:
         ("SOFT" if rows[0].group.version == 1 else "HIGH", [row.group.high_bytes for row in rows]),
     ):
         if any(values):
-            yield Column(head, ">", [units.size(value) if value else "" for value in values])
+            yield TextColumn(head, ">", [units.size(value) if value else "" for value in values])
 
 
 def _name(row: GroupRow) -> str:

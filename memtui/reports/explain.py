@@ -15,10 +15,25 @@ from memtui.model.explain import explain as explaining
 from memtui.model.explain.explain import Context, Explanation, ToolFigure, UnknownName
 from memtui.model.sample import Sample, SystemSample
 from memtui.ondemand.context import context_of
-from memtui.reports.output import USAGE, Failure, Form, csv_document, document, list_document, shown
+from memtui.reports.output import (
+    USAGE,
+    Failure,
+    Form,
+    Options,
+    csv_document,
+    document,
+    form_of,
+    list_document,
+    shown,
+)
 
 _WIDTH: Final = 78
 _MARGIN: Final = 10
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui explain [NAME]`."""
+    return explain(files, options.argument, form_of(options))
 
 
 def explain(files: Files, name: str | None, form: Form) -> Iterator[str]:

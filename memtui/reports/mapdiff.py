@@ -26,7 +26,15 @@ from memtui.model.map.change import (
 )
 from memtui.model.map.kinds import INDEX
 from memtui.reports.mappings import maps
-from memtui.reports.output import ROWS_AT_ONCE, USAGE, Column, Failure, Form, csv_document, table
+from memtui.reports.output import (
+    ROWS_AT_ONCE,
+    USAGE,
+    Failure,
+    Form,
+    TextColumn,
+    csv_document,
+    table,
+)
 
 _BYTES_AT_MOST: Final = 512 << 20  # of a document: 60,000 mappings take 35 MiB
 _WORD: Final = 1 << 64  # addresses, offsets and inodes are below
@@ -118,19 +126,23 @@ def _changes(changes: list[Change]) -> Iterator[str]:
     both = [(change.before, change.after) for change in changes]
     yield from table(
         [
-            Column("CHANGE", "<", [change.what for change in changes]),
-            Column("START", "<", [units.address(side.start) for side in sides]),
-            Column("END", "<", [units.address(side.end) for side in sides]),
-            Column("BEFORE", ">", [units.size(side.size) if side else "–" for side, _ in both]),
-            Column("AFTER", ">", [units.size(side.size) if side else "–" for _, side in both]),
+            TextColumn("CHANGE", "<", [change.what for change in changes]),
+            TextColumn("START", "<", [units.address(side.start) for side in sides]),
+            TextColumn("END", "<", [units.address(side.end) for side in sides]),
+            TextColumn("BEFORE", ">", [units.size(side.size) if side else "–" for side, _ in both]),
+            TextColumn("AFTER", ">", [units.size(side.size) if side else "–" for _, side in both]),
             *(
-                Column(sum_.upper(), ">", [units.change(change.gain(sum_)) for change in changes])
+                TextColumn(
+                    sum_.upper(), ">", [units.change(change.gain(sum_)) for change in changes]
+                )
                 for sum_ in _SUMS
             ),
-            Column("PERM", "<", [_turn(*(it and it.perms for it in pair)) for pair in both]),
-            Column("PIECES", "<", [_pieces(*pair) for pair in both]),
-            Column("KIND", "<", [_turn(*(it and it.kind.name for it in pair)) for pair in both]),
-            Column("NAME", "<", [units.printable(side.path) for side in sides]),
+            TextColumn("PERM", "<", [_turn(*(it and it.perms for it in pair)) for pair in both]),
+            TextColumn("PIECES", "<", [_pieces(*pair) for pair in both]),
+            TextColumn(
+                "KIND", "<", [_turn(*(it and it.kind.name for it in pair)) for pair in both]
+            ),
+            TextColumn("NAME", "<", [units.printable(side.path) for side in sides]),
         ]
     )
 
@@ -152,13 +164,15 @@ def _by_what(found: Difference) -> Iterator[str]:
     rows = [*found.by_what.items(), ("total", found.gain)]
     yield from table(
         [
-            Column("CHANGE", "<", [what for what, _ in rows]),
-            Column("COUNT", ">", [units.count(sums.count) for _, sums in rows]),
+            TextColumn("CHANGE", "<", [what for what, _ in rows]),
+            TextColumn("COUNT", ">", [units.count(sums.count) for _, sums in rows]),
             *(
-                Column(sum_.upper(), ">", [units.change(getattr(sums, sum_)) for _, sums in rows])
+                TextColumn(
+                    sum_.upper(), ">", [units.change(getattr(sums, sum_)) for _, sums in rows]
+                )
                 for sum_ in _SUMS
             ),
-            Column("", "<", [*(WHAT[what] for what in found.by_what), ""]),
+            TextColumn("", "<", [*(WHAT[what] for what in found.by_what), ""]),
         ]
     )
 
@@ -168,10 +182,10 @@ def _sums(found: Difference) -> Iterator[str]:
     rows = [("before", found.before), ("after", found.after)]
     yield from table(
         [
-            Column("ALL", "<", [name for name, _ in rows]),
-            Column("COUNT", ">", [units.count(sums.count) for _, sums in rows]),
+            TextColumn("ALL", "<", [name for name, _ in rows]),
+            TextColumn("COUNT", ">", [units.count(sums.count) for _, sums in rows]),
             *(
-                Column(sum_.upper(), ">", [units.size(getattr(sums, sum_)) for _, sums in rows])
+                TextColumn(sum_.upper(), ">", [units.size(getattr(sums, sum_)) for _, sums in rows])
                 for sum_ in _SUMS
             ),
         ]

@@ -24,10 +24,12 @@ from memtui.reports.output import (
     NO_SUCH_PROCESS,
     NOT_PERMITTED,
     ROWS_AT_ONCE,
-    Column,
     Failure,
     Form,
+    Options,
+    TextColumn,
     effective_uid,
+    form_of,
     one_process,
     table,
     unreadable,
@@ -45,6 +47,15 @@ _CSV_COLUMNS: Final = (
     "vm_flags",
 )
 _Sums = dict[str, int | None]
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui maps PID`, and what of them changed with --diff."""
+    if options.diff:
+        from memtui.reports.mapdiff import maps_diff
+
+        return maps_diff(files, options.argument, options.diff, form_of(options))
+    return maps(files, options.argument or "", form_of(options))
 
 
 def maps(files: Files, text: str, form: Form) -> Iterator[str]:
@@ -135,16 +146,18 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
     names = [kind.name for kind in KINDS]
     yield from table(
         [
-            Column("START", "<", [f"{start:012x}" for start in mappings.starts]),
-            Column("END", "<", [f"{end:012x}" for end in mappings.ends]),
-            Column("SIZE", ">", list(map(size, map(int.__sub__, mappings.ends, mappings.starts)))),
-            Column("RSS", ">", usage[0]),
-            Column("PSS", ">", usage[1]),
-            Column("SWAP", ">", usage[2]),
-            Column("PERM", "<", mappings.perms),
-            Column("OFFSET", ">", list(map("%x".__mod__, mappings.offsets))),
-            Column("KIND", "<", list(map(names.__getitem__, map_.kinds))),
-            Column("NAME", "<", list(map(printable, mappings.paths))),
+            TextColumn("START", "<", [f"{start:012x}" for start in mappings.starts]),
+            TextColumn("END", "<", [f"{end:012x}" for end in mappings.ends]),
+            TextColumn(
+                "SIZE", ">", list(map(size, map(int.__sub__, mappings.ends, mappings.starts)))
+            ),
+            TextColumn("RSS", ">", usage[0]),
+            TextColumn("PSS", ">", usage[1]),
+            TextColumn("SWAP", ">", usage[2]),
+            TextColumn("PERM", "<", mappings.perms),
+            TextColumn("OFFSET", ">", list(map("%x".__mod__, mappings.offsets))),
+            TextColumn("KIND", "<", list(map(names.__getitem__, map_.kinds))),
+            TextColumn("NAME", "<", list(map(printable, mappings.paths))),
         ]
     )
     yield "\n"
@@ -152,15 +165,15 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
     parts.append(("total", totals, ""))
     yield from table(
         [
-            Column("KIND", "<", [name for name, _, _ in parts]),
-            Column("COUNT", ">", [units.count(sums.mappings) for _, sums, _ in parts]),
-            Column("SIZE", ">", [units.size(sums.size) for _, sums, _ in parts]),
-            Column("RSS", ">", [units.size(sums.rss) for _, sums, _ in parts]),
-            Column("PSS", ">", [units.size(sums.pss) for _, sums, _ in parts]),
-            Column("PRIVATE", ">", [units.size(sums.private) for _, sums, _ in parts]),
-            Column("SHARED", ">", [units.size(sums.shared) for _, sums, _ in parts]),
-            Column("SWAP", ">", [units.size(sums.swap) for _, sums, _ in parts]),
-            Column("", "<", [words for _, _, words in parts]),
+            TextColumn("KIND", "<", [name for name, _, _ in parts]),
+            TextColumn("COUNT", ">", [units.count(sums.mappings) for _, sums, _ in parts]),
+            TextColumn("SIZE", ">", [units.size(sums.size) for _, sums, _ in parts]),
+            TextColumn("RSS", ">", [units.size(sums.rss) for _, sums, _ in parts]),
+            TextColumn("PSS", ">", [units.size(sums.pss) for _, sums, _ in parts]),
+            TextColumn("PRIVATE", ">", [units.size(sums.private) for _, sums, _ in parts]),
+            TextColumn("SHARED", ">", [units.size(sums.shared) for _, sums, _ in parts]),
+            TextColumn("SWAP", ">", [units.size(sums.swap) for _, sums, _ in parts]),
+            TextColumn("", "<", [words for _, _, words in parts]),
         ]
     )
     for gap in gaps:

@@ -9,9 +9,23 @@ from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.model.system.free import free_figures
-from memtui.reports.output import Column, Form, csv_document, document, table, unreadable
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    document,
+    form_of,
+    table,
+    unreadable,
+)
 
 _NAMES: Final = ("total", "used", "free", "shared", "buffers", "cache", "buff_cache", "available")
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui free`."""
+    return free(files, form_of(options))
 
 
 def free(files: Files, form: Form) -> Iterator[str]:
@@ -41,9 +55,9 @@ def free(files: Files, form: Form) -> Iterator[str]:
     below = [*map(units.size, swap.values()), "", "", ""]
     yield from table(
         [
-            Column("", "<", ["Mem:", "Swap:"]),
+            TextColumn("", "<", ["Mem:", "Swap:"]),
             *(
-                Column(head, ">", [units.size(value), swap_value], at_least=10)
+                TextColumn(head, ">", [units.size(value), swap_value], at_least=10)
                 for head, value, swap_value in zip(heads, mem, below, strict=True)
             ),
         ]

@@ -14,11 +14,13 @@ from memtui.model.oom.policy import PolicyLine
 from memtui.model.oom.ranking import CandidateOom, Ranking, signed
 from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
 from memtui.reports.output import (
-    Column,
     Failure,
     Form,
+    Options,
+    TextColumn,
     csv_document,
     document,
+    form_of,
     one_process,
     place,
     shown,
@@ -42,6 +44,11 @@ _KILL_KEYS: Final = (
 _LISTED: Final = 20
 _KILLS_LISTED: Final = 5
 _BAR: Final = 16
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui oom`."""
+    return oom(files, form_of(options), options.cgroup)
 
 
 def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
@@ -135,16 +142,16 @@ def _text(outlook: Outlook) -> Iterator[str]:
 
     yield from table(
         [
-            Column("RANK", ">", [str(each.rank) for each in listed]),
-            Column("PID", ">", [str(each.pid) for each in listed]),
-            Column("POINTS", ">", [units.count(each.points) for each in listed]),
-            Column("", "<", [_bar(each, most) for each in listed]),
-            Column("RSS", ">", [pages(each.rss_pages) for each in listed]),
-            Column("SWAP", ">", [pages(each.swap_pages) for each in listed]),
-            Column("TABLES", ">", [pages(each.page_table_pages) for each in listed]),
-            Column("ADJ", ">", [shown(each.adj) for each in listed]),
-            Column("SCORE", ">", [_score(each) for each in listed]),
-            Column("NAME", "<", [shown(each.name) for each in listed]),
+            TextColumn("RANK", ">", [str(each.rank) for each in listed]),
+            TextColumn("PID", ">", [str(each.pid) for each in listed]),
+            TextColumn("POINTS", ">", [units.count(each.points) for each in listed]),
+            TextColumn("", "<", [_bar(each, most) for each in listed]),
+            TextColumn("RSS", ">", [pages(each.rss_pages) for each in listed]),
+            TextColumn("SWAP", ">", [pages(each.swap_pages) for each in listed]),
+            TextColumn("TABLES", ">", [pages(each.page_table_pages) for each in listed]),
+            TextColumn("ADJ", ">", [shown(each.adj) for each in listed]),
+            TextColumn("SCORE", ">", [_score(each) for each in listed]),
+            TextColumn("NAME", "<", [shown(each.name) for each in listed]),
         ]
     )
     if len(ranked) > len(listed):

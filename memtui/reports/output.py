@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from memtui import targets, units
 from memtui.kernel.files import Files, Gap
 from memtui.model.csvlines import csv_lines, flat
 
+if TYPE_CHECKING:
+    import argparse
+
 Form = Literal["text", "json", "csv"]
+# All options of the command line by their keys. Of the positionals `argument` is the first (None:
+# left out), `arguments` are all; `rest` is what stands after --, of a command that takes it; `roots`
+# are all of --root.
+Options: TypeAlias = "argparse.Namespace"
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -29,7 +36,12 @@ class Failure(Exception):
         self.status = status
 
 
-class Column(NamedTuple):
+def form_of(options: Options) -> Form:
+    """What --json and --csv ask for."""
+    return "json" if options.json else "csv" if options.csv else "text"
+
+
+class TextColumn(NamedTuple):
     """A column of a table: its cells are printable text."""
 
     head: str
@@ -38,7 +50,7 @@ class Column(NamedTuple):
     at_least: int = 0
 
 
-def table(columns: list[Column]) -> Iterator[str]:
+def table(columns: list[TextColumn]) -> Iterator[str]:
     """Columns of equal width in terminal cells, two blanks between; the last is not padded."""
     padded: list[Iterable[str]] = []
     for column in columns:

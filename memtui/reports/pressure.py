@@ -18,12 +18,27 @@ from memtui.live.machine import page_bytes_of
 from memtui.model.sample import Sample, SystemSample
 from memtui.model.shortage.verdict import Verdict, verdict_of
 from memtui.model.system.zones import ZoneDistance, zone_distances
-from memtui.reports.output import Column, Form, csv_document, document, shown, table, unreadable
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    document,
+    form_of,
+    shown,
+    table,
+    unreadable,
+)
 
 _BETWEEN_S: Final = 1.0
 _COLUMNS: Final = 80
 _AVERAGES: Final = ("avg10", "avg60", "avg300")
 _MARKS: Final = ("free", "min", "low", "high")
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui pressure`."""
+    return pressure(files, form_of(options))
 
 
 def pressure(files: Files, form: Form) -> Iterator[str]:
@@ -127,9 +142,9 @@ def _text_verdict(verdict: Verdict, of_two: bool) -> Iterator[str]:
         yield "\n"
         yield from table(
             [
-                Column("evidence", "<", labels),
-                Column("", ">", texts),
-                Column("read from", "<", sources),
+                TextColumn("evidence", "<", labels),
+                TextColumn("", ">", texts),
+                TextColumn("read from", "<", sources),
             ]
         )
 
@@ -146,11 +161,11 @@ def _text_stalls(stalls: dict[str, Stall | None]) -> Iterator[str]:
 
     yield from table(
         [
-            Column("stalled", "<", list(known)),
-            Column("10 s", ">", averages("avg10_pct"), at_least=8),
-            Column("60 s", ">", averages("avg60_pct"), at_least=8),
-            Column("300 s", ">", averages("avg300_pct"), at_least=8),
-            Column(
+            TextColumn("stalled", "<", list(known)),
+            TextColumn("10 s", ">", averages("avg10_pct"), at_least=8),
+            TextColumn("60 s", ">", averages("avg60_pct"), at_least=8),
+            TextColumn("300 s", ">", averages("avg300_pct"), at_least=8),
+            TextColumn(
                 "since boot",
                 ">",
                 [units.duration(stall.total_us / 1e6) for stall in known.values()],
@@ -168,9 +183,11 @@ def _text_zones(zones: list[ZoneDistance]) -> Iterator[str]:
 
     yield from table(
         [
-            Column("node", ">", [str(zone.node) for zone in populated]),
-            Column("zone", "<", [shown(zone.zone) for zone in populated], at_least=8),
-            *(Column(mark, ">", sizes(mark), at_least=8) for mark in _MARKS),
-            Column("", "<", [f"below {zone.below}" if zone.below else "" for zone in populated]),
+            TextColumn("node", ">", [str(zone.node) for zone in populated]),
+            TextColumn("zone", "<", [shown(zone.zone) for zone in populated], at_least=8),
+            *(TextColumn(mark, ">", sizes(mark), at_least=8) for mark in _MARKS),
+            TextColumn(
+                "", "<", [f"below {zone.below}" if zone.below else "" for zone in populated]
+            ),
         ]
     )

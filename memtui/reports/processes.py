@@ -19,7 +19,16 @@ from memtui.kernel.process import (
 )
 from memtui.live.machine import page_bytes_of
 from memtui.live.users import user_name
-from memtui.reports.output import Column, Form, csv_document, list_document, shown, table
+from memtui.reports.output import (
+    Form,
+    Options,
+    TextColumn,
+    csv_document,
+    form_of,
+    list_document,
+    shown,
+    table,
+)
 
 T = TypeVar("T")
 
@@ -29,6 +38,11 @@ _KEYS: Final = (
     *("rss_shmem_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "peak_rss_bytes"),
     *("page_tables_bytes", "minor_faults", "major_faults", "oom_score", "oom_score_adj", "cgroup"),
 )
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui procs`."""
+    return procs(files, form_of(options), not options.no_pss)
 
 
 def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
@@ -50,15 +64,15 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
     listed = [row for row in found if not row.is_kernel or row.json["rss_bytes"]]
     size = lru_cache(maxsize=None)(units.size)  # many are alike
 
-    def sizes(head: str, key: str) -> Column:
-        return Column(head, ">", [size(row.json[key]) for row in listed])
+    def sizes(head: str, key: str) -> TextColumn:
+        return TextColumn(head, ">", [size(row.json[key]) for row in listed])
 
-    def shares(head: str, key: str) -> Column:
+    def shares(head: str, key: str) -> TextColumn:
         cells = ["denied" if row.is_denied else size(row.json[key]) for row in listed]
-        return Column(head, ">", cells)
+        return TextColumn(head, ">", cells)
 
-    def texts(head: str, key: str, align: Literal["<", ">"]) -> Column:
-        return Column(head, align, [shown(row.json[key]) for row in listed])
+    def texts(head: str, key: str, align: Literal["<", ">"]) -> TextColumn:
+        return TextColumn(head, align, [shown(row.json[key]) for row in listed])
 
     yield from table(
         [

@@ -14,7 +14,16 @@ from memtui.kernel.process import Stat, parse_stat, parse_statm, parse_status
 from memtui.kernel.swaps import Swap, parse_swaps
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import Zone, parse_zoneinfo
-from memtui.reports.output import document, one_process
+from memtui.reports.output import (
+    Options,
+    document,
+    one_process,
+)
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui sample [PID]`."""
+    return sample(files, options.argument, options.json)
 
 
 def sample(files: Files, text: str | None, as_json: bool) -> Iterator[str]:

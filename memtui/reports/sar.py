@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.kernel.files import Files, Gap
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.uptime import parse_boot_time, parse_uptime, since_boot_s
@@ -19,14 +19,23 @@ from memtui.model.system.sar import (
     BOOT,
     SECTIONS,
     Average,
-    Column,
     Figures,
+    SarColumn,
     State,
     columns_of,
     figures,
     state,
 )
-from memtui.reports.output import USAGE, Failure, Form, csv_document, document, unreadable
+from memtui.reports.output import (
+    USAGE,
+    Failure,
+    Form,
+    Options,
+    csv_document,
+    document,
+    form_of,
+    unreadable,
+)
 from memtui.settings.table import INTERVAL_RANGE_S
 
 T = TypeVar("T")
@@ -60,6 +69,13 @@ class _Row(NamedTuple):
             "interval_s": None if elapsed is None else round(elapsed, 3),
             **self.figures,
         }
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui sar [INTERVAL [COUNT]]`, of one root or of several in turn."""
+    roots: list[Files] = [LiveFiles(root) for root in options.roots]
+    flags = [each.flag for each in SECTIONS if getattr(options, each.flag.lstrip("-"))]
+    return sar(roots or [files], flags, options.arguments, form_of(options))
 
 
 def sar(
@@ -211,7 +227,7 @@ def _lacks(roots: Sequence[Files], readings: Sequence[_Reading], has_rates: bool
 
 
 def _rows(
-    first: _Reading, readings: Iterator[_Reading], since_boot: bool, columns: Sequence[Column]
+    first: _Reading, readings: Iterator[_Reading], since_boot: bool, columns: Sequence[SarColumn]
 ) -> Iterator[_Row]:
     before = first
     for now in readings:
@@ -251,7 +267,9 @@ def _clock(pattern: str, timestamp_s: float | None) -> str:
         return units.UNKNOWN
 
 
-def _text(rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[Column]) -> Iterator[str]:
+def _text(
+    rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[SarColumn]
+) -> Iterator[str]:
     """sar's layout. Of one section the heads are said once a screen, of several each time."""
     sections = [[column for column in columns if column.section == flag] for flag in flags]
     screen = max(shutil.get_terminal_size((80, 0)).lines - 3, 0)  # 0: not a terminal
@@ -274,7 +292,7 @@ def _text(rows: Iterator[_Row], flags: Sequence[str], columns: Sequence[Column])
 
 
 def _block(
-    label: str, values: Figures, sections: Sequence[Sequence[Column]], head: str | None
+    label: str, values: Figures, sections: Sequence[Sequence[SarColumn]], head: str | None
 ) -> str:
     """One row of each section; `head`: what stands before its heads, None for none of them."""
     lines = []

@@ -11,10 +11,12 @@ from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.live.machine import page_bytes_of
 from memtui.reports.output import (
     NOT_PERMITTED,
-    Column,
     Failure,
     Form,
+    Options,
+    TextColumn,
     csv_document,
+    form_of,
     list_document,
     place,
     shown,
@@ -23,6 +25,11 @@ from memtui.reports.output import (
 )
 
 _KEYS: Final = (*Slab._fields, "size_bytes")
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui slabs`."""
+    return slabs(files, form_of(options))
 
 
 def slabs(files: Files, form: Form) -> Iterator[str]:
@@ -62,14 +69,14 @@ def _text(found: Sequence[Slab], page: int) -> Iterator[str]:
     rows = sorted(found, key=lambda slab: slab.size_bytes(page), reverse=True)
     yield from table(
         [
-            Column("SIZE", ">", [units.size(slab.size_bytes(page)) for slab in rows]),
-            Column("OBJECTS", ">", [units.count(slab.objects) for slab in rows]),
-            Column("ACTIVE", ">", [units.count(slab.active_objects) for slab in rows]),
-            Column("USED", ">", [units.percent(_used_pct(slab)) for slab in rows]),
-            Column("OBJECT", ">", [units.size(slab.object_bytes) for slab in rows]),
-            Column("A SLAB", ">", [units.count(slab.objects_per_slab) for slab in rows]),
-            Column("SLABS", ">", [units.count(slab.slabs) for slab in rows]),
-            Column("NAME", "<", [shown(slab.name) for slab in rows]),
+            TextColumn("SIZE", ">", [units.size(slab.size_bytes(page)) for slab in rows]),
+            TextColumn("OBJECTS", ">", [units.count(slab.objects) for slab in rows]),
+            TextColumn("ACTIVE", ">", [units.count(slab.active_objects) for slab in rows]),
+            TextColumn("USED", ">", [units.percent(_used_pct(slab)) for slab in rows]),
+            TextColumn("OBJECT", ">", [units.size(slab.object_bytes) for slab in rows]),
+            TextColumn("A SLAB", ">", [units.count(slab.objects_per_slab) for slab in rows]),
+            TextColumn("SLABS", ">", [units.count(slab.slabs) for slab in rows]),
+            TextColumn("NAME", "<", [shown(slab.name) for slab in rows]),
         ]
     )
 

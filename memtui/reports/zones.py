@@ -15,9 +15,11 @@ from memtui.live.machine import page_bytes_of
 from memtui.model.system.fragmentation import can_hand_out, machine_blocks, unusable_free_pct
 from memtui.model.system.zones import MachineDistance, ZoneDistance, machine_distance, zone_distance
 from memtui.reports.output import (
-    Column,
     Form,
+    Options,
+    TextColumn,
     csv_document,
+    form_of,
     list_document,
     shown,
     table,
@@ -36,6 +38,11 @@ class _Row(NamedTuple):
 
     zone: Zone
     blocks: FreeBlocks | None
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui zones`."""
+    return zones(files, form_of(options))
 
 
 def zones(files: Files, form: Form) -> Iterator[str]:
@@ -98,15 +105,15 @@ def _text(files: Files, rows: Sequence[_Row]) -> Iterator[str]:
     listed = [zone for zone, row in zip(distances, rows, strict=True) if _has_memory(zone, row)]
     yield from table(
         [
-            Column("NODE", ">", [str(zone.node) for zone in listed]),
-            Column("ZONE", "<", [shown(zone.zone) for zone in listed]),
-            Column("SIZE", ">", [units.size(zone.size_bytes) for zone in listed]),
-            Column("FREE", ">", [units.size(zone.free_bytes) for zone in listed]),
-            Column("MIN", ">", [units.size(zone.min_bytes) for zone in listed]),
-            Column("LOW", ">", [units.size(zone.low_bytes) for zone in listed]),
-            Column("HIGH", ">", [units.size(zone.high_bytes) for zone in listed]),
-            Column("RESERVE", ">", [units.size(zone.reserve_bytes) for zone in listed]),
-            Column("FREE IS", "<", [_state(zone) for zone in listed]),
+            TextColumn("NODE", ">", [str(zone.node) for zone in listed]),
+            TextColumn("ZONE", "<", [shown(zone.zone) for zone in listed]),
+            TextColumn("SIZE", ">", [units.size(zone.size_bytes) for zone in listed]),
+            TextColumn("FREE", ">", [units.size(zone.free_bytes) for zone in listed]),
+            TextColumn("MIN", ">", [units.size(zone.min_bytes) for zone in listed]),
+            TextColumn("LOW", ">", [units.size(zone.low_bytes) for zone in listed]),
+            TextColumn("HIGH", ">", [units.size(zone.high_bytes) for zone in listed]),
+            TextColumn("RESERVE", ">", [units.size(zone.reserve_bytes) for zone in listed]),
+            TextColumn("FREE IS", "<", [_state(zone) for zone in listed]),
         ]
     )
     machine = machine_distance(distances)
@@ -159,10 +166,10 @@ def _by_order(rows: Sequence[FreeBlocks], page: int, cells: list[list[str]]) -> 
     orders = max(len(row.counts) for row in rows)
     yield from table(
         [
-            Column("NODE", ">", [*(str(row.node) for row in rows[:-1]), ""]),
-            Column("ZONE", "<", [shown(row.zone) for row in rows]),
+            TextColumn("NODE", ">", [*(str(row.node) for row in rows[:-1]), ""]),
+            TextColumn("ZONE", "<", [shown(row.zone) for row in rows]),
             *(
-                Column(
+                TextColumn(
                     units.size(page << order, short=True).replace(".0", ""),
                     ">",
                     [row[order] if order < len(row) else "" for row in cells],

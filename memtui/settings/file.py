@@ -175,6 +175,11 @@ def _shown_path(path: str) -> str:
     return "~" + path.removeprefix(home) if home != "/" and path.startswith(f"{home}/") else path
 
 
+def run(_files: object, _options: object) -> Iterator[str]:
+    """The command: `memtui config`."""
+    return default_file()
+
+
 def default_file() -> Iterator[str]:
     """A file that sets everything as it is anyway, a comment above each line."""
     for setting in SETTINGS:

@@ -9,11 +9,12 @@ import re
 from typing import Final
 
 from memtui.setting import Setting, choice, number, shown, switch
+from memtui.views import VIEWS
 
 INTERVAL_RANGE_S: Final = (0.1, 3600.0)
 WINDOWS_S: Final = (60, 300, 900, 3600)
 THEMES: Final = ("memtui", "light", "high-contrast")
-VIEWS: Final = ("overview", "processes", "map", "pressure", "physical")
+_VIEWS: Final = tuple(view.name for view in VIEWS)
 
 _WINDOW: Final = re.compile(r"([0-9]{1,4}) ?(s|m|min|h|)", re.ASCII)
 _SECONDS: Final = {"s": 1, "": 1, "m": 60, "min": 60, "h": 3600}
@@ -79,9 +80,9 @@ SETTINGS: Final = (
         "view",
         "--view",
         "NAME",
-        VIEWS[0],
-        choice(VIEWS),
-        f"the view to begin with: {', '.join(VIEWS)} ({VIEWS[0]})",
+        _VIEWS[0],
+        choice(_VIEWS),
+        f"the view to begin with: {', '.join(_VIEWS)} ({_VIEWS[0]})",
         "view",
     ),
     Setting(

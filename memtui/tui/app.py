@@ -34,14 +34,14 @@ from memtui.targets import Target, largest_first, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
-from memtui.tui.keys import VIEWS, bindings, keys_of
+from memtui.tui.keys import bindings, keys_of
 from memtui.tui.views import breadth, made
-from memtui.tui.views.overview import Overview
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
+from memtui.views import VIEWS
 
 if TYPE_CHECKING:
     from memtui.model.explain.context import Context
@@ -140,7 +140,7 @@ class MemtuiApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.session)
+            yield made("overview", self.session)
         yield Lines(id="tiny")
         yield Footer()
 

@@ -1,4 +1,4 @@
-"""The one table of keys, and the one of views: bindings, footer, help and palette are made of them."""
+"""The one table of keys: bindings, footer, help and palette are made of it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,6 @@ class Key(NamedTuple):
     views: tuple[str, ...] = ()
     changes: bool = False  # the machine: not there where that is not wanted
 
-
-class View(NamedTuple):
-    key: str
-    name: str
-    title: str
-    help: str
-
-
-VIEWS: Final = (
-    View("1", "overview", "Overview", "the memory graph, pressure, processes and a map"),
-    View("2", "processes", "Processes", "every process, what it uses and shares; groups, signals"),
-    View("3", "map", "Map", "one process's address space: kinds, picture, mappings"),
-    View("4", "pressure", "Pressure", "stalls, reclaim, faults and swap traffic, and the verdict"),
-    View("5", "physical", "Physical", "the balance, zones, fragmentation, slabs, huge pages, swap"),
-)
 
 _OVERVIEW: Final = ("overview",)
 _PROCESSES: Final = ("processes",)

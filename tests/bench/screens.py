@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from memtui.tui.keys import VIEWS
+from memtui.views import VIEWS
 from tests.bench.drawing import run_ns, start, until, watch
 from tests.bench.loads import many_processes
 from tests.bench.row import Row, interleaved, tenth

@@ -350,7 +350,7 @@ _AS_NOBODY = """
 import mmap, os, sys
 import elftools.elf.elffile
 from memtui.ondemand.elf import read_image
-from memtui.kernel.files import Gap, Files, LiveFiles
+from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.maps import read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import (ProcessKey)

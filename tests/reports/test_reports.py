@@ -22,7 +22,7 @@ from memtui.kernel.process import parse_stat
 from memtui.model.map.kinds import KIND_BY_NAME
 from memtui.reports.mappings import maps
 from memtui.reports.memory import free
-from memtui.reports.output import Column, Failure, table
+from memtui.reports.output import Failure, TextColumn, table
 from memtui.reports.processes import procs
 from memtui.reports.raw import sample
 from tests.conftest import HOSTS, may_read, open_host
@@ -327,7 +327,10 @@ def test_names_line_up_in_cells() -> None:
     composed, decomposed = "한글", "\u1112\u1161\u11ab\u1100\u1173\u11af"
     lines = "".join(
         table(
-            [Column("N", "<", [composed, decomposed, "ab"]), Column("V", ">", ["1", "22", "333"])]
+            [
+                TextColumn("N", "<", [composed, decomposed, "ab"]),
+                TextColumn("V", ">", ["1", "22", "333"]),
+            ]
         )
     ).splitlines()
     assert {units.width(line) for line in lines} == {4 + 2 + 3}

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memtui.imported import imported
 from memtui.model.shortage.alerts import ALERTS, Limit
 from memtui.settings.file import BadConfig, default_file, line_of, read_settings
-from memtui.settings.table import SETTINGS, THEMES, VIEWS
+from memtui.settings.table import SETTINGS, THEMES
 from memtui.settings.values import DEFAULTS, Settings, default_path
-from memtui.tui import keys
 from memtui.tui.palettes import PALETTES
+from memtui.tui.views.view import View
+from memtui.views import VIEWS
 from tests.conftest import HOSTS_DIR
 from tests.terminal import PROJECT
 from tests.test_cli import fails, prints, run
@@ -262,5 +264,5 @@ def test_a_home_is_said_as_one(tmp_path: Path) -> None:
 
 
 def test_what_the_table_names_is_there() -> None:
-    assert {view.name for view in keys.VIEWS} <= set(VIEWS)
+    assert all(issubclass(imported(view.code), View) for view in VIEWS)
     assert set(PALETTES) == set(THEMES)

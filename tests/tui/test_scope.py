@@ -13,11 +13,11 @@ from memtui.model.system.free import free_figures
 from memtui.model.system.metrics import METRICS
 from memtui.session.scope import in_group
 from memtui.tui.app import MemtuiApp
-from memtui.tui.keys import VIEWS
 from memtui.tui.pages.sar import SarTable
 from memtui.tui.views.pressure import PAGES
 from memtui.tui.widgets.bars import Header
 from memtui.tui.widgets.graph import TimeGraph
+from memtui.views import VIEWS
 from tests.interface import (
     GIB,
     MIB,

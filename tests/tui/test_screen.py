@@ -15,7 +15,7 @@ from memtui.model.system.metrics import METRICS
 from memtui.settings.table import WINDOWS_S
 from memtui.tui import theme
 from memtui.tui.app import INTERVALS_S, MemtuiApp
-from memtui.tui.keys import KEYS, VIEWS
+from memtui.tui.keys import KEYS
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.explain import ExplainSheet, TermsSheet
@@ -31,6 +31,7 @@ from memtui.tui.views.physical import PhysicalView
 from memtui.tui.views.pressure import PressureView
 from memtui.tui.views.processes import ProcessesView
 from memtui.tui.widgets.processes import ProcessList
+from memtui.views import VIEWS
 from tests.interface import (
     GIB,
     app_of,

@@ -11,9 +11,9 @@ from wcwidth import wcswidth
 
 from memtui.kernel.files import Gap
 from memtui.tui.app import MemtuiApp
-from memtui.tui.keys import VIEWS
 from memtui.tui.pages.figures import FigureTable
 from memtui.tui.views.pressure import PAGES
+from memtui.views import VIEWS
 from tests.interface import (
     GIB,
     app_of,

@@ -9,7 +9,7 @@ from memtui.kernel.buddy import FreeBlocks
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.kernel.zones import Zone
-from memtui.model.explain.formula import Quantity, Unit
+from memtui.model.formula import Quantity, Unit
 from memtui.model.sample import Sample
 from memtui.model.system.balance import per_cpu_free_bytes
 from memtui.model.system.free import allocatable_bytes, free_figures

@@ -1,7 +1,7 @@
 """`explain(name, context)`: what a figure or a term means, with today's numbers in its formulas.
 
-The texts stand in model/explanations/, and those of the figures in the metrics table. Imported on
-demand alone: nothing of it is needed to start.
+The texts stand in terms/, and those of the figures in the table of metrics. Imported on demand
+alone: nothing of it is needed to start.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final, Literal, NamedTuple
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure, Stall
+from memtui.model.entry import Entry, Fact, Here, Tool
 from memtui.model.explain.context import Context
-from memtui.model.explain.entry import Entry, Fact, Here, Tool
-from memtui.model.explain.formula import Formula, Unit, text_of
 from memtui.model.explain.terms import TOPICS
+from memtui.model.formula import Formula, Unit, figure
 from memtui.model.sample import Sample
 from memtui.model.system import sar
 from memtui.model.system.metrics import METRICS, Metric
@@ -39,7 +39,7 @@ class ToolFigure(NamedTuple):
 
     @property
     def shown(self) -> str:
-        return text_of(self.value, self.unit)
+        return figure(self.value, self.unit)
 
 
 class Explanation(NamedTuple):
@@ -66,7 +66,7 @@ class Explanation(NamedTuple):
     @property
     def shown(self) -> str:
         """The value as the screen shows it; empty for what has no number."""
-        return text_of(self.value, self.unit) if self.unit else ""
+        return figure(self.value, self.unit) if self.unit else ""
 
 
 class UnknownName(LookupError):
@@ -88,15 +88,15 @@ def explain(name: str, context: Context) -> Explanation:
     entry = _by_key().get(_key(name))
     if entry is None:
         raise UnknownName(name)
-    metric, column = METRICS.get(entry.metric), sar.COLUMNS.get(entry.column)
+    metric, column = _metric_of().get(entry.name), sar.COLUMNS.get(entry.column)
     formula, value = entry.in_words, None
     unit: Unit | Literal[""] = ""
     if column is not None:
         value, unit = _of_column(column, context)
-        formula = f"{column.formula} = {text_of(value, unit)}"
+        formula = f"{column.formula} = {figure(value, unit)}"
     elif metric is not None:
         unit, value = metric.unit, metric.value(context.sample, context.before)
-        formula = f"{metric.formula} = {text_of(value, unit)}"
+        formula = f"{metric.formula} = {figure(value, unit)}"
     if entry.formula is not None:
         computed = entry.formula.value(context.get)
         # The table has the word where it and the sum differ: a kernel lacks what both could use.
@@ -134,13 +134,13 @@ def title(name: str) -> str:
 
 def names() -> list[str]:
     """Every name that has an explanation, by topic."""
-    return [entry.name for entries in TOPICS.values() for entry in entries]
+    return [entry.name for entry in entries()]
 
 
 def topics() -> dict[str, list[tuple[str, str]]]:
     """Name and title of every explanation, by topic."""
     return {
-        topic: [(entry.name, entry.title) for entry in entries] for topic, entries in TOPICS.items()
+        topic: [(entry.name, entry.title) for entry in of_it] for topic, of_it in by_topic().items()
     }
 
 
@@ -148,7 +148,7 @@ def search(text: str) -> list[tuple[str, str, str]]:
     """Name, title and topic of those in which every word of a text is, the closest first."""
     words = text.casefold().split()
     found = []
-    for topic, of_it in TOPICS.items():
+    for topic, of_it in by_topic().items():
         for entry in of_it:
             inside = " ".join((*spellings(entry), entry.title, topic)).casefold()
             if all(word in inside for word in words):
@@ -159,14 +159,26 @@ def search(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
+@lru_cache(maxsize=1)
+def by_topic() -> dict[str, list[Entry]]:
+    """Every explanation as it is written, by topic."""
+    found: dict[str, list[Entry]] = {}
+    rest = dict(METRICS)
+    for topic, terms in TOPICS.items():
+        found[topic] = [rest.pop(each).entry if isinstance(each, str) else each for each in terms]
+    for metric in rest.values():
+        found[metric.topic].append(metric.entry)
+    return found
+
+
 def entries() -> list[Entry]:
     """Every explanation as it is written."""
-    return [entry for topic in TOPICS.values() for entry in topic]
+    return [entry for of_it in by_topic().values() for entry in of_it]
 
 
 def spellings(entry: Entry) -> list[str]:
     """All that an explanation can be asked for by."""
-    metric = METRICS.get(entry.metric)
+    metric = _metric_of().get(entry.name)
     of_metric = (metric.name, metric.label) if metric else ()
     return [entry.name, *entry.aliases, *of_metric]
 
@@ -178,7 +190,13 @@ def _by_key() -> dict[str, Entry]:
 
 @lru_cache(maxsize=1)
 def _topic_of() -> dict[str, str]:
-    return {entry.name: topic for topic, of_it in TOPICS.items() for entry in of_it}
+    return {entry.name: topic for topic, of_it in by_topic().items() for entry in of_it}
+
+
+@lru_cache(maxsize=1)
+def _metric_of() -> dict[str, Metric]:
+    """The figures by the names that they are explained by."""
+    return {metric.entry.name: metric for metric in METRICS.values()}
 
 
 def _key(name: str) -> str:
@@ -215,7 +233,7 @@ def _here(here: Here, context: Context) -> str:
 
 
 def _of_column(
-    column: sar.Column, context: Context, since_boot: bool = False
+    column: sar.SarColumn, context: Context, since_boot: bool = False
 ) -> tuple[float | None, Unit]:
     """A column of sar with its unit: sizes in bytes, where sar has KiB."""
     now, before, elapsed_s = _state(context.sample), None, None
@@ -234,7 +252,7 @@ def _state(sample: Sample) -> sar.State:
     return sar.state(sample.system.meminfo, sample.system.vmstat, sample.system.pressure)
 
 
-def _since_boot(metric: Metric | None, column: sar.Column | None, context: Context) -> str:
+def _since_boot(metric: Metric | None, column: sar.SarColumn | None, context: Context) -> str:
     """What to say of a rate for which there is no reading before: its mean since boot."""
     if context.before is not None or context.uptime_s is None:
         return ""
@@ -249,7 +267,7 @@ def _since_boot(metric: Metric | None, column: sar.Column | None, context: Conte
         return ""
     return (
         "A rate needs two readings, which the dashboard takes. On average since boot it was "
-        f"{text_of(value, unit)}."
+        f"{figure(value, unit)}."
     )
 
 

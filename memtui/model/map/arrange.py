@@ -107,11 +107,11 @@ def export_json(
     yield "\n]\n"
 
 
-def _shown(map_: AddressMap, names: Sequence[str]) -> list[columns.Column]:
+def _shown(map_: AddressMap, names: Sequence[str]) -> list[columns.MappingColumn]:
     return [column for name in names if (column := columns.named(map_, name)) is not None]
 
 
-def _encoder(column: columns.Column) -> Callable[[Any], str]:
+def _encoder(column: columns.MappingColumn) -> Callable[[Any], str]:
     if column.type == "address":
         return '"{:#x}"'.format
     if column.name == "vm_flags":

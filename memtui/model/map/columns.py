@@ -20,7 +20,7 @@ from memtui.model.map.labels import label
 from memtui.model.query import Choice, FieldType, Measure, Value
 
 
-class Column(NamedTuple):
+class MappingColumn(NamedTuple):
     """One figure of a mapping: its name in filters, its heading, a definition, its key in JSON.
 
     `key` is the line of smaps that it is, "" where it is none of them.
@@ -34,12 +34,12 @@ class Column(NamedTuple):
     key: str = ""
 
 
-def _column(name: str, title: str, type_: Measure, words: str, key: str = "") -> Column:
+def _column(name: str, title: str, type_: Measure, words: str, key: str = "") -> MappingColumn:
     unit = "_bytes" if type_ in ("bytes", "change") else ""
-    return Column(name, title, words, type_, name + unit, key)
+    return MappingColumn(name, title, words, type_, name + unit, key)
 
 
-def _smaps(key: str, title: str, words: str) -> Column:
+def _smaps(key: str, title: str, words: str) -> MappingColumn:
     return _column(_snake(key), title, "bytes", words, key)
 
 
@@ -49,7 +49,7 @@ def _snake(key: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
 
 
-def _gain(figure: str, since: str, words: str) -> Column:
+def _gain(figure: str, since: str, words: str) -> MappingColumn:
     name, title = f"{figure}_gain", f"Δ {figure.upper()}"
     if since != "previous":
         name, title = f"{name}_{since}", f"{title} {since.upper()}"
@@ -162,7 +162,7 @@ def fields(map_: AddressMap | None) -> dict[str, FieldType]:
     return types
 
 
-def available(map_: AddressMap) -> list[Column]:
+def available(map_: AddressMap) -> list[MappingColumn]:
     """The columns that this map has, in the table's order, then what the table does not know."""
     mappings = map_.mappings
     lines = mappings.usage.keys() | mappings.texts.keys()
@@ -170,7 +170,7 @@ def available(map_: AddressMap) -> list[Column]:
     return found + list(_extras(map_).values())
 
 
-def named(map_: AddressMap, name: str) -> Column | None:
+def named(map_: AddressMap, name: str) -> MappingColumn | None:
     """A column by its name; None where neither the table nor this map has it."""
     return COLUMNS.get(name) or _extras(map_).get(name)
 
@@ -225,7 +225,7 @@ def _text_lines(key: str) -> _OfAll:
     return lambda map_, _: map_.mappings.texts.get(key) or [None] * len(map_)
 
 
-def _readers(column: Column) -> tuple[_OfRow, _OfAll]:
+def _readers(column: MappingColumn) -> tuple[_OfRow, _OfAll]:
     """Of a line of smaps; a number where a text belongs, or the reverse, is not known."""
     if column.type == "text":
         return _text_line(column.key), _text_lines(column.key)
@@ -289,7 +289,7 @@ for _name in _DERIVED:
     _OF_ROW[_name], _OF_ALL[_name] = _derived(_name)
 
 
-def _is_offered(column: Column, lines: Set[str]) -> bool:
+def _is_offered(column: MappingColumn, lines: Set[str]) -> bool:
     """Whether there are lines of smaps to make a column of."""
     if column in _GAINS:
         return _GAINS[column][1] in lines
@@ -298,14 +298,14 @@ def _is_offered(column: Column, lines: Set[str]) -> bool:
     return not column.key or column.key in lines
 
 
-def _extras(map_: AddressMap) -> dict[str, Column]:
+def _extras(map_: AddressMap) -> dict[str, MappingColumn]:
     """Columns of the lines that the table does not know, by name."""
     return _unknown_lines(tuple(map_.mappings.usage), tuple(map_.mappings.texts))
 
 
 @lru_cache(maxsize=64)
-def _unknown_lines(usage: tuple[str, ...], texts: tuple[str, ...]) -> dict[str, Column]:
-    found: dict[str, Column] = {}
+def _unknown_lines(usage: tuple[str, ...], texts: tuple[str, ...]) -> dict[str, MappingColumn]:
+    found: dict[str, MappingColumn] = {}
     for key in (*usage, *texts):
         if key in _KNOWN_KEYS:
             continue

@@ -42,18 +42,43 @@ INDEX: Final = {kind.name: index for index, kind in enumerate(KINDS)}
 _TEXT, _RODATA, _RELRO, _DATA, _BSS, _HEAP, _STACK, _THREAD_STACK, _ANON, _JIT = range(10)
 _FILE, _HUGETLB, _DEVICE, _VDSO, _GUARD = range(11, 16)
 
-_VDSO_NAMES: Final = frozenset(
-    ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]", "[vectors]", "[sigpage]", "[uprobes]")
-)
 # A guard below a thread's stack is a page, four in a JVM; larger ones are reservations.
 _GUARD_AT_MOST: Final = 1 << 20
 _STACK_TO_GUARD: Final = 4  # a JVM's class space has pieces that are little larger than the gaps
 _ARENA: Final = 64 << 20  # what glibc's malloc reserves for an arena on 64 bits, aligned to that
-_SYSV: Final = re.compile(r"/SYSV[0-9a-f]{8}(?: \(deleted\))?")
-# Names of C libraries (bionic; glibc where glibc.mem.decorate_maps is set) for what malloc holds.
-_MALLOC_NAMES: Final = ("[anon: glibc: malloc", "[anon:libc_malloc", "[anon:scudo:")
-# Memory that the kernel shares with a program, in files that nobody can open by name.
-_KERNEL_OBJECTS: Final = ("/[aio]", "/dmabuf:", "/drm mm object", "/i915", "[vfio")
+
+_ANY, _SHARED, _NO_ACCESS = "....", "...s", "---."
+# What permissions and name alone tell: the first pattern that they fit says the kind.
+_BY_NAME: Final = (
+    (_ANY, r"\[(?:vdso|vvar|vvar_vclock|vsyscall|vectors|sigpage|uprobes)\]\Z", "vdso"),
+    (_ANY, r"\[stack\]\Z", "stack"),
+    (_ANY, r"\[stack:", "thread_stack"),  # 3.4 to 4.4
+    (_ANY, r"\[heap\]", "heap"),
+    (_ANY, r"\[anon_shmem", "shm"),
+    (_ANY, r"/anon_hugepage|/dev/hugepages/|/hugetlbfs/", "hugetlb"),
+    (_NO_ACCESS, "", "guard"),
+    # Names that C libraries give: bionic; glibc, for what malloc holds where
+    # glibc.mem.decorate_maps is set.
+    (_ANY, r"\[anon:(?=.*stack)(?=.*pthread|.*stack_and_tls)", "thread_stack"),
+    (_ANY, r"\[anon:\.bss\]\Z", "bss"),
+    (_ANY, r"\[anon: glibc: malloc|\[anon:libc_malloc|\[anon:scudo:", "heap"),
+    (_SHARED, r"/dev/shm/|/dev/zero|/secretmem|/SYSV[0-9a-f]{8}(?: \(deleted\))?\Z", "shm"),
+    ("..xs", r"/memfd:", "jit"),
+    (_SHARED, r"/memfd:", "shm"),
+    # Memory that the kernel shares with a program, in files that nobody can open by name.
+    (_ANY, r"/\[aio\]|/dmabuf:|/drm mm object|/i915|\[vfio", "device"),
+    (_ANY, r"/dev/(?!shm/|zero)|anon_inode:|socket:", "device"),
+    # A JVM's archive of classes may be executable, and is no ELF file.
+    (_ANY, r"/.*\.jsa(?: \(deleted\))?\Z", "file"),
+    ("..[^x].", r"/(?!dev/zero\Z)", "file"),
+    # libffi and LLVM write code to a file that they unlinked, and map it a second time.
+    (_SHARED, r"/.* \(deleted\)\Z", "jit"),
+    (_ANY, r"/(?!dev/zero\Z)", "text"),  # any private executable mapping of a file
+    (_SHARED, "", "shm"),
+    ("..x.", "", "jit"),
+    (_ANY, "", "anon"),
+)
+_NAMED: Final = re.compile("|".join(f"({perms}(?:{path}))" for perms, path, _ in _BY_NAME), re.S)
 
 
 def classify(mappings: Mappings, threads: int = 1) -> bytearray:
@@ -124,7 +149,10 @@ class _Memo(dict[tuple[str, str], int]):
     """What permissions and name alone tell, worked out once for each pair of them."""
 
     def __missing__(self, pair: tuple[str, str]) -> int:
-        kind = self[pair] = INDEX[_kind_by_name(*pair)]
+        match = _NAMED.match("".join(pair))
+        assert match is not None  # the last fits all
+        assert match.lastindex is not None
+        kind = self[pair] = INDEX[_BY_NAME[match.lastindex - 1][2]]
         return kind
 
 
@@ -134,55 +162,6 @@ def _rows(kinds: bytearray, kind: int) -> Iterator[int]:
     while row >= 0:
         yield row
         row = kinds.find(kind, row + 1)
-
-
-def _kind_by_name(perm: str, path: str) -> str:
-    """What permissions and name alone tell; `text` is any private executable mapping of a file."""
-    shared, execute = perm[3] == "s", perm[2] == "x"
-    if path.startswith("["):
-        if path in _VDSO_NAMES:
-            return "vdso"
-        if path == "[stack]":
-            return "stack"
-        if path.startswith("[stack:"):  # 3.4 to 4.4
-            return "thread_stack"
-        if path.startswith("[heap]"):
-            return "heap"
-        if path.startswith("[anon_shmem"):
-            return "shm"
-    if path.startswith(("/anon_hugepage", "/dev/hugepages/", "/hugetlbfs/")):
-        return "hugetlb"
-    if perm.startswith("---"):
-        return "guard"
-    if path.startswith("[anon:"):
-        # Names that C libraries give: glibc, and Android's bionic.
-        if "stack" in path and ("pthread" in path or "stack_and_tls" in path):
-            return "thread_stack"
-        if path == "[anon:.bss]":
-            return "bss"
-        if path.startswith(_MALLOC_NAMES):
-            return "heap"
-    if shared and (
-        path.startswith(("/dev/shm/", "/dev/zero", "/secretmem")) or _SYSV.fullmatch(path)
-    ):
-        return "shm"
-    if shared and path.startswith("/memfd:"):
-        return "jit" if execute else "shm"
-    if path.startswith(_KERNEL_OBJECTS):
-        return "device"
-    if path.startswith("/dev/") and not path.startswith(("/dev/shm/", "/dev/zero")):
-        return "device"
-    if path.startswith(("anon_inode:", "socket:")):
-        return "device"
-    if path.startswith("/") and path != "/dev/zero":
-        # A JVM's archive of classes may be executable, and is no ELF file.
-        if not execute or path.endswith((".jsa", ".jsa (deleted)")):
-            return "file"
-        # libffi and LLVM write code to a file that they unlinked, and map it a second time.
-        return "jit" if shared and path.endswith(" (deleted)") else "text"
-    if shared:
-        return "shm"
-    return "jit" if execute else "anon"
 
 
 def _kind_in_image(mappings: Mappings, row: int) -> int:

@@ -1,4 +1,4 @@
-"""The columns of a process: the one table of them, their values, and the filters over them.
+"""The columns of a process: the one table of them, their values and texts, and the filters over them.
 
 A column says which readings it needs, so that nothing is read that no column shows.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from memtui import units
 from memtui.kernel.details import Details, Shares
 from memtui.kernel.files import Gap
 from memtui.model.cgroups.names import readable_group
@@ -74,12 +75,27 @@ class Facts(NamedTuple):
         return max(0.0, age)
 
 
-class Column(NamedTuple):
+def _size(value: Any) -> str:
+    return units.size(value, short=True)
+
+
+_TEXTS: Final[Mapping[Measure, Callable[[Any], str]]] = {
+    "bytes": _size,
+    "text": units.printable,
+    "change": units.change,
+    "count": str,
+    "percent": units.percent,
+}
+_SIZE: Final = 5  # cells, as "18.2G"
+
+
+class ProcessColumn(NamedTuple):
     """One figure of a process: its name in filters and lists, heading, definition, and value.
 
     `needs`: what must be read for it beyond stat, statm and status of the rows on the screen:
     "status" (what Details always has), one of DETAIL_FILES, or "shares". `downwards`: whether the
-    largest comes first when it is sorted by.
+    largest comes first when it is sorted by. `width` is in cells, 0 is what is left over; `format`
+    makes a known value text, where not as all of its type are; `topic` is the name that explains it.
     """
 
     name: str
@@ -89,6 +105,15 @@ class Column(NamedTuple):
     value: Callable[[Facts, ProcessSample], Value]
     needs: str = ""
     downwards: bool = True
+    width: int = _SIZE
+    format: Callable[[Any], str] | None = None
+    topic: str = ""
+
+    def text(self, value: Value) -> str:
+        """A value as a cell shows it; `n/a` for None."""
+        if value is None:
+            return units.UNKNOWN
+        return (self.format or _TEXTS[self.type])(value)
 
 
 def _detail(name: str) -> Callable[[Facts, ProcessSample], Value]:
@@ -137,23 +162,55 @@ def unit_of(cgroup: str) -> str:
     return readable_group(cgroup)
 
 
+def _signed(value: int) -> str:
+    return f"{value:+d}" if value else "0"
+
+
+def _rate_text(value: float) -> str:
+    return units.quantity(value) if value >= 0.05 else "0"
+
+
 _TABLE: Final = (
-    Column("pid", "PID", "its number", "count", lambda _, each: each.pid, "", False),
-    Column(
-        "name", "NAME", "its name, at most 15 bytes", "text", lambda _, each: each.name, "", False
+    ProcessColumn("pid", "PID", "its number", "count", lambda _, each: each.pid, "", False),
+    ProcessColumn(
+        "name",
+        "NAME",
+        "its name, at most 15 bytes",
+        "text",
+        lambda _, each: each.name,
+        "",
+        False,
+        width=0,
     ),
-    Column(
-        "user", "USER", "whose rights it has", "text", lambda f, each: f.user(each.uid), "", False
+    ProcessColumn(
+        "user",
+        "USER",
+        "whose rights it has",
+        "text",
+        lambda f, each: f.user(each.uid),
+        "",
+        False,
+        width=8,
     ),
-    Column("state", "S", "its state, a letter", "text", lambda _, each: each.state, "", False),
-    Column(
+    ProcessColumn(
+        "state",
+        "S",
+        "its state, a letter",
+        "text",
+        lambda _, each: each.state,
+        "",
+        False,
+        width=1,
+    ),
+    ProcessColumn(
         "rss",
         "RSS",
         "what of it is in memory, shared pages in full",
         "bytes",
         lambda _, each: each.rss_bytes,
+        topic="RSS",
     ),
-    Column(
+    ProcessColumn(
         "anon",
         "ANON",
         "the anonymous part of RSS: heap, stacks, written pages of private files",
@@ -161,7 +218,7 @@ _TABLE: Final = (
         _detail("rss_anon_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "file",
         "FILE",
         "the part of RSS that is pages of files: programs, libraries, mapped data",
@@ -169,7 +226,7 @@ _TABLE: Final = (
         _detail("rss_file_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "shmem",
         "SHMEM",
         "the part of RSS that is shared memory and tmpfs",
@@ -177,80 +234,102 @@ _TABLE: Final = (
         _detail("rss_shmem_bytes"),
         "status",
     ),
-    Column(
+    ProcessColumn(
         "pss",
         "PSS",
         "what of it is in memory, each page divided by its sharers",
         "bytes",
         _share("pss_bytes"),
         "shares",
+        width=6,
+        topic="PSS",
     ),
-    Column(
+    ProcessColumn(
         "uss",
         "USS",
         "what of it is its alone, and free when it ends",
         "bytes",
         _share("uss_bytes"),
         "shares",
+        width=6,
+        topic="USS",
     ),
-    Column("swap", "SWAP", "what of it is swapped out", "bytes", lambda _, each: each.swap_bytes),
-    Column(
+    ProcessColumn(
+        "swap",
+        "SWAP",
+        "what of it is swapped out",
+        "bytes",
+        lambda _, each: each.swap_bytes,
+        topic="swap",
+    ),
+    ProcessColumn(
         "tables",
         "TABLES",
         "its page tables, which RSS leaves out",
         "bytes",
         _detail("page_tables_bytes"),
         "status",
+        width=6,
+        topic="page table",
     ),
-    Column(
+    ProcessColumn(
         "peak", "PEAK", "the most that RSS has been", "bytes", _detail("peak_rss_bytes"), "status"
     ),
-    Column(
+    ProcessColumn(
         "size",
         "SIZE",
         "its address space, in use or not (VSZ)",
         "bytes",
         lambda _, each: each.size_bytes,
+        topic="VSZ",
     ),
-    Column(
+    ProcessColumn(
         "gain",
         "Δ/MIN",
         "what RSS has grown in the last minute",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
+        width=6,
     ),
-    Column(
+    ProcessColumn(
         "trend",
         "LAST MIN",
         "RSS in the last minute, from 0 up to its peak",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
+        width=8,
     ),
-    Column(
+    ProcessColumn(
         "minflt",
         "FLT/S",
         "minor page faults a second: memory that was there, or is given now",
         "count",
         _rate("minor_per_s"),
         "status",
+        format=_rate_text,
+        topic="minor faults",
     ),
-    Column(
+    ProcessColumn(
         "majflt",
         "MAJ/S",
         "major page faults a second: what had to come from a disk or from swap",
         "count",
         _rate("major_per_s"),
         "status",
+        format=_rate_text,
+        topic="major faults",
     ),
-    Column(
+    ProcessColumn(
         "points",
         "POINTS",
         "the OOM killer's points: RSS, swap and page tables in pages, and the adjustment's share",
         "change",
         _prospect("points"),
         "oom_score_adj",
+        width=8,
+        format=str,
     ),
-    Column(
+    ProcessColumn(
         "rank",
         "RANK",
         "its place before the OOM killer, 1 the first to go",
@@ -258,24 +337,48 @@ _TABLE: Final = (
         _prospect("rank"),
         "oom_score_adj",
         False,
+        width=4,
     ),
-    Column(
-        "oom", "OOM", "the kernel's oom_score, 0 to 1,000 or so", "count", lambda _, p: p.oom_score
+    ProcessColumn(
+        "oom",
+        "OOM",
+        "the kernel's oom_score, 0 to 1,000 or so",
+        "count",
+        lambda _, p: p.oom_score,
+        width=4,
+        topic="oom_score",
     ),
-    Column(
+    ProcessColumn(
         "adj",
         "ADJ",
         "oom_score_adj: -1000 never, 1000 first",
         "change",
         _detail("oom_score_adj"),
         "oom_score_adj",
+        format=_signed,
+        topic="oom_score_adj",
     ),
-    Column("threads", "THR", "its threads", "count", lambda _, each: each.threads),
-    Column("age", "AGE", "seconds since it began", "count", lambda f, each: f.age_s(each)),
-    Column(
+    ProcessColumn(
+        "threads",
+        "THR",
+        "its threads",
+        "count",
+        lambda _, each: each.threads,
+        width=4,
+    ),
+    ProcessColumn(
+        "age",
+        "AGE",
+        "seconds since it began",
+        "count",
+        lambda f, each: f.age_s(each),
+        width=6,
+        format=units.brief,
+    ),
+    ProcessColumn(
         "parent", "PPID", "the process that began it", "count", lambda _, p: p.parent_pid, "", False
     ),
-    Column(
+    ProcessColumn(
         "unit",
         "UNIT",
         "the service, scope or container of its cgroup",
@@ -283,8 +386,9 @@ _TABLE: Final = (
         _unit,
         "cgroup",
         False,
+        width=16,
     ),
-    Column(
+    ProcessColumn(
         "cgroup",
         "CGROUP",
         "the control group its memory is charged to",
@@ -292,8 +396,18 @@ _TABLE: Final = (
         _detail("cgroup"),
         "cgroup",
         False,
+        width=24,
     ),
-    Column("command", "COMMAND", "its command line", "text", _detail("command"), "cmdline", False),
+    ProcessColumn(
+        "command",
+        "COMMAND",
+        "its command line",
+        "text",
+        _detail("command"),
+        "cmdline",
+        False,
+        width=0,
+    ),
 )
 COLUMNS: Final = {column.name: column for column in _TABLE}
 

@@ -63,7 +63,7 @@ SECTIONS: Final = (
 )
 
 
-class Column(NamedTuple):
+class SarColumn(NamedTuple):
     """One figure: sysstat's name for it, in words, and its formula in the kernel's own keys.
 
     `of` takes it from a state. Where `is_growth`, that is a counter, and the figure what it has
@@ -86,7 +86,7 @@ class Column(NamedTuple):
 
 
 def figures(
-    now: State, before: State | None, elapsed_s: float | None, columns: Iterable[Column]
+    now: State, before: State | None, elapsed_s: float | None, columns: Iterable[SarColumn]
 ) -> Figures:
     """Each column's figure, by its name: kB, percent, or a second.
 
@@ -97,7 +97,7 @@ def figures(
 
 
 def _figure(
-    column: Column, now: State, before: State | None, elapsed_s: float | None
+    column: SarColumn, now: State, before: State | None, elapsed_s: float | None
 ) -> float | None:
     try:
         value = column.of(now)
@@ -122,7 +122,7 @@ class Average:
     counter is not known does not count for it.
     """
 
-    def __init__(self, columns: Iterable[Column]) -> None:
+    def __init__(self, columns: Iterable[SarColumn]) -> None:
         self.count = 0
         self._columns = tuple(columns)
         self._sizes: dict[str, tuple[float, int]] = {}
@@ -266,9 +266,9 @@ def _stall(
     return of
 
 
-def _gauges(section: str, *rows: tuple[str, _Of, str, str]) -> list[Column]:
+def _gauges(section: str, *rows: tuple[str, _Of, str, str]) -> list[SarColumn]:
     return [
-        Column(name, section, "percent" if name[0] == "%" else "kB", False, of, formula, words)
+        SarColumn(name, section, "percent" if name[0] == "%" else "kB", False, of, formula, words)
         for name, of, formula, words in rows
     ]
 
@@ -277,9 +277,9 @@ def _key(name: str, key: str, words: str) -> tuple[str, _Of, str, str]:
     return name, _size(key), key, words
 
 
-def _rates(section: str, *rows: tuple[str, _Of, str, str]) -> list[Column]:
+def _rates(section: str, *rows: tuple[str, _Of, str, str]) -> list[SarColumn]:
     return [
-        Column(f"{name}/s", section, "per_s", True, of, f"growth of {formula} / seconds", words)
+        SarColumn(f"{name}/s", section, "per_s", True, of, f"growth of {formula} / seconds", words)
         for name, of, formula, words in rows
     ]
 
@@ -288,7 +288,7 @@ def _count(name: str, key: str, words: str) -> tuple[str, _Of, str, str]:
     return name, _event(key), key, words
 
 
-def _stalls(line: Literal["some", "full"], words: str) -> list[Column]:
+def _stalls(line: Literal["some", "full"], words: str) -> list[SarColumn]:
     name = f"%{line[0]}mem"
     takes: tuple[tuple[int, Callable[[Stall], float]], ...] = (
         (10, lambda stall: stall.avg10_pct),
@@ -308,7 +308,7 @@ def _stalls(line: Literal["some", "full"], words: str) -> list[Column]:
                 for seconds, take in takes
             ),
         ),
-        Column(
+        SarColumn(
             name,
             "-q",
             "percent",
@@ -321,7 +321,7 @@ def _stalls(line: Literal["some", "full"], words: str) -> list[Column]:
     ]
 
 
-COLUMNS: Final[dict[str, Column]] = {
+COLUMNS: Final[dict[str, SarColumn]] = {
     column.name: column
     for column in (
         *_gauges(
@@ -472,7 +472,7 @@ COLUMNS: Final[dict[str, Column]] = {
 }
 
 
-def columns_of(flags: Iterable[str]) -> list[Column]:
+def columns_of(flags: Iterable[str]) -> list[SarColumn]:
     """The columns of those sections, in the table's order."""
     wanted = frozenset(flags)
     return [column for column in COLUMNS.values() if column.section in wanted]

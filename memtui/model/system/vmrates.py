@@ -115,10 +115,24 @@ def growth(now: Vmstat | Gap, before: Vmstat | Gap | None, counter: Counter) -> 
     return None if new is None or old is None or new < old else new - old
 
 
+def minor_fault_count(vmstat: Vmstat) -> int | None:
+    """Page faults since boot that no disk was read for."""
+    faults, major = vmstat.get("pgfault"), vmstat.get("pgmajfault")
+    return None if faults is None or major is None else faults - major
+
+
 def minor_faults(now: Vmstat | Gap, before: Vmstat | Gap | None) -> int | None:
     """Page faults that no disk was read for: pgfault counts both sorts."""
     faults, major = growth(now, before, named("pgfault")), growth(now, before, named("pgmajfault"))
     return None if faults is None or major is None else max(0, faults - major)
+
+
+def group_scan_count(vmstat: Vmstat) -> int | None:
+    """Pages scanned since boot for a control group's limit; None before 5.8."""
+    if "pgscan_anon" not in vmstat:
+        return None
+    everything, machine = scanned(vmstat), _machine_scanned(vmstat)
+    return None if everything is None or machine is None else everything - machine
 
 
 def group_scanned(now: Vmstat | Gap, before: Vmstat | Gap | None) -> int | None:

@@ -6,66 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from memtui.model.system.metrics import METRICS, Metric
+from memtui.model.system.metrics import GROUPS, METRICS, Metric
 from memtui.session.history import History
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Column, Part, Table
 
-GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    (
-        "stalls",
-        (
-            "stalled_some_pct",
-            "stalled_full_pct",
-            "some_avg10_pct",
-            "some_avg60_pct",
-            "some_avg300_pct",
-            "full_avg10_pct",
-            "full_avg60_pct",
-            "full_avg300_pct",
-            "allocation_stalls_per_s",
-        ),
-    ),
-    (
-        "reclaim",
-        (
-            "kswapd_scanned_pages_per_s",
-            "kswapd_stolen_pages_per_s",
-            "direct_scanned_pages_per_s",
-            "direct_stolen_pages_per_s",
-            "group_scanned_pages_per_s",
-            "reclaim_efficiency_pct",
-        ),
-    ),
-    ("refaults", ("refaults_anon_pages_per_s", "refaults_file_pages_per_s")),
-    ("swap", ("swap_in_pages_per_s", "swap_out_pages_per_s", "swap_used_bytes")),
-    ("faults", ("minor_faults_per_s", "major_faults_per_s")),
-    ("disk", ("paged_in_bytes_per_s", "paged_out_bytes_per_s", "dirty_bytes", "writeback_bytes")),
-    (
-        "large",
-        (
-            "compaction_stalls_per_s",
-            "compaction_success_per_s",
-            "compaction_fails_per_s",
-            "thp_faults_per_s",
-            "thp_fallbacks_per_s",
-        ),
-    ),
-    ("kills", ("oom_kills",)),
-    (
-        "memory",
-        (
-            "mem_available_bytes",
-            "mem_free_bytes",
-            "buff_cache_bytes",
-            "anon_bytes",
-            "shmem_bytes",
-            "slab_unreclaimable_bytes",
-            "page_tables_bytes",
-            "committed_bytes",
-            "commit_pct",
-        ),
-    ),
+# The group and the name of each row.
+ROWS: Final = tuple(
+    (group, metric.name)
+    for group, is_listed in GROUPS.items()
+    for metric in METRICS.values()
+    if is_listed and metric.group == group
 )
 _BLOCKS: Final = theme.HEIGHTS
 _MINUTE_S: Final = 60.0
@@ -89,7 +40,7 @@ class FigureTable(Table):
             ),
             id=id,
         )
-        self.rows = [(group, name) for group, names in GROUPS for name in names]
+        self.rows = ROWS
         self._history: History | None = None
         self._evidence: dict[str, str] = {}
         self._glyph = ""

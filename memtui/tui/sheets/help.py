@@ -18,7 +18,8 @@ from memtui.model.map.pages import PAGE_STATES
 from memtui.model.shortage.rules import LEVELS, ORDER, RULES, rule_words
 from memtui.model.system.metrics import METRICS
 from memtui.tui import theme
-from memtui.tui.keys import KEYS, VIEWS, keys_of
+from memtui.tui.keys import KEYS, keys_of
+from memtui.views import VIEWS
 
 FILTERS: Final = (
     ("libc", "the word is in the name, or in what the mapping is"),

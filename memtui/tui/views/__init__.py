@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from textual.geometry import Size
 
+from memtui.imported import imported
+from memtui.views import VIEWS
+
 if TYPE_CHECKING:
     from memtui.session.session import Session
     from memtui.tui.views.view import View
@@ -24,18 +27,6 @@ def breadth(size: Size) -> dict[str, bool]:
 
 def made(name: str, session: Session) -> View:
     """A view of the table of views; its module is imported when it is first wanted."""
-    if name == "processes":
-        from memtui.tui.views.processes import ProcessesView
-
-        return ProcessesView(session)
-    if name == "map":
-        from memtui.tui.views.map import MapView
-
-        return MapView(session)
-    if name == "pressure":
-        from memtui.tui.views.pressure import PressureView
-
-        return PressureView(session)
-    from memtui.tui.views.physical import PhysicalView
-
-    return PhysicalView(session)
+    code = next(view.code for view in VIEWS if view.name == name)
+    view: View = imported(code)(session)
+    return view

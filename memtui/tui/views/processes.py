@@ -30,7 +30,7 @@ from memtui.tui.widgets.groups import GroupTable
 from memtui.tui.widgets.lines import Line, Lines, Part, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
-from memtui.tui.words.processes import TOPICS, group_panel, introduced, panel
+from memtui.tui.words.processes import group_panel, introduced, panel
 
 if TYPE_CHECKING:
     from memtui.kernel.writes import Change
@@ -92,8 +92,8 @@ class ProcessesView(View):
 
     @property
     def topics(self) -> Sequence[str]:
-        shown = (column.name for column, _ in self.processes.columns())
-        return [TOPICS[name] for name in shown if name in TOPICS]
+        shown = (COLUMNS[column.name] for column, _ in self.processes.columns())
+        return [column.topic for column in shown if column.topic]
 
     # What it wants read.
 

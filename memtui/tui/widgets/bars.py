@@ -18,8 +18,9 @@ from memtui.model.system.free import Free
 from memtui.session.history import History
 from memtui.session.session import Moment
 from memtui.tui import theme
-from memtui.tui.keys import VIEWS, keys_of
+from memtui.tui.keys import keys_of
 from memtui.tui.widgets.lines import Line, Lines, Part
+from memtui.views import VIEWS
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

@@ -1,4 +1,4 @@
-"""How the columns of a process stand in a table: widths, which give way first, and their texts."""
+"""How the columns of a process stand in a table: which give way first, and how they are coloured."""
 
 from __future__ import annotations
 
@@ -26,29 +26,6 @@ DEFAULT_COLUMNS: Final = (
     "command",
 )
 _ALWAYS: Final = 3  # of those kept, that never give way
-_LEFT: Final = ("name", "user", "unit", "cgroup", "command", "state", "trend")
-_WIDTHS: Final = {
-    "pid": 5,
-    "name": 0,
-    "user": 8,
-    "state": 1,
-    "trend": 8,
-    "gain": 6,
-    "oom": 4,
-    "adj": 5,
-    "pss": 6,
-    "uss": 6,
-    "tables": 6,
-    "threads": 4,
-    "age": 6,
-    "parent": 5,
-    "unit": 16,
-    "cgroup": 24,
-    "command": 0,
-    "points": 8,
-    "rank": 4,
-}
-_SIZE: Final = 5  # cells, as "18.2G"
 
 
 def table_columns(
@@ -61,7 +38,7 @@ def table_columns(
     made = []
     for at, name in enumerate(names):
         column = COLUMNS[name]
-        width = _WIDTHS.get(name, _SIZE)
+        width = column.width
         goes = _KEPT.index(name) if name in _KEPT else len(_KEPT) + at
         priority = 0 if goes < _ALWAYS else 1 if name in added else goes
         if name == "pid":
@@ -71,7 +48,7 @@ def table_columns(
                 name,
                 column.title,
                 width,
-                "<" if name in _LEFT else ">",
+                "<" if column.type == "text" or name == "trend" else ">",
                 priority,
                 20 if name == "command" else least,
             )
@@ -85,32 +62,18 @@ def cell(facts: Facts, process: ProcessSample, name: str) -> str | Part:
         return _share(facts, process, name)
     if name == "trend":
         return _trend(facts, process)
-    value = COLUMNS[name].value(facts, process)
-    if name == "pid":
-        return str(value), _DIM
+    column = COLUMNS[name]
+    value = column.value(facts, process)
+    text = column.text(value)
     if name == "name":
-        return units.printable(process.name)
+        return text
     if name == "gain":
-        gain = value if isinstance(value, int) else 0
-        return units.change(gain), theme.style(_colour(gain))
-    if name == "rss":
-        return units.size(process.rss_bytes, short=True), _BRIGHT
-    if value is None:
-        return units.UNKNOWN, _DIM
-    if isinstance(value, str):
-        return units.printable(value), _DIM if name != "state" else _PLAIN
-    if name == "age":
-        return units.brief(value), _DIM
-    if name in ("minflt", "majflt"):
-        colour = theme.GROWS if name == "majflt" and value >= 1 else theme.FOREGROUND
-        return quiet(units.quantity(value) if value >= 0.05 else "0", colour)
-    if COLUMNS[name].type == "bytes":
-        return quiet(units.size(value, short=True))
-    if name == "adj":
-        return quiet(f"{value:+d}" if value else "0")
-    if name in ("threads", "parent"):
-        return str(value), _DIM
-    return quiet(str(value))
+        return text, theme.style(_colour(value if isinstance(value, int) else 0))
+    if name == "majflt" and isinstance(value, float) and value >= 1:
+        return quiet(text, theme.GROWS)
+    if value is None or name not in _STYLES:
+        return (text, _DIM) if column.type == "text" else quiet(text)
+    return text, _STYLES[name]
 
 
 def _share(facts: Facts, process: ProcessSample, name: str) -> Part:
@@ -134,7 +97,7 @@ def is_aged(facts: Facts, shares: Shares) -> bool:
 
 def _trend(facts: Facts, process: ProcessSample) -> Part:
     """RSS in the last minute as a row of bars, from 0 up to the most that it has been."""
-    values = facts.growth.last_minute(process.key, _WIDTHS["trend"])
+    values = facts.growth.last_minute(process.key, COLUMNS["trend"].width)
     details = facts.details(process)
     peak = 0 if details is None else details.peak_rss_bytes or 0
     gain = facts.growth.gained_bytes(process.key)
@@ -165,3 +128,12 @@ def quiet(text: str, colour: str = theme.FOREGROUND) -> Part:
 _DIM: Final = theme.style(theme.DIM)
 _PLAIN: Final = theme.style(theme.FOREGROUND)
 _BRIGHT: Final = theme.style(theme.BRIGHT)
+# Where it is not the one of its type: what stands out, and what stands back.
+_STYLES: Final = {
+    "rss": _BRIGHT,
+    "state": _PLAIN,
+    "pid": _DIM,
+    "age": _DIM,
+    "threads": _DIM,
+    "parent": _DIM,
+}

@@ -31,19 +31,6 @@ _LIMITS: Final = (
 )
 _KINDS_SHOWN: Final = 6
 PANEL_LINES: Final = 6
-# What explains a column.
-TOPICS: Final = {
-    "rss": "RSS",
-    "pss": "PSS",
-    "uss": "USS",
-    "size": "VSZ",
-    "swap": "swap",
-    "tables": "page table",
-    "minflt": "minor faults",
-    "majflt": "major faults",
-    "oom": "oom_score",
-    "adj": "oom_score_adj",
-}
 
 
 def panel(

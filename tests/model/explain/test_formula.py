@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui import units
-from memtui.model.explain.formula import Formula, Quantity
+from memtui.model.formula import Formula, Quantity
 
 KNOWN = {
     "A": Quantity(3 << 30, "bytes"),

@@ -12,9 +12,10 @@ from memtui.kernel.files import Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall, parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
+from memtui.model.explain.terms import TOPICS
 from memtui.model.sample import Sample, SystemSample
 from memtui.model.system import vmrates
-from memtui.model.system.metrics import METRICS, figure
+from memtui.model.system.metrics import GROUPS, METRICS, figure
 from tests.conftest import HOSTS, open_host
 
 NO_PSI = Gap("proc/pressure/memory", "absent")
@@ -53,6 +54,36 @@ def test_every_metric_says_what_it_is(metric: object) -> None:
     for field in ("label", "source", "definition", "formula"):
         assert getattr(metric, field)
     assert getattr(metric, "definition", "").endswith(".")
+
+
+def test_every_metric_declares_its_group_and_its_topic() -> None:
+    for metric in METRICS.values():
+        assert metric.group in GROUPS, metric.name
+        assert metric.topic in TOPICS, metric.name
+    assert {metric.group for metric in METRICS.values()} == set(GROUPS)
+
+
+def test_a_counter_is_the_growth_of_what_the_kernel_counts() -> None:
+    before, now = of_host("debian-6.18"), of_host("debian-6.18-later")._replace(time_s=12.0)
+    seconds, known = 2.0, 0
+    of_growth = {
+        "count": 1.0,
+        "per_s": 1 / seconds,
+        "pages_per_s": 1 / seconds,
+        "bytes_per_s": 1024 / seconds,
+        "pct": 100 / (seconds * 1e6),
+    }
+    for metric in METRICS.values():
+        if metric.raw is None:
+            assert metric.kind == "gauge"
+            continue
+        assert metric.kind == "counter"
+        assert metric.value(now, None) is None
+        old, new = metric.raw(before), metric.raw(now)
+        if old is not None and new is not None and new >= old:
+            known += 1
+            assert metric.value(now, before) == (new - old) * of_growth[metric.unit], metric.name
+    assert known > 15
 
 
 def test_labels_tell_figures_apart() -> None:

@@ -13,7 +13,7 @@ from memtui import units
 from memtui.model.shortage.events import Event, Events
 from memtui.model.system.metrics import METRICS
 from memtui.session.history import History
-from memtui.tui.pages.figures import GROUPS, blocks
+from memtui.tui.pages.figures import ROWS, blocks
 from memtui.tui.widgets.graph import figure_ticks, figure_top
 from tests.moments import moment
 
@@ -88,7 +88,7 @@ def test_a_quantity_takes_four_cells_at_most(value: float) -> None:
     assert len(units.quantity(value)) <= 4
 
 
-@pytest.mark.parametrize("name", [name for _, names in GROUPS for name in names])
+@pytest.mark.parametrize("name", [name for _, name in ROWS])
 def test_axes_of_every_figure(name: str) -> None:
     """Round, above the largest, and with labels of its unit that fit beside a graph."""
     metric = METRICS[name]

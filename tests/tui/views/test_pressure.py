@@ -20,7 +20,7 @@ from memtui.model.system.sar import COLUMNS
 from memtui.session.history import History
 from memtui.tui import theme
 from memtui.tui.app import MemtuiApp
-from memtui.tui.pages.figures import GROUPS, FigureTable
+from memtui.tui.pages.figures import ROWS, FigureTable
 from memtui.tui.pages.sar import SarTable
 from memtui.tui.views.pressure import PAGES
 from memtui.tui.widgets.lines import Lines, Table
@@ -40,7 +40,7 @@ from tests.interface import (
 )
 from tests.moments import dashboard, moment, trouble
 
-NAMES = [name for _, names in GROUPS for name in names]
+NAMES = [name for _, name in ROWS]
 PLAIN_UNITS = re.compile(r" ?(pages)?/s$")
 
 

@@ -1,14 +1,15 @@
 """What every figure and every term means, by topic. Imported when something is to be explained.
 
-A new explanation is one entry in the module of its topic; of a figure of the metrics table only
-what that table does not say.
+A new explanation is one entry in the module of its topic. Those of figures stand in the table of
+metrics: here their names say only where among the terms of their topic they come, and one whose
+name is not here comes last.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from memtui.model.explain.entry import Entry
+from memtui.model.entry import Term
 from memtui.model.explain.terms.commitments import COMMITMENTS
 from memtui.model.explain.terms.figures import FIGURES
 from memtui.model.explain.terms.holders import HOLDERS
@@ -19,7 +20,7 @@ from memtui.model.explain.terms.processes import PROCESSES
 from memtui.model.explain.terms.reclaim import RECLAIM
 from memtui.model.explain.terms.sarcolumns import SAR
 
-TOPICS: Final[dict[str, tuple[Entry, ...]]] = {
+TOPICS: Final[dict[str, tuple[Term, ...]]] = {
     "Figures of free": FIGURES,
     "Promises, and running out": COMMITMENTS,
     "Pressure and reclaim": PRESSURE,

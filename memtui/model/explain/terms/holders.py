@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from memtui import units
+from memtui.model.entry import Entry, Fact, Term, size
 from memtui.model.explain.context import Context
-from memtui.model.explain.entry import Entry, Fact, Tool, size
 from memtui.model.system.balance import balance
 
 
@@ -36,7 +36,7 @@ def _zswap_here(context: Context) -> str:
     return f"Here it is {'on' if value in ('Y', '1') else 'off'}."
 
 
-CONTENTS: Final = (
+CONTENTS: Final[tuple[Term, ...]] = (
     Entry(
         "balance",
         "Balance sheet of memory",
@@ -50,33 +50,8 @@ CONTENTS: Final = (
         see=("unaccounted", "the rest", "anonymous", "page cache", "slab"),
         aliases=("balance sheet", "memory balance"),
     ),
-    Entry(
-        "unaccounted",
-        "Unaccounted memory",
-        "",
-        "It is no error by itself: some is there on every machine. One that only grows is a leak "
-        "in a driver.",
-        see=("balance", "slab unreclaimable", "vmalloc", "the rest"),
-        aliases=("leftover", "missing memory"),
-        metric="unaccounted_bytes",
-    ),
-    Entry(
-        "anonymous",
-        "Anonymous memory",
-        "Its pages begin at a fault and end when the program gives them back.",
-        "It is not the sum of RSS, which has pages of files in it and counts shared pages again and "
-        "again. A copy of it in swap is not in it.",
-        formula=size("AnonPages"),
-        differs=(Tool("sar kbanonpg", size("AnonPages")),),
-        here=(Fact("Of it in transparent huge pages:", size("AnonHugePages")),),
-        see=("swap", "RSS", "copy-on-write", "malloc", "shared"),
-        aliases=(
-            "AnonPages",
-            "anon",
-            "anonymous memory",
-        ),
-        metric="anon_bytes",
-    ),
+    "unaccounted_bytes",
+    "anon_bytes",
     Entry(
         "page cache",
         "Page cache",
@@ -94,17 +69,7 @@ CONTENTS: Final = (
         see=("buff/cache", "mapped", "dirty", "active file", "tmpfs"),
         aliases=("pagecache", "file cache"),
     ),
-    Entry(
-        "mapped",
-        "Mapped pages of files",
-        "A page counts once, however many processes map it.",
-        "It is not the size of the mappings: only pages that are in memory and in a page table "
-        "count. Programs' own memory is anonymous and not in it.",
-        formula=size("Mapped"),
-        see=("page cache", "mmap", "PSS", "shared"),
-        metric="mapped_bytes",
-        aliases=("file mapped",),
-    ),
+    "mapped_bytes",
     Entry(
         "tmpfs",
         "tmpfs",
@@ -166,101 +131,19 @@ CONTENTS: Final = (
         see=("OOM", "oom_score", "group scans", "available"),
         aliases=("cgroup", "memcg", "memory.max", "memory limit", "container limit"),
     ),
-    Entry(
-        "limit hits",
-        "A cgroup at its limit",
-        "",
-        "It is no kill and no error: most often clean cache of the group goes, and work goes on.",
-        see=("memory cgroup", "group scans", "OOM"),
-        metric="limit_hits_per_s",
-        aliases=("failcnt",),
-    ),
+    "limit_hits_per_s",
 )
 
-KERNEL: Final = (
-    Entry(
-        "slab",
-        "Slabs",
-        "slabtop shows them by cache, as root.",
-        "It is not all of the kernel's memory: page tables, stacks, vmalloc and pages that drivers "
-        "take are beside it.",
-        formula=size("Slab"),
-        differs=(Tool("sar kbslab", size("Slab")),),
-        here=(Fact("Its parts:", size("SReclaimable + SUnreclaim")),),
-        see=("slab reclaimable", "slab unreclaimable", "unaccounted"),
-        metric="slab_bytes",
-        aliases=(
-            "slabs",
-            "slabinfo",
-            "slabtop",
-        ),
-    ),
-    Entry(
-        "slab reclaimable",
-        "Reclaimable slabs",
-        "free counts them as cache.",
-        "Reclaimable is not at once: one object in use keeps its whole page.",
-        formula=size("SReclaimable"),
-        here=(Fact("With other kernel memory that gives way:", size("KReclaimable")),),
-        see=("slab", "cache", "available"),
-        metric="slab_reclaimable_bytes",
-        aliases=("other_reclaimable", "kernel, reclaimable", "SReclaimable", "KReclaimable"),
-    ),
-    Entry(
-        "slab unreclaimable",
-        "Unreclaimable slabs",
-        "",
-        "It is no leak while it follows the load: sockets and processes need it.",
-        formula=size("SUnreclaim"),
-        see=("slab", "unaccounted"),
-        metric="slab_unreclaimable_bytes",
-        aliases=("SUnreclaim",),
-    ),
-    Entry(
-        "kernel stack",
-        "Kernel stacks",
-        "It is used while the thread is in the kernel, and exists as long as the thread.",
-        "It is not the stack of the program, which is anonymous memory of its process.",
-        formula=size("KernelStack"),
-        differs=(Tool("sar kbkstack", size("KernelStack")),),
-        see=("vmalloc", "slab", "balance"),
-        metric="kernel_stacks_bytes",
-        aliases=(
-            "kernel_stacks",
-            "KernelStack",
-            "ShadowCallStack",
-            "stack of the kernel",
-        ),
-    ),
-    Entry(
-        "vmalloc",
-        "vmalloc memory",
-        "",
-        "VmallocTotal is address space and no memory, hence its huge number.",
-        formula=size("VmallocUsed"),
-        differs=(Tool("sar kbvmused", size("VmallocUsed")),),
-        here=(Fact("Address space for it:", size("VmallocTotal")),),
-        see=("kernel stack", "balance", "fragmentation"),
-        metric="vmalloc_used_bytes",
-        aliases=(
-            "VmallocUsed",
-            "VmallocTotal",
-            "VmallocChunk",
-        ),
-    ),
-    Entry(
-        "per-CPU",
-        "Per-CPU memory",
-        "It grows with the number of processors, of cgroups and of network devices.",
-        "It is not the pages that each processor keeps at hand for allocations: those are free.",
-        formula=size("Percpu"),
-        see=("balance", "slab unreclaimable", "memory cgroup"),
-        metric="percpu_bytes",
-        aliases=("Percpu",),
-    ),
+KERNEL: Final[tuple[Term, ...]] = (
+    "slab_bytes",
+    "slab_reclaimable_bytes",
+    "slab_unreclaimable_bytes",
+    "kernel_stacks_bytes",
+    "vmalloc_used_bytes",
+    "percpu_bytes",
 )
 
-OTHERS: Final = (
+OTHERS: Final[tuple[Term, ...]] = (
     Entry(
         "clean cache",
         "Clean cache",

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from memtui.model.entry import Entry, Fact, Term, Tool, number, per_s, size
 from memtui.model.explain.context import Context
-from memtui.model.explain.entry import Entry, Fact, Tool, number, per_s, size
+from memtui.model.system.metrics.kernel import paging_here, walk_here
 
-_WALK: Final = "Map (3): t walks the page table of the address under the cursor, live."
 _RANDOM: Final = {
     "0": "addresses are not randomised",
     "1": "stack, mappings, vdso and shared objects are randomised, the heap's start is not",
     "2": "the heap's start is randomised with the rest",
 }
-
-
-def _walk_here(context: Context) -> str:
-    return _WALK
-
-
-def _paging_here(context: Context) -> str:
-    return f"This machine: {context.paging}." if context.paging else ""
 
 
 def _aslr_here(context: Context) -> str:
@@ -30,7 +22,7 @@ def _aslr_here(context: Context) -> str:
     return f"Here randomize_va_space is {value}: {_RANDOM.get(value, 'unknown to memtui')}."
 
 
-PAGING: Final = (
+PAGING: Final[tuple[Term, ...]] = (
     Entry(
         "virtual memory",
         "Virtual memory",
@@ -40,7 +32,7 @@ PAGING: Final = (
         "It is not swap, and not memory: a process may have terabytes of addresses and hardly any "
         "pages.",
         "/proc/PID/maps",
-        here=(_walk_here,),
+        here=(walk_here,),
         see=("virtual address", "MMU", "page table", "page fault", "VSZ", "overcommit"),
         aliases=("virtual address space", "address space", "vm", "VmallocSpace"),
     ),
@@ -54,7 +46,7 @@ PAGING: Final = (
         "another process.",
         "/proc/PID/maps; readelf -l FILE",
         in_words="address in the process = address in the ELF file + load bias",
-        here=(_paging_here, _walk_here),
+        here=(paging_here, walk_here),
         see=("load bias", "ASLR", "page table", "/proc/PID/maps"),
         aliases=("address", "canonical address", "linear address"),
     ),
@@ -93,7 +85,7 @@ PAGING: Final = (
         "no right, it raises a page fault and the kernel decides.",
         "It allocates nothing and knows nothing of files or swap: it only follows tables that the "
         "kernel writes.",
-        here=(_paging_here, _walk_here),
+        here=(paging_here, walk_here),
         see=("TLB", "page table", "page fault", "virtual address"),
         aliases=("memory management unit",),
     ),
@@ -133,33 +125,7 @@ PAGING: Final = (
         see=("page", "huge page", "page table"),
         aliases=("pagesize", "PAGE_SIZE"),
     ),
-    Entry(
-        "page table",
-        "Page tables",
-        "It is a tree, walked from its root by nine bits of the address at each level on x86-64: "
-        "PGD, PUD, PMD and PTE, with P4D between where there are five levels. Newer kernels count "
-        "the upper levels too.",
-        "It is in no RSS of the process, although large ones weigh: each 2 MiB of small pages that "
-        "are touched takes a table of 4 KiB, and each process that maps them its own.",
-        formula=size("PageTables"),
-        differs=(Tool("sar kbpgtbl", size("PageTables")),),
-        here=(
-            _paging_here,
-            Fact("Page tables of devices and virtual machines:", size("SecPageTables")),
-            _walk_here,
-        ),
-        see=("PTE", "MMU", "TLB", "huge page", "oom_score"),
-        metric="page_tables_bytes",
-        aliases=(
-            "PageTables",
-            "PGD",
-            "PUD",
-            "PMD",
-            "P4D",
-            "SecPageTables",
-            "page walk",
-        ),
-    ),
+    "page_tables_bytes",
     Entry(
         "PTE",
         "Page table entry",
@@ -170,7 +136,7 @@ PAGING: Final = (
         "512 entries of 8 bytes.",
         "/proc/PID/pagemap",
         in_words="address = frame × page size + the address's lowest bits (12 with pages of 4 KiB)",
-        here=(_paging_here, _walk_here),
+        here=(paging_here, walk_here),
         see=("page table", "page fault", "page", "swap"),
         aliases=("page table entry", "pagemap", "present bit", "accessed bit"),
     ),
@@ -195,31 +161,8 @@ PAGING: Final = (
         see=("minor faults", "major faults", "copy-on-write", "SIGSEGV", "PTE"),
         aliases=("fault", "pgfault", "page faults"),
     ),
-    Entry(
-        "minor faults",
-        "Minor faults",
-        "",
-        "They are no sign of shortage and cost a microsecond or so each.",
-        here=(Fact("On average since boot:", per_s("(pgfault − pgmajfault) / uptime")),),
-        see=("page fault", "major faults", "copy-on-write"),
-        metric="minor_faults_per_s",
-        aliases=("minor fault", "minflt"),
-    ),
-    Entry(
-        "major faults",
-        "Major faults",
-        "vmstat counts them in pgmajfault, and in pgfault too.",
-        "They are no sign of shortage while programs start: their code is read that way. Reading by "
-        "read() waits for the disk too and is no fault.",
-        here=(Fact("On average since boot:", per_s("pgmajfault / uptime")),),
-        see=("page fault", "minor faults", "refault", "thrashing"),
-        metric="major_faults_per_s",
-        aliases=(
-            "major fault",
-            "majflt",
-            "pgmajfault",
-        ),
-    ),
+    "minor_faults_per_s",
+    "major_faults_per_s",
     Entry(
         "copy-on-write",
         "Copy on write",

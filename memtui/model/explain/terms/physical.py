@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from memtui import units
+from memtui.model.entry import Entry, Fact, Term, share, size
 from memtui.model.explain.context import Context
-from memtui.model.explain.entry import Entry, Fact, Tool, share, size
 
 
 def _orders_here(context: Context) -> str:
@@ -45,7 +45,7 @@ def _zones_here(context: Context) -> str:
     return f"Here: {'; '.join(parts)}." if parts else ""
 
 
-ZONES: Final = (
+ZONES: Final[tuple[Term, ...]] = (
     Entry(
         "zone",
         "Zones",
@@ -106,35 +106,12 @@ ZONES: Final = (
         see=("compaction stalls", "compaction successes", "compaction failures", "fragmentation"),
         aliases=("compact", "kcompactd", "memory compaction"),
     ),
-    *(
-        Entry(
-            name,
-            title,
-            "kcompactd's own work in the background is not counted in it.",
-            "It is no sign of little memory, but of memory in small pieces.",
-            see=("compaction", "fragmentation", "THP"),
-            metric=metric,
-            aliases=(counter,),
-        )
-        for name, title, metric, counter in (
-            ("compaction stalls", "Compaction stalls", "compaction_stalls_per_s", "compact_stall"),
-            (
-                "compaction successes",
-                "Compactions that succeeded",
-                "compaction_success_per_s",
-                "compact_success",
-            ),
-            (
-                "compaction failures",
-                "Compactions that failed",
-                "compaction_fails_per_s",
-                "compact_fail",
-            ),
-        )
-    ),
+    "compaction_stalls_per_s",
+    "compaction_success_per_s",
+    "compaction_fails_per_s",
 )
 
-HUGE: Final = (
+HUGE: Final[tuple[Term, ...]] = (
     Entry(
         "huge page",
         "Huge pages",
@@ -153,53 +130,8 @@ HUGE: Final = (
         see=("huge page pool", "THP", "TLB", "page size", "page table"),
         aliases=("hugepage", "huge pages", "hugepages", "Hugepagesize", "large page"),
     ),
-    Entry(
-        "huge page pool",
-        "Pool of huge pages",
-        "Programs get at it by hugetlbfs, or by mmap with MAP_HUGETLB.",
-        "It is not what is used of it, and not transparent huge pages. MemFree does not have it, "
-        "even while it is free.",
-        formula=size("HugePages_Total × Hugepagesize"),
-        differs=(
-            Tool("sar kbhugfree + kbhugused", size("HugePages_Total × Hugepagesize")),
-            Tool("pools of all sizes, Hugetlb of meminfo", size("Hugetlb")),
-        ),
-        here=(
-            Fact("In use:", size("(HugePages_Total − HugePages_Free) × Hugepagesize")),
-            Fact("Beyond the set number:", size("HugePages_Surp × Hugepagesize")),
-        ),
-        see=("huge page", "huge pages free", "THP"),
-        metric="huge_pages_total_bytes",
-        aliases=(
-            "huge pages, used",
-            "huge_used",
-            "huge pages, other sizes",
-            "huge_other",
-            "HugePages_Total",
-            "Hugetlb",
-            "HugePages_Surp",
-        ),
-    ),
-    Entry(
-        "huge pages free",
-        "Free huge pages of the pool",
-        "Reserved means promised to a mapping that has not touched it yet.",
-        "It is not part of free memory, and not available to programs that ask for small pages.",
-        formula=size("HugePages_Free × Hugepagesize"),
-        differs=(
-            Tool("sar kbhugfree", size("HugePages_Free × Hugepagesize")),
-            Tool("free and not promised", size("(HugePages_Free − HugePages_Rsvd) × Hugepagesize")),
-        ),
-        see=("huge page pool", "huge page"),
-        metric="huge_pages_free_bytes",
-        aliases=(
-            "huge pages, reserved",
-            "huge_reserved",
-            "huge_free",
-            "HugePages_Free",
-            "HugePages_Rsvd",
-        ),
-    ),
+    "huge_pages_total_bytes",
+    "huge_pages_free_bytes",
     Entry(
         "THP",
         "Transparent huge pages",
@@ -228,24 +160,8 @@ HUGE: Final = (
             "FilePmdMapped",
         ),
     ),
-    Entry(
-        "huge page faults",
-        "Faults answered with a huge page",
-        "Each spares up to 511 further faults where a huge page is 512 small ones.",
-        "It does not count what khugepaged joins later.",
-        see=("THP", "huge page fallbacks", "page fault"),
-        metric="thp_faults_per_s",
-        aliases=("thp_fault_alloc",),
-    ),
-    Entry(
-        "huge page fallbacks",
-        "Faults that had to do with small pages",
-        "The program notices nothing but the time.",
-        "It is no error, and no shortage: memory may be free in small blocks.",
-        see=("THP", "fragmentation", "compaction"),
-        metric="thp_fallbacks_per_s",
-        aliases=("thp_fault_fallback",),
-    ),
+    "thp_faults_per_s",
+    "thp_fallbacks_per_s",
 )
 
 PHYSICAL: Final = (*ZONES, *HUGE)

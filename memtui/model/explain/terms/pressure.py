@@ -5,25 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from memtui.model.entry import Entry, Fact, Term, size
 from memtui.model.explain.context import Context
-from memtui.model.explain.entry import Entry, Fact, size
 from memtui.model.shortage.rules import LEVELS, RULES, Level, rule_words
-
-_RECLAIM: Final = ("kswapd", "direct reclaim", "reclaim efficiency", "watermark")
-
-
-def averages_here(context: Context) -> str:
-    pressure = context.pressure
-    if pressure is None:
-        return "PSI is n/a here: the kernel lacks it, or it is off (boot with psi=1)."
-    lines = []
-    for words, stall in (("some", pressure.some), ("full", pressure.full)):
-        if stall is not None:
-            lines.append(
-                f"{words} {stall.avg10_pct:.2f} % over 10 s, {stall.avg60_pct:.2f} % over 60 s, "
-                f"{stall.avg300_pct:.2f} % over 300 s, {stall.total_us / 1e6:.3f} s since boot"
-            )
-    return f"Here {'; '.join(lines)}."
+from memtui.model.system.metrics.stalls import averages_here
 
 
 def _zones_here(context: Context) -> str:
@@ -47,7 +32,7 @@ def _level_here(level: Level, _context: Context) -> str:
     return f"{label}: {words.meaning}" + (f" When {rules}." if rules else "")
 
 
-PRESSURE: Final = (
+PRESSURE: Final[tuple[Term, ...]] = (
     Entry(
         "verdict",
         "The verdict",
@@ -74,37 +59,9 @@ PRESSURE: Final = (
         see=("some", "full", "thrashing", "direct reclaim"),
         aliases=("pressure", "memory pressure", "pressure stall information", "stalls", "stalled"),
     ),
-    Entry(
-        "some",
-        "PSI: some",
-        "It is made of the growth of the counter, so no stall between two readings is missed.",
-        "It is no share of tasks: one that waits among a thousand that work gives 100 too.",
-        here=(averages_here,),
-        see=("full", "PSI", "direct reclaim"),
-        metric="stalled_some_pct",
-    ),
-    Entry(
-        "full",
-        "PSI: full",
-        "In that time nobody got anything done.",
-        "It is no full memory: the word is about tasks.",
-        here=(averages_here,),
-        see=("some", "PSI", "thrashing"),
-        metric="stalled_full_pct",
-    ),
-    *(
-        Entry(
-            f"{line} {seconds} s",
-            f"PSI: {line}, averaged over {seconds} s",
-            "",
-            f"It is not the last {seconds} s: the mean fades, so a stall that has ended stays in it.",
-            see=(line, "PSI"),
-            metric=f"{line}_avg{seconds}_pct",
-            aliases=(f"{line} avg{seconds}",),
-        )
-        for line in ("some", "full")
-        for seconds in (10, 60, 300)
-    ),
+    "stalled_some_pct",
+    "stalled_full_pct",
+    *(f"{line}_avg{seconds}_pct" for line in ("some", "full") for seconds in (10, 60, 300)),
     Entry(
         "watermark",
         "Watermarks",
@@ -145,24 +102,8 @@ PRESSURE: Final = (
         see=("kswapd scans", "kswapd takes", "direct reclaim", "watermark"),
         aliases=("background reclaim",),
     ),
-    Entry(
-        "kswapd scans",
-        "Pages kswapd looks at",
-        "",
-        "Scanned is not taken: the difference was in use or could not be had.",
-        see=_RECLAIM,
-        metric="kswapd_scanned_pages_per_s",
-        aliases=("pgscan_kswapd",),
-    ),
-    Entry(
-        "kswapd takes",
-        "Pages kswapd takes back",
-        "They are free then, or already given to the next that asks.",
-        "It is not all that is reclaimed: direct reclaim takes pages too.",
-        see=_RECLAIM,
-        metric="kswapd_stolen_pages_per_s",
-        aliases=("pgsteal_kswapd",),
-    ),
+    "kswapd_scanned_pages_per_s",
+    "kswapd_stolen_pages_per_s",
     Entry(
         "direct reclaim",
         "Direct reclaim",
@@ -178,49 +119,9 @@ PRESSURE: Final = (
         see=("direct scans", "direct takes", "allocation stalls", "kswapd", "PSI"),
         aliases=("reclaim",),
     ),
-    Entry(
-        "direct scans",
-        "Pages looked at in direct reclaim",
-        "",
-        "It does not count kswapd's looking, nor what cgroups at their limit do.",
-        see=("direct reclaim", "direct takes", "kswapd scans"),
-        metric="direct_scanned_pages_per_s",
-        aliases=("pgscan_direct",),
-    ),
-    Entry(
-        "direct takes",
-        "Pages taken in direct reclaim",
-        "The task then gets one of them, or another.",
-        "It is not swap out: most often it is clean pages of files that go.",
-        see=("direct reclaim", "direct scans", "reclaim efficiency"),
-        metric="direct_stolen_pages_per_s",
-        aliases=("pgsteal_direct",),
-    ),
-    Entry(
-        "group scans",
-        "Pages looked at for a cgroup's limit",
-        "",
-        "It is no shortage of the machine: one container at its limit is enough.",
-        see=("memory cgroup", "direct reclaim"),
-        metric="group_scanned_pages_per_s",
-    ),
-    Entry(
-        "reclaim efficiency",
-        "Reclaim efficiency",
-        "",
-        "It is no share of memory, and means nothing while hardly anything is scanned. sar called "
-        "it %vmeff before it was dropped.",
-        see=("kswapd", "direct reclaim", "thrashing"),
-        metric="reclaim_efficiency_pct",
-        aliases=("%vmeff", "vmeff"),
-    ),
-    Entry(
-        "allocation stalls",
-        "Allocation stalls",
-        "It counts how often, not how long: that is for PSI to tell.",
-        "It is no failed allocation: each of them got its memory in the end, or met the OOM killer.",
-        see=("direct reclaim", "PSI", "compaction stalls"),
-        metric="allocation_stalls_per_s",
-        aliases=("allocstall",),
-    ),
+    "direct_scanned_pages_per_s",
+    "direct_stolen_pages_per_s",
+    "group_scanned_pages_per_s",
+    "reclaim_efficiency_pct",
+    "allocation_stalls_per_s",
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from memtui.model.entry import Entry, Term, number
 from memtui.model.explain.context import Context
-from memtui.model.explain.entry import Entry, number
 
 _SCOPES: Final = {
     "0": "the ordinary rules alone hold",
@@ -26,7 +26,7 @@ def _yama_here(context: Context) -> str:
     return f"Here Yama's ptrace_scope is {value}: {_SCOPES.get(value, 'unknown to memtui')}."
 
 
-PROCESSES: Final = (
+PROCESSES: Final[tuple[Term, ...]] = (
     Entry(
         "RSS",
         "Resident set size",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from memtui.model.explain.entry import Entry, Tool, share, size
-from memtui.model.explain.formula import Formula
-from memtui.model.system.sar import COLUMNS, Column
+from memtui.model.entry import Entry, Tool, share, size
+from memtui.model.formula import Formula
+from memtui.model.system.sar import COLUMNS, SarColumn
 
 _USED_12 = size("max(0, MemTotal − MemFree − Buffers − Cached − Slab)")
 _USED_11 = size("MemTotal − MemFree")
@@ -112,7 +112,7 @@ _SECOND: Final = {
 }
 
 
-def _entry(column: Column) -> Entry:
+def _entry(column: SarColumn) -> Entry:
     note = _NOTES.get(column.name)
     if note is None:  # PSI: eight of one kind
         line = "some" if column.name.startswith("%s") else "full"
@@ -134,7 +134,7 @@ def _entry(column: Column) -> Entry:
     )
 
 
-def _formula(column: Column) -> Formula | None:
+def _formula(column: SarColumn) -> Formula | None:
     if column.is_growth or column.section == "-q" or not _SUM.fullmatch(column.formula):
         return None
     return Formula(column.formula, "bytes" if column.unit == "kB" else "pct")

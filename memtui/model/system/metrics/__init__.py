@@ -1,8 +1,7 @@
 """The one table of named figures: what each is called, means, is made of and was read from.
 
-The history keeps a series of each; the graphs, the reports and the explanations read this table.
-A new figure is one entry: in `gauges` what memory is used for, in `rates` what the kernel does about
-it, in `stalls` who waits.
+The history keeps a series of each; graphs, reports, the page of figures, help and the explanations
+read this table. A new figure is one entry here, with its explanation, in the module of its subject.
 """
 
 from __future__ import annotations
@@ -10,15 +9,18 @@ from __future__ import annotations
 from typing import Final
 
 from memtui.kernel.files import Gap
+from memtui.model.formula import figure
 from memtui.model.sample import Sample
-from memtui.model.system.metrics import gauges, rates, stalls
-from memtui.model.system.metrics.base import Metric, Unit, Value, figure
+from memtui.model.system.metrics import kernel, memory, promises, reclaim, stalls, traffic
+from memtui.model.system.metrics.base import GROUPS, Metric, Value
 from memtui.model.system.metrics.stalls import stalled_pct
 
-__all__ = ["METRICS", "Metric", "Unit", "Value", "figure", "gaps", "stalled_pct"]
+__all__ = ["GROUPS", "METRICS", "Metric", "Value", "figure", "gaps", "stalled_pct"]
 
 METRICS: Final[dict[str, Metric]] = {
-    metric.name: metric for metric in (*gauges.TABLE, *rates.TABLE, *stalls.TABLE)
+    metric.name: metric
+    for module in (memory, kernel, promises, reclaim, traffic, stalls)
+    for metric in module.TABLE
 }
 
 

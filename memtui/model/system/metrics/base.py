@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, NamedTuple
 
-from memtui import units
 from memtui.kernel.files import Gap
+from memtui.model.entry import Entry
+from memtui.model.formula import Unit, figure
 from memtui.model.sample import Sample
 from memtui.model.system import vmrates
 from memtui.model.system.free import free_figures
 
-# `count` is how many in the interval, the others of growth are a second.
-Unit = Literal["bytes", "pct", "count", "per_s", "pages_per_s", "bytes_per_s"]
 Value = float | None
+
+# Every group of figures, in the order of the Pressure view's page of figures; whether that lists it.
+GROUPS: Final[Mapping[str, bool]] = {
+    "stalls": True,
+    "reclaim": True,
+    "refaults": True,
+    "swap": True,
+    "faults": True,
+    "disk": True,
+    "large": True,
+    "kills": True,
+    "memory": True,
+    # Sums of others, what changes seldom, and what other pages show in full.
+    "thrashing": False,
+    "limits": False,
+    "totals": False,
+    "left": False,
+    "programs": False,
+    "promises": False,
+    "lists": False,
+    "kernel": False,
+    "huge pages": False,
+}
 
 
 class Metric(NamedTuple):
     """A figure of the whole machine, in `unit`, computed from a sample and the one before it.
 
-    `value` gives None where the kernel does not offer it, and for a rate without a `before`.
+    `value` gives None where the kernel does not offer it, and for a rate without a `before`. `raw`
+    is what a counter's rate is computed from: what the kernel has counted since boot; None for a
+    gauge. `group` is one of GROUPS, `topic` the heading under which `entry` explains it.
     """
 
     name: str
@@ -29,28 +53,30 @@ class Metric(NamedTuple):
     definition: str
     formula: str
     value: Callable[[Sample, Sample | None], Value]
+    group: str
+    topic: str
+    entry: Entry
+    raw: Callable[[Sample], int | None] | None = None
+
+    @property
+    def kind(self) -> Literal["gauge", "counter"]:
+        return "gauge" if self.raw is None else "counter"
 
     def text(self, value: Value) -> str:
         """A value of this metric with its unit; `n/a` for None."""
         return figure(value, self.unit)
 
 
-def figure(value: Value, unit: Unit) -> str:
-    """A number in a metric's unit as text: `1.2 GiB`, `7.5 %`, `310 pages/s`; `n/a` for None."""
-    if value is None:
-        return units.UNKNOWN
-    if unit == "bytes":
-        return units.size(value)
-    if unit == "bytes_per_s":
-        return units.size(value) + "/s"
-    if unit == "pct":
-        return units.percent(value, 0 if value == 0 or value >= 10 else 1)
-    digits = units.count(round(value)) if value == int(value) or value >= 10 else f"{value:.1f}"
-    return digits + {"count": "", "per_s": "/s", "pages_per_s": " pages/s"}[unit]
-
-
 def of_meminfo(
-    name: str, label: str, key: str, definition: str, before: str | None = None
+    name: str,
+    label: str,
+    key: str,
+    definition: str,
+    before: str | None = None,
+    *,
+    group: str,
+    topic: str,
+    entry: Entry,
 ) -> Metric:
     """A size that meminfo gives as it is; `before` says since when."""
 
@@ -59,7 +85,8 @@ def of_meminfo(
         return None if isinstance(meminfo, Gap) else meminfo.get(key)
 
     formula = key if before is None else f"{key}; {before}"
-    return Metric(name, label, "bytes", f"/proc/meminfo {key}", definition, formula, value)
+    source = f"/proc/meminfo {key}"
+    return Metric(name, label, "bytes", source, definition, formula, value, group, topic, entry)
 
 
 def of_free(field: str) -> Callable[[Sample, Sample | None], Value]:
@@ -88,6 +115,16 @@ def per_second(
     return value
 
 
+def counted(counter: vmrates.Counter) -> Callable[[Sample], int | None]:
+    """What vmstat has counted since boot."""
+
+    def raw(sample: Sample) -> int | None:
+        vmstat = sample.system.vmstat
+        return None if isinstance(vmstat, Gap) else counter(vmstat)
+
+    return raw
+
+
 def of_counter(
     name: str,
     label: str,
@@ -96,6 +133,10 @@ def of_counter(
     definition: str,
     counter: vmrates.Counter | None = None,
     factor: int = 1,
+    *,
+    group: str,
+    topic: str,
+    entry: Entry,
 ) -> Metric:
     """The rate of one counter of vmstat; `keys` is its name, or its names with a counter that adds."""
     grows = counter or vmrates.named(keys)
@@ -111,4 +152,8 @@ def of_counter(
         definition,
         f"growth of {keys}{' × 1024' if factor == 1024 else ''} / time between the two readings",
         per_second(growth, factor),
+        group,
+        topic,
+        entry,
+        counted(grows),
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from memtui.model.explain.context import Context
-from memtui.model.explain.formula import Formula
+from memtui.model.formula import Formula
+
+if TYPE_CHECKING:
+    from memtui.model.explain.context import Context
 
 
 class Tool(NamedTuple):
@@ -24,11 +26,11 @@ class Fact(NamedTuple):
 
 
 # Something about this machine: a formula with words, or a sentence; "" where nothing is known.
-Here = Fact | Callable[[Context], str]
+Here: TypeAlias = "Fact | Callable[[Context], str]"
 
 
 class Entry(NamedTuple):
-    """One term. What is empty is taken from the metric of that name, where there is one.
+    """One term. What is empty is taken from the metric that it stands in, where it stands in one.
 
     `definition` is added to the metric's own; `see` are names of other entries.
     """
@@ -44,9 +46,12 @@ class Entry(NamedTuple):
     here: tuple[Here, ...] = ()
     see: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    metric: str = ""
     column: str = ""  # of sar: where its words and its formula come from
     in_words: str = ""  # a formula that is no sum of what the kernel tells
+
+
+# What a topic is written as: a term, or the name of a metric, whose own entry stands there.
+Term = Entry | str
 
 
 def size(text: str) -> Formula:

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from memtui import units
-from memtui.model.system.metrics.base import figure
 
+# `count` is how many, of a rate how many in the interval; the others of growth are a second.
 Unit = Literal["bytes", "pct", "count", "per_s", "pages_per_s", "bytes_per_s", "s"]
 
 # A name may hold a slash, a dot or a kernel's "(anon)"; a division sign has blanks around it.
-_TOKEN: Final = re.compile(
+_TOKEN: Final = (
     r"\s*(?:(?P<number>\d+)|(?P<call>min|max)(?=\()"
     r"|(?P<name>[A-Za-z_][\w/.]*(?:\((?:anon|file)\))?)(?P<optional>\??)"
     r"|(?P<sign>[+−×/(),]))"
@@ -69,7 +69,7 @@ class Formula(NamedTuple):
         value = self.value(get)
         names = self.names
         if self.text.rstrip("?") in names:  # one name is its own result
-            return f"{self.shown} = {text_of(value, self.unit)}"
+            return f"{self.shown} = {figure(value, self.unit)}"
         found = [get(name) for name in names]
         in_bytes = [each.value for each in found if each.unit == "bytes"]
         if self.unit == "bytes":
@@ -77,7 +77,7 @@ class Formula(NamedTuple):
         sizes = iter(units.sizes(in_bytes))
         numbers = iter(
             [
-                next(sizes) if each.unit == "bytes" else text_of(each.value, each.unit)
+                next(sizes) if each.unit == "bytes" else figure(each.value, each.unit)
                 for each in found
             ]
         )
@@ -88,12 +88,23 @@ class Formula(NamedTuple):
                 written += self.text[at : match.start("name")] + next(numbers)
                 at = match.end()
         written += self.text[at:]
-        return f"{self.shown} = {written} = {result or text_of(value, self.unit)}"
+        return f"{self.shown} = {written} = {result or figure(value, self.unit)}"
 
 
-def text_of(value: float | None, unit: Unit) -> str:
-    """A value in its unit, as the screen shows it."""
-    return units.duration(value) if unit == "s" else figure(value, unit)
+def figure(value: float | None, unit: Unit) -> str:
+    """A number in its unit as text: `1.2 GiB`, `7.5 %`, `310 pages/s`; `n/a` for None."""
+    if value is None:
+        return units.UNKNOWN
+    if unit == "s":
+        return units.duration(value)
+    if unit == "bytes":
+        return units.size(value)
+    if unit == "bytes_per_s":
+        return units.size(value) + "/s"
+    if unit == "pct":
+        return units.percent(value, 0 if value == 0 or value >= 10 else 1)
+    digits = units.count(round(value)) if value == int(value) or value >= 10 else f"{value:.1f}"
+    return digits + {"count": "", "per_s": "/s", "pages_per_s": " pages/s"}[unit]
 
 
 @lru_cache(maxsize=512)
@@ -102,9 +113,10 @@ def _tokens(text: str) -> tuple[re.Match[str], ...]:
 
 
 def _split(text: str) -> Iterator[re.Match[str]]:
+    token = re.compile(_TOKEN)  # not before it is wanted: every figure has formulas
     at = 0
     while at < len(text):
-        match = _TOKEN.match(text, at)
+        match = token.match(text, at)
         if match is None:
             raise ValueError(f"no formula: {text[at:]!r}")
         yield match

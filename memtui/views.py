@@ -1,0 +1,57 @@
+"""The one table of views: keys, settings, help, palette and header are made of it.
+
+A new view is one entry here, the module that it names, and its keys in tui/keys.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class ViewEntry(NamedTuple):
+    """A view: its key, its names for settings and for the screen, what it shows, where its class is."""
+
+    key: str
+    name: str
+    title: str
+    help: str
+    code: str
+
+
+VIEWS: Final = (
+    ViewEntry(
+        "1",
+        "overview",
+        "Overview",
+        "the memory graph, pressure, processes and a map",
+        "memtui.tui.views.overview:Overview",
+    ),
+    ViewEntry(
+        "2",
+        "processes",
+        "Processes",
+        "every process, what it uses and shares; groups, signals",
+        "memtui.tui.views.processes:ProcessesView",
+    ),
+    ViewEntry(
+        "3",
+        "map",
+        "Map",
+        "one process's address space: kinds, picture, mappings",
+        "memtui.tui.views.map:MapView",
+    ),
+    ViewEntry(
+        "4",
+        "pressure",
+        "Pressure",
+        "stalls, reclaim, faults and swap traffic, and the verdict",
+        "memtui.tui.views.pressure:PressureView",
+    ),
+    ViewEntry(
+        "5",
+        "physical",
+        "Physical",
+        "the balance, zones, fragmentation, slabs, huge pages, swap",
+        "memtui.tui.views.physical:PhysicalView",
+    ),
+)
