@@ -60,7 +60,10 @@ class SignReader(Protocol):
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
-    def __init__(self, files: KernelFiles, interval_s: float = 1.0) -> None:
+    def __init__(
+        self, files: KernelFiles, interval_s: float = 1.0, sampler: Sampler | None = None
+    ) -> None:
+        """A `sampler` of these files that has taken the first sample already goes on with it."""
         self.files = files
         self._interval_s = interval_s
         self._plan = Plan()
@@ -68,7 +71,7 @@ class LiveSource:
         self._interval_changed = threading.Event()
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.sampler = Sampler(files)
+        self.sampler = sampler or Sampler(files)
         self._processes: Mapping[ProcessKey, ProcessSample] = {}
         self._signs: SignReader | None = None
         self._looker: Looker | None = None

@@ -8,17 +8,20 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from memtui.kernel.files import KernelFiles
 from memtui.live.machine import may_see, page_size
-from memtui.live.source import LiveSource
-from memtui.model.map.addressmap import MapReading
+from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
 from memtui.settings.values import Settings
 from memtui.targets import Target
 from memtui.tui import palettes
-from memtui.tui.resident import stay_in_memory
+from memtui.tui.earlyscreen import EarlyScreen
+
+if TYPE_CHECKING:
+    from memtui.live.source import LiveSource
+    from memtui.model.map.addressmap import MapReading
 
 _SWITCH_S: Final = 0.001
 
@@ -33,7 +36,47 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     sys.setswitchinterval(_SWITCH_S)
     # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
     os.environ.setdefault("TEXTUAL_FPS", "120")
-    inbox: deque[Sample | MapReading] = deque(maxlen=256)
+    palettes.chosen = settings.theme  # before anything is imported that takes its colours
+    sampler = Sampler(files)
+    # Before the imports and not beside them: an import holds the interpreter, and each of the
+    # thousand reads would wait for it.
+    if target is not None and target.pid is None:
+        first = sampler.sample(settings.interval_s)  # a filter wants everyone's name
+    else:
+        first = sampler.first(settings.interval_s, target.pid if target else None)
+    host, sight = _host_name(files), may_see(files)
+    with EarlyScreen() as early:
+        size = early.size()
+        if size is not None:
+            from memtui.tui.firstfigures import first_figures, painted
+
+            rows = first_figures(
+                first,
+                *size,
+                host=host,
+                sight=f"{sight} · read-only" if settings.readonly else sight,
+                interval_s=settings.interval_s,
+                is_live=files.is_live,
+                whole=target is None and settings.view == "overview",
+            )
+            if rows:
+                early.show(painted(rows))
+        return _run_app(files, settings, target, sampler, first, host, sight, early)
+
+
+def _run_app(
+    files: KernelFiles,
+    settings: Settings,
+    target: Target | None,
+    sampler: Sampler,
+    first: Sample,
+    host: str,
+    sight: str,
+    early: EarlyScreen,
+) -> int:
+    from memtui.live.source import LiveSource
+
+    inbox: deque[Sample | MapReading] = deque([first], maxlen=256)
     wake: list[Callable[[], None]] = []
 
     def deliver(reading: Sample | MapReading) -> None:
@@ -41,22 +84,15 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
         for call in wake:
             call()
 
-    source = LiveSource(files, settings.interval_s)
-    # Before the imports and not beside them: an import holds the interpreter, and each of the
-    # thousand reads would wait for it.
-    if target is not None and target.pid is None:
-        deliver(source.sampler.sample(settings.interval_s))  # a filter wants everyone's name
-    else:
-        deliver(source.sampler.first(settings.interval_s, target.pid if target else None))
+    source = LiveSource(files, settings.interval_s, sampler)
     source.start(deliver, deliver)
-    palettes.chosen = settings.theme  # before the widgets are imported, which take their colours
     try:
         from memtui.tui.app import MemtuiApp
 
         app = MemtuiApp(
             source,
-            host=_host_name(files),
-            sight=may_see(files),
+            host=host,
+            sight=sight,
             page=page_size(files),
             is_live=files.is_live,
             target=target,
@@ -65,6 +101,8 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
             started=partial(_started, source),
             silent_s=source.silent_s,
         )
+        if early.is_shown:
+            app.driver_class = early.driver()
         wake.append(app.wake)
         app.run()
     finally:
@@ -75,6 +113,7 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
 def _started(source: LiveSource) -> None:
     """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
     from memtui.live.deathsigns import DeathSigns
+    from memtui.tui.resident import stay_in_memory
 
     source.watch_deaths(DeathSigns(source.files, page_size(source.files)))
     stay_in_memory()

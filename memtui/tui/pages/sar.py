@@ -11,7 +11,8 @@ from memtui.model.sample import Sample
 from memtui.model.system.sar import COLUMNS, Average, Figures, State, figures, state
 from memtui.session.clock import time_of_day
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Table
+from memtui.tui.words.cells import Column, Part
 
 _BEFORE: Final = 8  # samples before the last
 

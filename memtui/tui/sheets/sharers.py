@@ -16,8 +16,8 @@ from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
-from memtui.tui.widgets.lines import Column, Line
 from memtui.tui.widgets.page import Page, Row, Rows
+from memtui.tui.words.cells import Column, Line
 from memtui.tui.words.nomap import user_name
 
 _DIM = theme.style(theme.DIM)

@@ -21,12 +21,13 @@ from memtui.tui import theme
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
-from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
-from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.bars import Headline, StallTable, SwapLine
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import VerdictLine
+from memtui.tui.words.cells import Line, Part, cells
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph

@@ -25,11 +25,11 @@ from memtui.tui.background import in_background
 from memtui.tui.chosen import Chosen
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
-from memtui.tui.widgets.bars import spread
 from memtui.tui.widgets.groups import GroupTable
-from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.words.cells import Line, Part, spread
 from memtui.tui.words.processes import TOPICS, group_panel, introduced, panel
 
 _PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this

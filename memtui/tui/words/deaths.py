@@ -14,8 +14,8 @@ from memtui.session.clock import time_of_day
 from memtui.session.seen import Seen
 from memtui.tui import theme
 from memtui.tui.pages.base import ALARM, BRIGHT, DIM, PLAIN
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row
+from memtui.tui.words.cells import Column, Line, Part
 
 SHOWN_S: Final = 900.0
 _NAME_CELLS: Final = 15

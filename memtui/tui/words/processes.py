@@ -15,8 +15,7 @@ from memtui.model.sample import ProcessSample
 from memtui.ondemand.place import Place
 from memtui.tui import theme
 from memtui.tui.chosen import Chosen
-from memtui.tui.widgets.bars import cells
-from memtui.tui.widgets.lines import Line, Part
+from memtui.tui.words.cells import Line, Part, cells
 
 _DIM: Final = theme.style(theme.DIM)
 _PLAIN: Final = theme.style(theme.FOREGROUND)
