@@ -14,8 +14,8 @@ from memtui.model.sample import Sample
 from memtui.session.history import History
 from memtui.tui.pages import SECTIONS
 from memtui.tui.pages.base import Arrangement, Facts, Section, SectionPage
-from memtui.tui.widgets.lines import fit_columns
 from memtui.tui.widgets.page import text_of, wrapped
+from memtui.tui.words.cells import fit_columns
 from tests.conftest import open_host
 
 BY_NAME = {section.name: section for section in SECTIONS}

@@ -178,12 +178,16 @@ class Terminal:
         data = os.read(self.fd, 1 << 16)
         self.output += data
         if self._emulate:
-            text = self._held_back + self._decoder.decode(data)
-            cut_off = _CUT_OFF.search(text)
-            self._held_back = cut_off[0] if cut_off else ""
-            text = text.removesuffix(self._held_back)
-            self._stream.feed(_UNKNOWN_TO_PYTE.sub("", text))
+            self.take(data)
         return True
+
+    def take(self, data: bytes) -> None:
+        """Shows what a program wrote."""
+        text = self._held_back + self._decoder.decode(data)
+        cut_off = _CUT_OFF.search(text)
+        self._held_back = cut_off[0] if cut_off else ""
+        text = text.removesuffix(self._held_back)
+        self._stream.feed(_UNKNOWN_TO_PYTE.sub("", text))
 
     def wait_until(self, condition: Callable[[], object], what: str = "") -> None:
         """Takes in output until the condition holds; AssertionError at the deadline."""

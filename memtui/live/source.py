@@ -65,7 +65,7 @@ class Source(Protocol):
 
 
 class SignReader(Protocol):
-    """Reads what tells of deaths, on the sampling thread (inspecting.signs)."""
+    """Reads what tells of deaths, on the sampling thread (live.deathsigns)."""
 
     def read(self, sample: Sample, visible: Set[ProcessKey] = ...) -> Signs:
         """What came since the last time. Never raises."""
@@ -74,9 +74,16 @@ class SignReader(Protocol):
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
-    def __init__(self, files: Files, interval_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        files: Files,
+        interval_s: float = 1.0,
+        machine: Machine | None = None,
+        sampler: Sampler | None = None,
+    ) -> None:
+        """A `sampler` of these files that has taken the first sample already goes on with it."""
         self.files = files
-        self._machine = machine_of(files)
+        self._machine = machine or machine_of(files)
         self._post: Callable[[Reading], None] = _to_nobody
         self._interval_s = interval_s
         self._plan = Plan()
@@ -84,7 +91,7 @@ class LiveSource:
         self._interval_changed = threading.Event()
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.sampler = Sampler(files)
+        self.sampler = sampler or Sampler(files)
         self._processes: Mapping[ProcessKey, ProcessSample] = {}
         self._signs: SignReader | None = None
         self._looker: Looker | None = None

@@ -82,10 +82,11 @@ class MemtuiApp(App[None]):
         """`first` is the process to begin with, `target` what was asked for; `started` is called
         once, after the first frame."""
         super().__init__()
-        self.register_theme(theme.THEME)
+        own = theme.textual_theme()
+        self.register_theme(own)
         # Without its watcher, which would have all styles parsed a second time.
-        self.set_reactive(App.theme, theme.THEME.name)
-        if theme.THEME.name != "memtui":  # whose grounds are nearly Textual's own
+        self.set_reactive(App.theme, own.name)
+        if own.name != "memtui":  # whose grounds are nearly Textual's own
             self.stylesheet.set_variables(self.get_css_variables())
         self.session = session
         self.asking = Asking(session.source, self.deliver)
@@ -134,7 +135,7 @@ class MemtuiApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         # Laid out for its size from the first frame on.
-        classes = " ".join(name for name, is_so in breadth(self.size).items() if is_so)
+        classes = " ".join(name for name, is_so in breadth(*self.size).items() if is_so)
         return Screen(id="_default", classes=classes)
 
     def compose(self) -> ComposeResult:
@@ -319,7 +320,7 @@ class MemtuiApp(App[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         for screen in self.screen_stack:
-            for name, is_so in breadth(event.size).items():
+            for name, is_so in breadth(*event.size).items():
                 screen.set_class(is_so, name)
         # The screen lays out after the application has heard of it; what is drawn goes by widths.
         self.screen.call_after_refresh(self._show)

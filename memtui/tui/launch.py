@@ -7,19 +7,21 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from memtui.kernel.files import Files
-from memtui.live.source import LiveSource, Reading
+from memtui.live.machine import machine_of
+from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
+from memtui.model.machine import Machine
 from memtui.model.sample import Sample
-from memtui.ondemand.questions import first_readable
-from memtui.session.inbox import Inbox
-from memtui.session.session import Session
 from memtui.settings.values import Settings
 from memtui.targets import Target, largest_first
 from memtui.tui import palettes
-from memtui.tui.resident import stay_in_memory
+from memtui.tui.earlyscreen import EarlyScreen
+
+if TYPE_CHECKING:
+    from memtui.live.source import LiveSource
 
 _SWITCH_S: Final = 0.001
 
@@ -34,7 +36,46 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
     sys.setswitchinterval(_SWITCH_S)
     # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
     os.environ.setdefault("TEXTUAL_FPS", "120")
-    source, inbox = LiveSource(files, settings.interval_s), Inbox()
+    palettes.chosen = settings.theme  # before anything is imported that takes its colours
+    machine, sampler = machine_of(files), Sampler(files)
+    # Before the imports and not beside them: an import holds the interpreter, and each of the
+    # thousand reads would wait for it.
+    if target is not None and target.pid is None:
+        sample = sampler.sample(settings.interval_s)  # a filter wants everyone's name
+    else:
+        sample = sampler.first(settings.interval_s, target.pid if target else None)
+    with EarlyScreen() as early:
+        size = early.size()
+        if size is not None:
+            from memtui.tui.firstfigures import first_figures, painted
+
+            rows = first_figures(
+                machine,
+                sample,
+                *size,
+                interval_s=settings.interval_s,
+                readonly=settings.readonly,
+                whole=target is None and settings.view == "overview",
+            )
+            if rows:
+                early.show(painted(rows))
+        return _run_app(files, machine, settings, target, sampler, sample, early)
+
+
+def _run_app(
+    files: Files,
+    machine: Machine,
+    settings: Settings,
+    target: Target | None,
+    sampler: Sampler,
+    sample: Sample,
+    early: EarlyScreen,
+) -> int:
+    from memtui.live.source import LiveSource, Reading
+    from memtui.session.inbox import Inbox
+    from memtui.session.session import Session
+
+    source, inbox = LiveSource(files, settings.interval_s, machine, sampler), Inbox()
     wake: list[Callable[[], None]] = []
 
     def deliver(reading: Reading) -> None:
@@ -42,15 +83,8 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
         for call in wake:
             call()
 
-    # Before the imports and not beside them: an import holds the interpreter, and each of the
-    # thousand reads would wait for it.
-    if target is not None and target.pid is None:
-        sample = source.sampler.sample(settings.interval_s)  # a filter wants everyone's name
-    else:
-        sample = source.sampler.first(settings.interval_s, target.pid if target else None)
     deliver(sample)
     source.start(deliver)
-    palettes.chosen = settings.theme  # before the widgets are imported, which take their colours
     try:
         from memtui.tui.app import MemtuiApp
 
@@ -61,6 +95,8 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
             target=target,
             started=partial(_started, source),
         )
+        if early.is_shown:
+            app.driver_class = early.driver()
         wake.append(app.wake)
         app.run()
     finally:
@@ -70,6 +106,8 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
 
 def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | None:
     """The process to begin with: the one asked for, or the largest whose map may be read."""
+    from memtui.ondemand.questions import first_readable
+
     candidates = largest_first(sample.processes.values(), target.filter if target else "")
     if target is not None and target.pid is not None:
         asked = next((each.key for each in candidates if each.pid == target.pid), None)
@@ -85,6 +123,7 @@ def _started(source: LiveSource) -> None:
     gc.freeze()
     gc.enable()
     from memtui.live.deathsigns import DeathSigns
+    from memtui.tui.resident import stay_in_memory
 
     source.watch_deaths(DeathSigns(source.files, source.machine.page_bytes))
     stay_in_memory()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.color import Color, blend_rgb
 from rich.color_triplet import ColorTriplet
 from rich.style import Style
-from textual.theme import Theme
 
 from memtui.tui import palettes
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
 
 _PALETTE: Final = palettes.PALETTES[palettes.chosen]
 BACKGROUND: Final = _PALETTE.background
@@ -30,19 +32,30 @@ GROWS: Final = _PALETTE.grows
 SHRINKS: Final = _PALETTE.shrinks
 ALARM: Final = _PALETTE.alarm
 
-THEME: Final = Theme(
-    name=palettes.chosen,
-    primary=ACCENT,
-    secondary=CACHE,
-    foreground=FOREGROUND,
-    background=BACKGROUND,
-    surface=PANEL,
-    panel=PANEL,
-    success=SHRINKS,
-    warning=GROWS,
-    error=ALARM,
-    dark=_PALETTE.dark,
-)
+# What the style sheet's $background, $surface and $foreground come to: the default theme leaves them
+# as Textual has them.
+GROUND: Final = "#121212" if palettes.chosen == "memtui" else BACKGROUND
+SURFACE: Final = "#1e1e1e" if palettes.chosen == "memtui" else PANEL
+TEXT: Final = "#e0e0e0" if palettes.chosen == "memtui" else FOREGROUND
+
+
+def textual_theme() -> Theme:
+    """The theme as Textual takes it."""
+    from textual.theme import Theme
+
+    return Theme(
+        name=palettes.chosen,
+        primary=ACCENT,
+        secondary=CACHE,
+        foreground=FOREGROUND,
+        background=BACKGROUND,
+        surface=PANEL,
+        panel=PANEL,
+        success=SHRINKS,
+        warning=GROWS,
+        error=ALARM,
+        dark=_PALETTE.dark,
+    )
 
 
 _FILL_CONTRAST: Final = 3.0  # of a coloured area to the background

@@ -30,8 +30,8 @@ from memtui.tui.pages.base import (
     size_width,
     why,
 )
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import wrapped
+from memtui.tui.words.cells import Column, Line, Part
 
 # Below this a trend is noise.
 _STILL_BYTES: Final = 1 << 20

@@ -14,8 +14,8 @@ from memtui.model.system.vmrates import growth, named
 from memtui.session.history import History
 from memtui.session.session import Moment
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row
+from memtui.tui.words.cells import Column, Line, Part
 
 DIM: Final = theme.style(theme.DIM)
 PLAIN: Final = theme.style(theme.FOREGROUND)

@@ -34,8 +34,8 @@ from memtui.tui.pages.base import (
     size_width,
     why,
 )
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Row, Rows
+from memtui.tui.words.cells import Column, Line, Part
 
 _TIGHT_SHARE: Final = 0.1
 _BAR: Final = 8

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from memtui.model.machine import Machine
 from memtui.model.shortage.events import Event, Events
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Table
+from memtui.tui.words.cells import Column, Part
 
 
 class EventTable(Table):

@@ -9,7 +9,8 @@ from typing import Final
 from memtui.model.system.metrics import GROUPS, METRICS, Metric
 from memtui.session.history import History
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Table
+from memtui.tui.words.cells import Column, Part
 
 # The group and the name of each row.
 ROWS: Final = tuple(

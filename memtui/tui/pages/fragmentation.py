@@ -40,7 +40,7 @@ from memtui.tui.pages.base import (
     why,
 )
 from memtui.tui.pages.zones import zone_name
-from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.words.cells import Column, Line, Part
 
 _HUGE_BYTES: Final = 2 << 20
 _HEAT: Final = "#c2703d"

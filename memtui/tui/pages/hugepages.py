@@ -24,7 +24,7 @@ from memtui.tui.pages.base import (
     rate,
     why,
 )
-from memtui.tui.widgets.lines import Column, Line
+from memtui.tui.words.cells import Column, Line
 
 _THP: Final = "/sys/kernel/mm/transparent_hugepage/"
 _THP_IN_USE: Final = (

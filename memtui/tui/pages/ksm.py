@@ -24,7 +24,7 @@ from memtui.tui.pages.base import (
     plain,
     why,
 )
-from memtui.tui.widgets.lines import Column
+from memtui.tui.words.cells import Column
 
 _RUN: Final = {
     0: ("off", "Nobody looks for equal pages."),

@@ -24,9 +24,9 @@ from memtui.model.oom.ranking import (
 from memtui.ondemand.oom import Outlook
 from memtui.tui import theme
 from memtui.tui.pages.base import ALARM, BRIGHT, DIM, PLAIN, WARN, SectionPage
-from memtui.tui.widgets.lines import Cell, Column, Line, Part
 from memtui.tui.widgets.page import Row, Rows
 from memtui.tui.widgets.section import SectionTable
+from memtui.tui.words.cells import Cell, Column, Line, Part
 
 _STEP: Final = 100
 _LEAST_BAR: Final = 8

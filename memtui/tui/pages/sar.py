@@ -9,7 +9,8 @@ from memtui.model.machine import Machine
 from memtui.model.system.sar import COLUMNS, Figures
 from memtui.session.sartrack import KEPT, SarTrack
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Table
+from memtui.tui.words.cells import Column, Part
 
 _BEFORE: Final = KEPT - 1  # samples before the last
 

@@ -28,8 +28,8 @@ from memtui.tui.pages.base import (
     size_width,
     why,
 )
-from memtui.tui.widgets.lines import Column, Line
 from memtui.tui.widgets.page import Row, Rows
+from memtui.tui.words.cells import Column, Line
 
 _SORTS: Final = {
     "size": True,

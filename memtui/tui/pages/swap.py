@@ -31,7 +31,7 @@ from memtui.tui.pages.base import (
     size_width,
     why,
 )
-from memtui.tui.widgets.lines import Column, Line
+from memtui.tui.words.cells import Column, Line
 
 _FULL: Final = 0.8
 

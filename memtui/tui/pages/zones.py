@@ -35,7 +35,7 @@ from memtui.tui.pages.base import (
     size_width,
     why,
 )
-from memtui.tui.widgets.lines import Column, Line, Part
+from memtui.tui.words.cells import Column, Line, Part
 
 # Of MemTotal, which the zones together are but for rounding, unless a balloon has been counted in.
 _MISSING_SHARE: Final = 0.02

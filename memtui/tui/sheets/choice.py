@@ -12,7 +12,8 @@ from textual.screen import ModalScreen
 
 from memtui.tui import theme
 from memtui.tui.keys import bindings
-from memtui.tui.widgets.lines import Column, Lines, Part, Table
+from memtui.tui.widgets.lines import Lines, Table
+from memtui.tui.words.cells import Column, Part
 
 
 class Choice(NamedTuple):

@@ -15,8 +15,8 @@ from memtui.session.session import Session
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row, Rows
+from memtui.tui.words.cells import Column, Line, Part
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

@@ -19,9 +19,10 @@ from memtui.model.explain import explain as explaining
 from memtui.model.explain.explain import Context, Explanation, ToolFigure
 from memtui.tui import theme
 from memtui.tui.keys import bindings, keys_of
-from memtui.tui.widgets.bars import Footer, spread
-from memtui.tui.widgets.lines import Column, Line, Lines, Part, Table
+from memtui.tui.widgets.bars import Footer
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import text_of, wrapped
+from memtui.tui.words.cells import Column, Line, Part, spread
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

@@ -17,8 +17,8 @@ from memtui.ondemand.walk import COMPUTED, Walk
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row, wrapped
+from memtui.tui.words.cells import Column, Line, Part
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

@@ -16,8 +16,8 @@ from memtui.tui.keys import bindings
 from memtui.tui.pages.base import why
 from memtui.tui.pages.zones import zone_name
 from memtui.tui.sheets.sheet import Sheet
-from memtui.tui.widgets.lines import Column, Line
 from memtui.tui.widgets.page import Page, Row
+from memtui.tui.words.cells import Column, Line
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

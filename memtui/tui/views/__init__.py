@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.geometry import Size
-
 from memtui.imported import imported
 from memtui.views import VIEWS
 
@@ -14,14 +12,14 @@ if TYPE_CHECKING:
     from memtui.tui.views.view import View
 
 
-def breadth(size: Size) -> dict[str, bool]:
+def breadth(width: int, height: int) -> dict[str, bool]:
     """The style classes of a terminal's size: what there is room for."""
     return {
-        "-tiny": size.width < 60 or size.height < 15,
-        "-wide": size.width >= 100,
-        "-vast": size.width >= 160,
-        "-low": size.height < 30,
-        "-flat": size.height < 18,
+        "-tiny": width < 60 or height < 15,
+        "-wide": width >= 100,
+        "-vast": width >= 160,
+        "-low": height < 30,
+        "-flat": height < 18,
     }
 
 

@@ -19,12 +19,13 @@ from memtui.settings.table import WINDOWS_S
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
-from memtui.tui.widgets.bars import Headline, StallTable, SwapLine, cells
-from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.bars import Headline, StallTable, SwapLine
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import VerdictLine
+from memtui.tui.words.cells import Line, Part, cells
 from memtui.tui.words.nomap import no_map
 
 if TYPE_CHECKING:

@@ -25,13 +25,15 @@ from memtui.tui.pages.oom import OomPage
 from memtui.tui.pages.sar import SarTable
 from memtui.tui.pages.zones import ZONES
 from memtui.tui.views.view import View
-from memtui.tui.widgets.bars import why_no_pressure
-from memtui.tui.widgets.lines import Line, Lines, Table
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import SectionPanel, SectionTable
 from memtui.tui.widgets.tabs import Tabs
-from memtui.tui.widgets.verdictlines import VerdictBanner, level_colour, level_glyph
+from memtui.tui.widgets.verdictlines import VerdictBanner
+from memtui.tui.words.cells import Line
 from memtui.tui.words.deaths import log_words
+from memtui.tui.words.frame import why_no_pressure
+from memtui.tui.words.verdict import level_colour, level_glyph
 
 if TYPE_CHECKING:
     from memtui.model.oom.obituary import Obituary

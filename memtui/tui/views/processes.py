@@ -25,11 +25,11 @@ from memtui.tui import theme
 from memtui.tui.asking import look_up
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
-from memtui.tui.widgets.bars import spread
 from memtui.tui.widgets.groups import GroupTable
-from memtui.tui.widgets.lines import Line, Lines, Part, Table
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.words.cells import Line, Part, spread
 from memtui.tui.words.processes import group_panel, introduced, panel
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from textual.binding import Binding, BindingType
 from memtui import units
 from memtui.model.processes.groups import SORTS, Group, sorted_groups
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Table
 from memtui.tui.widgets.processcells import quiet
+from memtui.tui.words.cells import Column, Part
 
 _COLUMNS: Final = (
     Column("name", "NAME", 0, "<", least=16),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,12 +16,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from memtui import units
 from memtui.tui import theme
-
-Part = tuple[str, Style]
-Line = Sequence[Part]
-Cell = str | Part | list[Part]  # a list is exactly as wide as its column
+from memtui.tui.words.cells import Cell, Column, Line, Part, fit_columns, head_line, row_line
 
 
 def strip(parts: Line, width: int, base: Style) -> Strip:
@@ -72,20 +68,6 @@ class Lines(Widget):
             self._lines = [list(line) for line in self._make(width)]
         line = self._lines[y] if y < len(self._lines) else ()
         return strip(line, width, self.rich_style)
-
-
-class Column(NamedTuple):
-    """A column of a table: `width` cells, 0 for what is left over; `priority` 0 never goes.
-
-    What is left over is `least` cells as long as another column can go for it.
-    """
-
-    name: str
-    title: str
-    width: int
-    align: str = ">"
-    priority: int = 0
-    least: int = 7
 
 
 class Drawn(Widget):
@@ -251,39 +233,19 @@ class Table(Drawn, can_focus=True):
     def _draw(self, y: int, content: tuple[object, ...]) -> Strip:
         base, width = self.base, self.size.width
         if content[0] == "head":
-            return strip(self._head(), width, base)
+            head = head_line(self.columns(), self.sorted_by(), self.has_focus)
+            return strip(head, width, base)
         if content[0] == "empty":
             return strip([(" " + str(content[1]), theme.style(theme.DIM))], width, base)
         items: tuple[tuple[str, Cell], ...] = content[0]  # type: ignore[assignment]
         texts = dict(items)
         selected, active = content[2], content[3]
-        mark = theme.glyphs().bar if selected else " "
-        parts: list[Part] = [(mark, theme.style(theme.ACCENT))]
-        for index, (column, cells) in enumerate(self.columns()):
-            value = texts.get(column.name, "")
-            if isinstance(value, list):
-                parts += [(" " if index else "", Style.null()), *value]
-                continue
-            text, style = (value, Style.null()) if isinstance(value, str) else value
-            parts.append(((" " if index else "") + units.fit(text, cells, column.align), style))
+        parts = row_line(self.columns(), texts, bool(selected))
         if selected:
             base = base + theme.style(
                 bg=theme.SELECTED if active else theme.SELECTED_AWAY, bold=bool(active)
             )
         return strip(parts, width, base)
-
-    def _head(self) -> Line:
-        sorted_by = self.sorted_by()
-        plain = theme.style(theme.BRIGHT if self.has_focus else theme.DIM, bold=self.has_focus)
-        parts: list[Part] = [(" ", plain)]
-        for index, (column, cells) in enumerate(self.columns()):
-            title, style = column.title, plain
-            if sorted_by and sorted_by[0] == column.name:
-                arrow = "▼" if sorted_by[1] else "▲"
-                title = title[: cells - 1] + arrow if column.align == "<" else arrow + title
-                style = theme.style(theme.ACCENT, bold=self.has_focus)
-            parts.append(((" " if index else "") + units.fit(title, cells, column.align), style))
-        return parts
 
     # Keys and mouse.
 
@@ -335,22 +297,3 @@ class Table(Drawn, can_focus=True):
     def on_resize(self) -> None:
         self._drawn.clear()
         self.set_cursor(self.cursor)
-
-
-def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that fit into `width` cells with a blank between.
-
-    The last flexible one gets what is left over, others before it their least.
-    """
-    kept = list(columns)
-    while len(kept) > 1:
-        needed = sum(column.width or column.least for column in kept) + len(kept) - 1
-        worst = max(kept, key=lambda column: column.priority)
-        if needed <= width or worst.priority == 0:
-            break
-        kept.remove(worst)
-    widths = [column.width or column.least for column in kept]
-    flexible = [at for at, column in enumerate(kept) if not column.width]
-    if flexible:
-        widths[flexible[-1]] = max(1, width - sum(widths) - len(kept) + 1 + widths[flexible[-1]])
-    return list(zip(kept, widths, strict=True))

@@ -11,7 +11,8 @@ from memtui.model.map.addressmap import AddressMap, Totals
 from memtui.model.map.kinds import Kind
 from memtui.model.map.labels import flags, label
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part, Table
+from memtui.tui.widgets.lines import Table
+from memtui.tui.words.cells import Column, Part
 
 if TYPE_CHECKING:
     from memtui.model.map.change import Trail

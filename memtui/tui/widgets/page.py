@@ -11,7 +11,8 @@ from rich.style import Style
 
 from memtui import units
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Cell, Column, Line, Part, Table
+from memtui.tui.widgets.lines import Table
+from memtui.tui.words.cells import Cell, Column, Line, Part
 
 T = TypeVar("T")
 Row = dict[str, str | Part]

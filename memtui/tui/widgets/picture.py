@@ -31,7 +31,7 @@ from memtui.model.map.pages import PAGE_STATES
 from memtui.ondemand.pages import PagesReading
 from memtui.tui import theme
 from memtui.tui.widgets.knownpages import KnownPages, reading_of
-from memtui.tui.widgets.lines import Drawn, Part, strip
+from memtui.tui.widgets.lines import Drawn, strip
 from memtui.tui.widgets.spots import (
     Spot,
     cells_across,
@@ -42,6 +42,7 @@ from memtui.tui.widgets.spots import (
     scale_text,
     window_picture,
 )
+from memtui.tui.words.cells import Part
 
 _PAGES_AT_MOST: Final = 1 << 18  # of a window that are asked for: 1 GiB in pages of 4 KiB
 _HEAD: Final = 3  # lines above a window: the whole as a ribbon, its scale, what its shades mean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Final
 
 from memtui import units
@@ -11,7 +11,7 @@ from memtui.kernel.files import Gap
 from memtui.model.processes.columns import AGED_S, COLUMNS, Facts
 from memtui.model.sample import ProcessSample
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Column, Part
+from memtui.tui.words.cells import Column, Part
 
 OVERVIEW_COLUMNS: Final = ("pid", "name", "rss", "gain", "swap", "oom")
 # All that there is room for, those that come later here giving way first.
@@ -26,6 +26,8 @@ DEFAULT_COLUMNS: Final = (
     "command",
 )
 _ALWAYS: Final = 3  # of those kept, that never give way
+# What is said of processes that have no memory either.
+_OF_ANYONE: Final = ("pid", "user", "state", "parent", "threads", "age", "unit", "cgroup", "adj")
 
 
 def table_columns(
@@ -74,6 +76,30 @@ def cell(facts: Facts, process: ProcessSample, name: str) -> str | Part:
     if value is None or name not in _STYLES:
         return (text, _DIM) if column.type == "text" else quiet(text)
     return text, _STYLES[name]
+
+
+def texts(
+    facts: Facts, process: ProcessSample, names: Sequence[str], lines: str = ""
+) -> dict[str, str | Part]:
+    """A row's columns; `lines` stand before the name. Who has no memory stands back."""
+    name = lines + units.printable(process.name)
+    if process.is_kernel_thread or process.is_zombie:
+        word = " zombie" if process.is_zombie else ""
+        found: dict[str, str | Part] = {
+            each: (part if isinstance(part, str) else part[0], _DIM)
+            for each in names
+            if each in _OF_ANYONE and (part := cell(facts, process, each))
+        }
+        return found | {"name": (f"{name}{word}", _DIM), "rss": ("0", _DIM)}
+    found = {each: cell(facts, process, each) for each in names}
+    if lines:
+        found["name"] = name
+    return found
+
+
+def digits_of(processes: Iterable[ProcessSample]) -> int:
+    """How many digits their pids need."""
+    return max((len(str(each.pid)) for each in processes), default=5)
 
 
 def _share(facts: Facts, process: ProcessSample, name: str) -> Part:

@@ -25,8 +25,9 @@ from memtui.model.sample import ProcessSample
 from memtui.session.session import Moment
 from memtui.targets import fits
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Part, Table
-from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, cell, table_columns
+from memtui.tui.widgets.lines import Table
+from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, digits_of, table_columns, texts
+from memtui.tui.words.cells import Part
 
 # In the order that `s` goes through them in the overview.
 _SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")
@@ -213,7 +214,7 @@ class ProcessList(Table):
         if self.top:
             self.top = max(0, self.top + cursor - self.cursor)
         self._rows = rows
-        digits = max((len(str(row.pid)) for row in rows), default=5)
+        digits = digits_of(rows)
         if digits > self._digits:
             self._digits = digits
             self._set_columns()
@@ -261,26 +262,10 @@ class ProcessList(Table):
         process, facts = self._rows[row], self.facts
         assert facts is not None
         lines = self._lines.get(process.key, "")
-        name = lines + units.printable(process.name)
         if self.is_gone(process):
             return {
                 "pid": (str(process.pid), _DIM),
-                "name": (f"{name} gone", _DIM),
+                "name": (f"{lines}{units.printable(process.name)} gone", _DIM),
                 "rss": (units.size(process.rss_bytes, short=True), _DIM),
             }
-        if process.is_kernel_thread or process.is_zombie:
-            word = " zombie" if process.is_zombie else ""
-            texts: dict[str, str | Part] = {
-                each: (part if isinstance(part, str) else part[0], _DIM)
-                for each in names
-                if each in _OF_ANYONE and (part := cell(facts, process, each))
-            }
-            return texts | {"name": (f"{name}{word}", _DIM), "rss": ("0", _DIM)}
-        texts = {each: cell(facts, process, each) for each in names}
-        if lines:
-            texts["name"] = name
-        return texts
-
-
-# What is said of processes that have no memory either.
-_OF_ANYONE: Final = ("pid", "user", "state", "parent", "threads", "age", "unit", "cgroup", "adj")
+        return texts(facts, process, names, lines)

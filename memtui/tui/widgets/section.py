@@ -12,8 +12,9 @@ from textual.message import Message
 from memtui import units
 from memtui.tui import theme
 from memtui.tui.pages.base import Arrangement, Facts, Section, SectionPage, Summary
-from memtui.tui.widgets.lines import Column, Lines, Part, Table
+from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import Page, SheetTable, wrapped
+from memtui.tui.words.cells import Column, Part
 
 _LONG_FROM = 36
 

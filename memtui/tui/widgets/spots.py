@@ -24,7 +24,7 @@ from memtui.model.map.pages import PAGE_STATE_INDEX, PAGE_STATES, page_states, r
 from memtui.ondemand.pages import PagesReading
 from memtui.tui import theme
 from memtui.tui.widgets.knownpages import reading_of
-from memtui.tui.widgets.lines import Part
+from memtui.tui.words.cells import Part
 
 
 class Spot(NamedTuple):

@@ -9,7 +9,8 @@ from textual.message import Message
 
 from memtui import units
 from memtui.tui import theme
-from memtui.tui.widgets.lines import Line, Lines, Part
+from memtui.tui.widgets.lines import Lines
+from memtui.tui.words.cells import Line, Part
 
 
 class Tabs(Lines):

@@ -7,63 +7,23 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from memtui import units
-from memtui.kernel.pressure import Pressure
-from memtui.model.sample import Sample
-from memtui.model.system.free import Free
 from memtui.session.session import Moment
 from memtui.tui import theme
-from memtui.tui.widgets.bars import cells, spread, stall_parts, swap_parts, why_no_pressure
-from memtui.tui.widgets.lines import Line, Lines, Part
+from memtui.tui.widgets.lines import Lines
+from memtui.tui.words.cells import Line, Part, cells, spread
+from memtui.tui.words.frame import stall_parts, swap_parts
+from memtui.tui.words.verdict import (
+    level_colour,
+    level_parts,
+    reason,
+    stalled_at_first,
+    verdict_line,
+)
 
 if TYPE_CHECKING:
-    from memtui.model.shortage.rules import Level
     from memtui.model.shortage.verdict import Verdict
 
 _SKIPPED_SHOWN_S: Final = 60
-_LEAST_REASON: Final = 24  # cells, below which a cut sentence tells nothing
-
-_GLYPHS: Final[dict[Level, str]] = {
-    "reclaiming": "▲",
-    "thrashing": "▲",
-    "stalling": "■",
-    "about_to_run_out": "▼",
-    "being_killed": "†",
-}
-
-
-def level_colour(level: Level | None) -> str:
-    """Calm, something to look at, or an alarm."""
-    if level is None:
-        return theme.DIM
-    if level == "comfortable":
-        return theme.SHRINKS
-    if level == "reclaiming":
-        return theme.ACCENT
-    return theme.GROWS if level == "thrashing" else theme.ALARM
-
-
-def level_glyph(level: Level) -> str:
-    """What stands for its colour where there is none."""
-    return theme.glyphs().live if level == "comfortable" else _GLYPHS[level]
-
-
-def level_parts(verdict: Verdict | None) -> list[Part]:
-    """`▲ reclaiming`."""
-    if verdict is None:
-        return [("…", theme.style(theme.DIM))]
-    if verdict.level is None:
-        return [("no verdict", theme.style(theme.DIM))]
-    glyph = level_glyph(verdict.level)
-    style = theme.style(level_colour(verdict.level), bold=verdict.level != "comfortable")
-    return [(f"{glyph} {verdict.level.replace('_', ' ')}", style)]
-
-
-def reason(verdict: Verdict | None) -> str:
-    """The sentence without the level, which stands before it already."""
-    if verdict is None:
-        return ""
-    head, colon, rest = verdict.sentence.partition(": ")
-    return rest if colon and verdict.level is not None else head
 
 
 class VerdictLine(Lines):
@@ -81,49 +41,18 @@ class VerdictLine(Lines):
         if sample.skipped != self._skipped:
             self._skipped, self._skipped_at = sample.skipped, sample.time_s
         now = moment.history.latest("stalled_some_pct")
+        if now is None and len(moment.history) < 2:
+            now = stalled_at_first(sample.system.pressure)
         room = cells(late)
+        lately = sample.time_s - self._skipped_at < _SKIPPED_SHOWN_S
+        skipped = sample.skipped if lately else 0
 
         def lines(width: int) -> list[Line]:
-            line = self._line(sample, now, free, verdict, width - room)
+            pressure = sample.system.pressure
+            line = verdict_line(width - room, pressure, now, free, verdict, skipped)
             return [spread(line, list(late), width) if late else line]
 
         self.draw(lines)
-
-    def _line(
-        self,
-        sample: Sample,
-        now: float | None,
-        free: Free,
-        verdict: Verdict | None,
-        width: int,
-    ) -> Line:
-        dim = theme.style(theme.DIM)
-        narrow = width < 100
-        dot: Part = (" · " if narrow else "  ·  ", dim)
-        level: list[Part] = [(" ", dim), *level_parts(verdict), dot]
-        pressure = sample.system.pressure
-        stalls: list[Part] = [("stalled ", dim), *stall_parts(now)]
-        if not isinstance(pressure, Pressure):
-            stalls = [("stalls n/a: ", dim), (why_no_pressure(pressure), dim)]
-        swap = swap_parts(free, 6 if narrow else 12, short=narrow)
-        if sample.skipped and sample.time_s - self._skipped_at < _SKIPPED_SHOWN_S:
-            late: Part = (f"{sample.skipped} ticks skipped", theme.style(theme.GROWS))
-            return [*level, *stalls, dot, *swap, dot, late]
-        words = reason(verdict)
-        calm = verdict is None or verdict.level in (None, "comfortable")
-        bare = swap_parts(free, 0, short=narrow)
-        brief = stalls if isinstance(pressure, Pressure) else [("stalls n/a", dim)]
-        # Richest first; where all is well the figures say what the sentence does.
-        forms = ((stalls, swap), (stalls, bare), (brief, bare[:3]))
-        for figures in forms[:1] if calm else forms:
-            parts = [*level, *figures[0], dot, *figures[1]]
-            room = width - cells(parts) - cells([dot]) - 1
-            if room >= units.width(words):
-                break
-        if room >= _LEAST_REASON and words:
-            cut = textwrap.shorten(words, room, placeholder=" …")
-            parts += [dot, (cut, theme.style(theme.FOREGROUND))]
-        return parts
 
 
 class VerdictBanner(Lines):

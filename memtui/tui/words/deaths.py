@@ -14,8 +14,8 @@ from memtui.model.oom.ranking import signed
 from memtui.session.session import Moment
 from memtui.tui import theme
 from memtui.tui.pages.base import ALARM, BRIGHT, DIM, PLAIN
-from memtui.tui.widgets.lines import Column, Line, Part
 from memtui.tui.widgets.page import Page, Row
+from memtui.tui.words.cells import Column, Line, Part
 
 SHOWN_S: Final = 900.0
 _NAME_CELLS: Final = 15

@@ -15,8 +15,7 @@ from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import decode
 from memtui.session.chosen import Chosen
 from memtui.tui import theme
-from memtui.tui.widgets.bars import cells, spread
-from memtui.tui.widgets.lines import Line, Part
+from memtui.tui.words.cells import Line, Part, cells, spread
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)

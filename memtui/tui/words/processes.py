@@ -15,8 +15,7 @@ from memtui.model.sample import ProcessSample
 from memtui.ondemand.place import Place
 from memtui.session.chosen import Chosen
 from memtui.tui import theme
-from memtui.tui.widgets.bars import cells
-from memtui.tui.widgets.lines import Line, Part
+from memtui.tui.words.cells import Line, Part, cells
 from memtui.tui.words.nomap import no_map
 
 _DIM: Final = theme.style(theme.DIM)

@@ -11,10 +11,11 @@ from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import KINDS
 from memtui.tui import theme
 from memtui.tui.app import MemtuiApp
-from memtui.tui.widgets.lines import Part, Table
+from memtui.tui.widgets.lines import Table
 from memtui.tui.widgets.mappings import KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.spots import Spot
+from memtui.tui.words.cells import Part
 from tests.interface import (
     BIG,
     app_of,
