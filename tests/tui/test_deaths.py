@@ -42,7 +42,7 @@ from tests.interface import (
 )
 from tests.model.oom.test_death_signs import BIG, DENIED, MIB, SMALL, killed, seen
 from tests.programs import compiled
-from tests.programs.ooms import SCENARIOS, Full, scenario
+from tests.programs.ooms import SCENARIOS, scenario
 from tests.terminal import memtui
 
 pytestmark = pytest.mark.xdist_group("machine")
@@ -107,12 +107,11 @@ def without_log(tmp_path: Path) -> Files:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_the_page_names_the_victim_before_and_the_obituary_is_right_after(
+async def test_the_page_names_the_victim_before_and_the_obituary_is_right_after(
     name: str, program: Path, tmp_path: Path
 ) -> None:
     made = SCENARIOS[name]
-
-    async def test(full: Full) -> None:
+    with scenario(made, program, tmp_path) as full:
         files = LiveFiles() if name != "many small" else without_log(tmp_path)
         async with watching(files) as (app, pilot):
             await turn_to(pilot, "OOM")
@@ -159,45 +158,39 @@ def test_the_page_names_the_victim_before_and_the_obituary_is_right_after(
                 app
             )
 
-    with scenario(made, program, tmp_path) as full:
-        asyncio.run(test(full))
 
-
-def test_a_real_segfault_is_read_against_the_map_of_the_chosen_one(tmp_path: Path) -> None:
+async def test_a_real_segfault_is_read_against_the_map_of_the_chosen_one(tmp_path: Path) -> None:
     if os.geteuid() != 0 or os.uname().machine != "x86_64":
         pytest.skip("needs root, and the words of x86")
     if Path("/proc/sys/debug/exception-trace").read_text().strip() == "0":
         pytest.skip("needs debug.exception-trace")
     faulty = compiled("faulty", tmp_path)
 
-    async def test() -> None:
-        deadline = time.monotonic() + 20
-        found: list[Obituary] = []
-        async with watching(LiveFiles()) as (app, pilot):
-            # The kernel writes ten such lines in five seconds and no more, whoever they are of.
-            while not found:
-                assert time.monotonic() < deadline, "the kernel says nothing"
-                with subprocess.Popen(
-                    [faulty, "null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                ) as child:
-                    assert child.stdout and child.stdout.readline() == "ready\n"
-                    pid = child.pid
-                    await until(pilot, partial(is_listed, app, pid), "in the list")
-                    await press(pilot, "o")
-                    await answer(pilot, str(pid))
-                    await until(pilot, partial(has_map, app, pid), "its map")
-                    await asyncio.to_thread(child.communicate, "\n")
-                    assert child.returncode == -11
-                end = time.monotonic() + 1.0
-                while not (found := obituaries(app, frozenset((pid,)))) and time.monotonic() < end:
-                    await pilot.pause(0.05)
-            assert found[0].cause == "segfault" and found[0].map is not None
-            words = "write to 0x10: not mapped, a null pointer plus 16; at faulty+0x"
-            assert words in found[0].sentence
-            await turn_to(pilot, "events")
-            await until(pilot, lambda: words[:40] in screen(app), "on the page")
-
-    asyncio.run(test())
+    deadline = time.monotonic() + 20
+    found: list[Obituary] = []
+    async with watching(LiveFiles()) as (app, pilot):
+        # The kernel writes ten such lines in five seconds and no more, whoever they are of.
+        while not found:
+            assert time.monotonic() < deadline, "the kernel says nothing"
+            with subprocess.Popen(
+                [faulty, "null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ) as child:
+                assert child.stdout and child.stdout.readline() == "ready\n"
+                pid = child.pid
+                await until(pilot, partial(is_listed, app, pid), "in the list")
+                await press(pilot, "o")
+                await answer(pilot, str(pid))
+                await until(pilot, partial(has_map, app, pid), "its map")
+                await asyncio.to_thread(child.communicate, "\n")
+                assert child.returncode == -11
+            end = time.monotonic() + 1.0
+            while not (found := obituaries(app, frozenset((pid,)))) and time.monotonic() < end:
+                await pilot.pause(0.05)
+        assert found[0].cause == "segfault" and found[0].map is not None
+        words = "write to 0x10: not mapped, a null pointer plus 16; at faulty+0x"
+        assert words in found[0].sentence
+        await turn_to(pilot, "events")
+        await until(pilot, lambda: words[:40] in screen(app), "on the page")
 
 
 def reads_log(pid: int) -> bool:
@@ -229,75 +222,64 @@ KILL = killed(10, "big", 2_500_000)
 DYING = (seen(2.0, BIG, SMALL), seen(3.0, SMALL, kills=1, deaths=(KILL,)))
 
 
-def test_one_death_is_one_event_that_opens_marks_and_stays_for_fifteen_minutes() -> None:
-    async def test() -> None:
-        app = written(*DYING)
-        async with running(app, (80, 24)) as pilot:
-            assert "† big " in screen(app)
-            events = [
-                each for each in app.session.seen["host"].events if "verdict" not in each.kind
-            ]
-            assert [each.kind for each in events] == ["oom_kill"]
-            assert events[0] in list(app.session.seen["host"].marks)
-            await deliver(pilot, seen(900.0, SMALL, kills=1))
-            assert "† big " in screen(app)
-            await deliver(pilot, seen(903.0, SMALL, kills=1))
-            assert "† big " not in screen(app)
-            await turn_to(pilot, "events")
-            await press(pilot, "end")
-            app.clear_notifications()  # which cover the last lines
-            await settle(pilot)
-            assert "Enter: all that is known of it" in screen(app)
-            await press(pilot, "enter")
-            assert isinstance(app.screen, ObituarySheet)
-            text = screen(app)
-            for words in (
-                "big (10) was killed at",
-                "/bin/big --all",
-                "memory   500 MiB · anon 4.0 MiB, file 1.0 MiB",
-                "asks asked for more · /g was full",
-                "from the kernel's log",
-                "Its map was not looked at before",
-            ):
-                assert words in text, words
-            is_whole(app)
-            await press(pilot, "escape")
-            assert not isinstance(app.screen, ObituarySheet)
-
-    asyncio.run(test())
+async def test_one_death_is_one_event_that_opens_marks_and_stays_for_fifteen_minutes() -> None:
+    app = written(*DYING)
+    async with running(app, (80, 24)) as pilot:
+        assert "† big " in screen(app)
+        events = [each for each in app.session.seen["host"].events if "verdict" not in each.kind]
+        assert [each.kind for each in events] == ["oom_kill"]
+        assert events[0] in list(app.session.seen["host"].marks)
+        await deliver(pilot, seen(900.0, SMALL, kills=1))
+        assert "† big " in screen(app)
+        await deliver(pilot, seen(903.0, SMALL, kills=1))
+        assert "† big " not in screen(app)
+        await turn_to(pilot, "events")
+        await press(pilot, "end")
+        app.clear_notifications()  # which cover the last lines
+        await settle(pilot)
+        assert "Enter: all that is known of it" in screen(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, ObituarySheet)
+        text = screen(app)
+        for words in (
+            "big (10) was killed at",
+            "/bin/big --all",
+            "memory   500 MiB · anon 4.0 MiB, file 1.0 MiB",
+            "asks asked for more · /g was full",
+            "from the kernel's log",
+            "Its map was not looked at before",
+        ):
+            assert words in text, words
+        is_whole(app)
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, ObituarySheet)
 
 
-def test_the_sheet_has_the_map_of_the_last_look() -> None:
-    async def test() -> None:
-        app = app_of([DYING[0]], {BIG.key: map_of(BIG.key, "big")})
-        async with running(app, (120, 40)) as pilot:
-            assert app.session.chosen.key == BIG.key
-            await deliver(pilot, DYING[1])
-            await turn_to(pilot, "events")
-            await press(pilot, "end", "enter")
-            text = screen(app)
-            assert "ITS MAP at the last look: 5 mappings" in text
-            assert "h heap" in text and "k main stack" in text
-            is_whole(app)
-
-    asyncio.run(test())
+async def test_the_sheet_has_the_map_of_the_last_look() -> None:
+    app = app_of([DYING[0]], {BIG.key: map_of(BIG.key, "big")})
+    async with running(app, (120, 40)) as pilot:
+        assert app.session.chosen.key == BIG.key
+        await deliver(pilot, DYING[1])
+        await turn_to(pilot, "events")
+        await press(pilot, "end", "enter")
+        text = screen(app)
+        assert "ITS MAP at the last look: 5 mappings" in text
+        assert "h heap" in text and "k main stack" in text
+        is_whole(app)
 
 
 @pytest.mark.parametrize("size", [(80, 24)])
-def test_why_there_is_no_log_is_said_on_the_page(size: tuple[int, int]) -> None:
-    async def test() -> None:
-        app = written(seen(2.0, BIG, SMALL, log=DENIED), seen(3.0, BIG, log=DENIED, kills=1))
-        async with running(app, size) as pilot:
-            app.clear_notifications()  # which cover the last lines
-            await turn_to(pilot, "events")
-            text = " ".join(" ".join(screen_text(app)).split())
-            assert "kernel.dmesg_restrict is 1" in text
-            assert "Kills are inferred from their count and from who vanished" in text
-            await press(pilot, "home", "enter")
-            assert "inferred: the kernel counted a kill, and this one vanished" in screen(app)
-            is_whole(app)
-
-    asyncio.run(test())
+async def test_why_there_is_no_log_is_said_on_the_page(size: tuple[int, int]) -> None:
+    app = written(seen(2.0, BIG, SMALL, log=DENIED), seen(3.0, BIG, log=DENIED, kills=1))
+    async with running(app, size) as pilot:
+        app.clear_notifications()  # which cover the last lines
+        await turn_to(pilot, "events")
+        text = " ".join(" ".join(screen_text(app)).split())
+        assert "kernel.dmesg_restrict is 1" in text
+        assert "Kills are inferred from their count and from who vanished" in text
+        await press(pilot, "home", "enter")
+        assert "inferred: the kernel counted a kill, and this one vanished" in screen(app)
+        is_whole(app)
 
 
 def test_with_the_alert_off_a_kill_is_only_listed_and_marked() -> None:
@@ -309,16 +291,13 @@ def test_with_the_alert_off_a_kill_is_only_listed_and_marked() -> None:
     assert alerts.actions_of(Event(1.0, "segfault", "warning", "segfault of x")) == ("mark",)
 
 
-def test_names_that_lie_are_shown_as_text() -> None:
-    async def test() -> None:
-        evil = BIG._replace(name="\x1b[31m[b]x")
-        kill = killed(10, "\x1b[31m[b]x", 2_500_000)
-        app = written(seen(2.0, evil, SMALL), seen(3.0, SMALL, kills=1, deaths=(kill,)))
-        async with running(app, (80, 24)) as pilot:
-            assert "† \\e[31m[b]x" in screen(app)
-            await turn_to(pilot, "events")
-            await press(pilot, "end", "enter")
-            assert "\\e[31m[b]x (10) was killed" in screen(app)
-            is_whole(app)
-
-    asyncio.run(test())
+async def test_names_that_lie_are_shown_as_text() -> None:
+    evil = BIG._replace(name="\x1b[31m[b]x")
+    kill = killed(10, "\x1b[31m[b]x", 2_500_000)
+    app = written(seen(2.0, evil, SMALL), seen(3.0, SMALL, kills=1, deaths=(kill,)))
+    async with running(app, (80, 24)) as pilot:
+        assert "† \\e[31m[b]x" in screen(app)
+        await turn_to(pilot, "events")
+        await press(pilot, "end", "enter")
+        assert "\\e[31m[b]x (10) was killed" in screen(app)
+        is_whole(app)

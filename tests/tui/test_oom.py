@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -160,13 +159,15 @@ def words_on(app: MemtuiApp) -> str:
 Test = Callable[[MemtuiApp, Pilot[None]], Coroutine[Any, Any, None]]
 
 
-def on(host: str, size: tuple[int, int] = (120, 40)) -> Callable[[Test], Callable[[], None]]:
+def on(
+    host: str, size: tuple[int, int] = (120, 40)
+) -> Callable[[Test], Callable[[], Coroutine[Any, Any, None]]]:
     """Runs a test on the page, of a captured machine."""
 
-    def decorate(test: Test) -> Callable[[], None]:
+    def decorate(test: Test) -> Callable[[], Coroutine[Any, Any, None]]:
         @wraps(test)
-        def run() -> None:
-            asyncio.run(opened(host, size, test))
+        async def run() -> None:
+            await opened(host, size, test)
 
         del run.__wrapped__
         return run
@@ -193,13 +194,13 @@ async def opened(host: str, size: tuple[int, int], test: Test) -> None:
         ("linux-3.2", (120, 40)),
     ],
 )
-def test_it_is_whole_in_every_size(host: str, size: tuple[int, int]) -> None:
+async def test_it_is_whole_in_every_size(host: str, size: tuple[int, int]) -> None:
     async def test(app: MemtuiApp, pilot: Pilot[None]) -> None:
         is_whole(app)
         await press(pilot, "end")
         is_whole(app)
 
-    asyncio.run(opened(host, size, test))
+    await opened(host, size, test)
 
 
 @on("debian-6.18")
@@ -324,16 +325,13 @@ async def test_it_is_read_no_more_often_than_it_may_cost(
     assert page.outlook is before
 
 
-def test_without_a_kernel_behind_the_samples_it_says_so() -> None:
-    async def test() -> None:
-        now, maps = captured("debian-6.18")
-        async with running(app_of([now], maps)) as pilot:
-            await press(pilot, "4", "right", "right", "right")
-            assert "the ranking: not recorded" in screen(pilot.app)
-            await press(pilot, "w", "plus", "enter", "escape", "p")
-            is_whole(pilot.app)
-
-    asyncio.run(test())
+async def test_without_a_kernel_behind_the_samples_it_says_so() -> None:
+    now, maps = captured("debian-6.18")
+    async with running(app_of([now], maps)) as pilot:
+        await press(pilot, "4", "right", "right", "right")
+        assert "there is none behind this" in screen(pilot.app)
+        await press(pilot, "w", "plus", "enter", "escape", "p")
+        is_whole(pilot.app)
 
 
 def test_this_machines_own_ranking_agrees_with_the_kernel() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -151,39 +150,33 @@ def physical(host: str) -> MemtuiApp:
     ("host", "size"),
     [("pod", (80, 24)), ("debian-6.18", (120, 40)), ("hostile", (200, 60))],
 )
-def test_it_is_whole_and_read_only_while_it_is_open(host: str, size: tuple[int, int]) -> None:
-    async def test() -> None:
-        app = physical(host)
-        async with running(app, size) as pilot:
-            await press(pilot, "5")
-            assert "cgroups" not in script_of(app).plan.fields
-            await press(pilot, "end")
-            await settle(pilot)
-            assert "cgroups" in script_of(app).plan.fields
-            assert "All groups" in screen(app)
-            await press(pilot, "enter", "down", "down")
-            is_whole(app)
-            await press(pilot, "1")
-            assert "cgroups" not in script_of(app).plan.fields
-
-    asyncio.run(test())
+async def test_it_is_whole_and_read_only_while_it_is_open(host: str, size: tuple[int, int]) -> None:
+    app = physical(host)
+    async with running(app, size) as pilot:
+        await press(pilot, "5")
+        assert "cgroups" not in script_of(app).plan.fields
+        await press(pilot, "end")
+        await settle(pilot)
+        assert "cgroups" in script_of(app).plan.fields
+        assert "All groups" in screen(app)
+        await press(pilot, "enter", "down", "down")
+        is_whole(app)
+        await press(pilot, "1")
+        assert "cgroups" not in script_of(app).plan.fields
 
 
-def test_keys_sort_and_filter_it() -> None:
-    async def test() -> None:
-        app = physical("pod")
-        async with running(app) as pilot:
-            await press(pilot, "5", "end", "enter")
-            assert "  burstable pods" in screen(app)
-            await press(pilot, "s")
-            assert "▼CURRENT" in screen(app) and "sorted by current" in screen(app)
-            await press(pilot, "I")
-            assert "▲CURRENT" in screen(app)
-            await press(pilot, "slash")
-            assert "group: " in screen(app)
-            await answer(pilot, "7f3a")
-            assert "filter 7f3a" in screen(app) and "burstable pods" not in screen(app)
-            await press(pilot, "escape")
-            assert "burstable pods" in screen(app)
-
-    asyncio.run(test())
+async def test_keys_sort_and_filter_it() -> None:
+    app = physical("pod")
+    async with running(app) as pilot:
+        await press(pilot, "5", "end", "enter")
+        assert "  burstable pods" in screen(app)
+        await press(pilot, "s")
+        assert "▼CURRENT" in screen(app) and "sorted by current" in screen(app)
+        await press(pilot, "I")
+        assert "▲CURRENT" in screen(app)
+        await press(pilot, "slash")
+        assert "group: " in screen(app)
+        await answer(pilot, "7f3a")
+        assert "filter 7f3a" in screen(app) and "burstable pods" not in screen(app)
+        await press(pilot, "escape")
+        assert "burstable pods" in screen(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
@@ -61,21 +60,21 @@ async def go(pilot: Pilot[None], name: str) -> None:
     assert view(pilot).section.name == name
 
 
+Test = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
+
+
 def on(
     size: tuple[int, int] = (80, 24), host: str = "debian-6.18", **changed: object
-) -> Callable[[Callable[[Pilot[None]], Coroutine[Any, Any, None]]], Callable[[], None]]:
+) -> Callable[[Test], Callable[[], Coroutine[Any, Any, None]]]:
     """Runs a test on a captured machine with the view open."""
 
-    def decorate(test: Callable[[Pilot[None]], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def decorate(test: Test) -> Callable[[], Coroutine[Any, Any, None]]:
         @wraps(test)
-        def run() -> None:
-            async def inside() -> None:
-                files = open_host(host)
-                async with running(dashboard(host, files, **changed), size) as pilot:
-                    await press(pilot, "5")
-                    await test(pilot)
-
-            asyncio.run(inside())
+        async def run() -> None:
+            files = open_host(host)
+            async with running(dashboard(host, files, **changed), size) as pilot:
+                await press(pilot, "5")
+                await test(pilot)
 
         del run.__wrapped__  # pytest would ask for its arguments
         return run
@@ -85,24 +84,21 @@ def on(
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("host", ["debian-6.18", "numa", "hostile", "arm64-64k", "container"])
-def test_every_section_fills_the_screen(host: str, size: tuple[int, int]) -> None:
-    async def inside() -> None:
-        async with running(dashboard(host), size) as pilot:
-            await press(pilot, "5")
-            for section in SECTIONS:
-                is_whole(pilot.app)
-                assert view(pilot).section is section
-                text = screen(pilot.app)
-                assert section.title in text
-                # It may be read, so it is never said that it was not.
-                assert "not read yet" not in text
-                await press(pilot, "tab", "end", "tab", "tab", "down")
-                if not view(pilot).main.has_focus:
-                    view(pilot).main.focus()
-                await go(pilot, section.name)
-                await press(pilot, "down")
-
-    asyncio.run(inside())
+async def test_every_section_fills_the_screen(host: str, size: tuple[int, int]) -> None:
+    async with running(dashboard(host), size) as pilot:
+        await press(pilot, "5")
+        for section in SECTIONS:
+            is_whole(pilot.app)
+            assert view(pilot).section is section
+            text = screen(pilot.app)
+            assert section.title in text
+            # It may be read, so it is never said that it was not.
+            assert "not read yet" not in text
+            await press(pilot, "tab", "end", "tab", "tab", "down")
+            if not view(pilot).main.has_focus:
+                view(pilot).main.focus()
+            await go(pilot, section.name)
+            await press(pilot, "down")
 
 
 @on()
@@ -244,12 +240,6 @@ async def test_page_types_are_read_on_demand(pilot: Pilot[None]) -> None:
     await press(pilot, "p")
     assert isinstance(pilot.app.screen, PageTypesSheet)
     await loaded(pilot)
-    sheet = pilot.app.screen
-    for _ in range(100):
-        if sheet.table.row_count():
-            break
-        await pilot.pause(0.02)
-    await settle(pilot)
     text = screen(pilot.app)
     assert "page blocks of 2.0 MiB" in text
     assert "Unmovable" in text
@@ -259,18 +249,12 @@ async def test_page_types_are_read_on_demand(pilot: Pilot[None]) -> None:
     assert view(pilot).main.has_focus
 
 
-def test_page_types_that_may_not_be_read(tmp_path: Path) -> None:
-    async def inside() -> None:
-        async with running(dashboard(files=LiveFiles(str(tmp_path))), (80, 24)) as pilot:
-            await press(pilot, "5", "p")
-            for _ in range(100):
-                if "reading" not in screen(pilot.app):
-                    break
-                await pilot.pause(0.02)
-            assert "there is no /proc/pagetypeinfo" in screen(pilot.app)
-            is_whole(pilot.app)
-
-    asyncio.run(inside())
+async def test_page_types_that_may_not_be_read(tmp_path: Path) -> None:
+    async with running(dashboard(files=LiveFiles(str(tmp_path))), (80, 24)) as pilot:
+        await press(pilot, "5", "p")
+        await loaded(pilot)
+        assert "there is no /proc/pagetypeinfo" in screen(pilot.app)
+        is_whole(pilot.app)
 
 
 @on((120, 40))
