@@ -154,8 +154,6 @@ def test_another_layer_paints_its_own_shares() -> None:
     assert [spot.share for spot in line] == [0] * 8 + [1] * 4
     (line,) = picture(map_, 12, 1, PAGE, unread)
     assert {spot.share for spot in line} == {None}
-    (line,) = picture(map_, 12, 1, PAGE)  # of guards nothing is resident
-    assert [spot.share for spot in line] == [1] * 8 + [0] * 4
 
 
 def test_a_ribbon_to_scale() -> None:
