@@ -123,6 +123,15 @@ class Session:
             )
         return self._moment
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """Those of SystemSample that figures of the history are made of, beside what is always read."""
+        if not len(self.seen["host"].history):  # the table is not imported before the first frame
+            return frozenset()
+        from memtui.model.system.metrics import FIELDS
+
+        return FIELDS
+
     # Taking in.
 
     def preview(self, sample: Sample) -> None:

@@ -265,11 +265,15 @@ class MemtuiApp(App[None]):
         self._plan()
 
     def _plan(self) -> None:
-        """Tells the source what is visible."""
+        """Tells the source what is visible, and what figures of the history are made of."""
         key = self.session.chosen.key
         wanted = Plan() if self.is_tiny else self.view.wanted
         self.session.source.look_at(
-            wanted._replace(visible=wanted.visible or frozenset((key,) if key else ()), map_of=key)
+            wanted._replace(
+                visible=wanted.visible or frozenset((key,) if key else ()),
+                map_of=key,
+                fields=wanted.fields | self.session.fields,
+            )
         )
 
     def _show(self) -> None:

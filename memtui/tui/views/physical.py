@@ -20,8 +20,7 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
 
-# Cheap, and in the list of sections at every tick.
-_ALWAYS = ("zones", "free_blocks", "zrams", "ksm", "confinement")
+_AT_A_GLANCE = tuple(field for section in SECTIONS for field in section.at_a_glance)
 
 
 class PhysicalView(View):
@@ -72,7 +71,7 @@ class PhysicalView(View):
         if self.query_one("#companions").content_size.width:
             shown += COMPANIONS
         fields = (field for section in shown for field in section.fields)
-        return Plan(fields=frozenset((*_ALWAYS, *fields)))
+        return Plan(fields=frozenset((*_AT_A_GLANCE, *fields)))
 
     def update(self, moment: Moment) -> None:
         self._moment = moment
