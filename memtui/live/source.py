@@ -8,12 +8,13 @@ waits for a disk, or touches the interface: they hand frozen values to a callbac
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Protocol
 
 from memtui.kernel.files import Files, defect_gap
-from memtui.live.looker import Looker, affordable
+from memtui.live.budget import Budget
+from memtui.live.clock import Clock, SystemClock
+from memtui.live.looker import Looker
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample, SystemSample
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
+from memtui.live.ticks import Ticks
 
 
 class Source(Protocol):
@@ -60,19 +62,21 @@ class SignReader(Protocol):
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
-    def __init__(self, files: Files, interval_s: float = 1.0) -> None:
+    def __init__(self, files: Files, interval_s: float = 1.0, clock: Clock | None = None) -> None:
         self.files = files
+        self._clock = clock or SystemClock()
+        self.budget = Budget(self._clock)
         self._interval_s = interval_s
         self._plan = Plan()
         self._stopping = threading.Event()
         self._interval_changed = threading.Event()
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.sampler = Sampler(files)
+        self.sampler = Sampler(files, self._clock, self.budget)
         self._processes: Mapping[ProcessKey, ProcessSample] = {}
         self._signs: SignReader | None = None
         self._looker: Looker | None = None
-        self._handed_on_s = time.monotonic()
+        self._handed_on_s = self._clock.monotonic_s()
 
     def watch_deaths(self, signs: SignReader) -> None:
         """From now on what it reads of deaths stands in the samples. From any thread."""
@@ -80,7 +84,7 @@ class LiveSource:
 
     def silent_s(self) -> float:
         """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
-        return time.monotonic() - self._handed_on_s
+        return self._clock.monotonic_s() - self._handed_on_s
 
     @property
     def interval_s(self) -> float:
@@ -94,7 +98,7 @@ class LiveSource:
     def start(
         self, on_sample: Callable[[Sample], None], on_map: Callable[[MapReading], None]
     ) -> None:
-        looker = self._looker = Looker(self.files, on_map)
+        looker = self._looker = Looker(self.files, on_map, self.budget, self._clock)
         looking = (lambda: self._plan, self._look_wanted, self._stopping)
         self._threads = [
             threading.Thread(target=self._tick, args=(on_sample,), name="sampling", daemon=True),
@@ -109,7 +113,10 @@ class LiveSource:
         before, self._plan = self._plan, plan
         if plan.map_of != before.map_of or plan.shares - before.shares:
             self._look_wanted.set()
-        if plan.fields - before.fields or (plan.details or set()) - (before.details or set()):
+        is_more = plan.details is not None and (
+            before.details is None or not plan.details <= before.details
+        )
+        if is_more or not plan.fields <= before.fields:
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def may_read_map(self, key: ProcessKey) -> bool:
@@ -126,32 +133,22 @@ class LiveSource:
             self.sampler.close()
 
     def _tick(self, on_sample: Callable[[Sample], None]) -> None:
-        """A grid without drift: a tick that comes too late is skipped and counted, not made up.
-
-        Where there is so much to read that it would take too much of a core, ticks are longer.
-        """
-        skipped = 0
-        interval = self._interval_s
+        clock, changed = self._clock, self._interval_changed
         # The first sample may have been a quick one, of the largest alone: soon take a whole one.
-        due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
-        self._interval_changed.wait(max(0.0, due - time.monotonic()))
-        while not self._stopping.is_set():
-            began_s = time.thread_time()
-            on_sample(self._sample(interval, skipped))
-            cost = time.thread_time() - began_s
-            self._handed_on_s = time.monotonic()
-            late = int((time.monotonic() - due) // interval)
-            skipped += late
-            due += (late + 1) * interval
-            longer = affordable(self._interval_s, interval, cost)
-            if longer != interval:
-                due += longer - interval
-                interval = longer
+        soon = min(self._interval_s, 1.0) if self.sampler.ticks else 0.0
+        ticks = Ticks(self._interval_s, clock.monotonic_s() + soon)
+        while True:
             # A stop is heard at once, a new interval from its first tick on.
-            if self._interval_changed.wait(max(0.0, due - time.monotonic())):
-                self._interval_changed.clear()
-                interval = affordable(self._interval_s, self._interval_s, cost)
-                due = time.monotonic()
+            if changed.wait(max(0.0, ticks.due_s - clock.monotonic_s())):
+                if self._stopping.is_set():
+                    return
+                changed.clear()
+                ticks.restart(self._interval_s, clock.monotonic_s())
+            began_s = clock.cpu_s()
+            on_sample(self._sample(ticks.interval_s, ticks.skipped))
+            cost_s = clock.cpu_s() - began_s
+            self._handed_on_s = clock.monotonic_s()
+            ticks.taken(self._handed_on_s, cost_s)
 
     def _sample(self, interval_s: float, skipped: int) -> Sample:
         """A sample. A defect in the making is a Gap in it: the thread must live, and be believed."""
@@ -159,7 +156,7 @@ class LiveSource:
         try:
             sample = self.sampler.sample(interval_s, plan, skipped)
         except Exception as error:
-            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            now = self._clock.boot_s()
             gap = defect_gap("sampling", error)
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)
