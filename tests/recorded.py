@@ -16,8 +16,10 @@ from memtui.kernel.files import Files, FileStat, Gap, Kept, Records
 class FakeClock:
     """Stands still until it is told, or a reading takes its time."""
 
-    def __init__(self, now_s: float = 1000.0) -> None:
+    def __init__(self, now_s: float = 1000.0, cpu_share: float = 1.0) -> None:
+        """`cpu_share`: how much of what passes is processor time of the thread that reads."""
         self.now_s = now_s
+        self.cpu_share = cpu_share
 
     def monotonic_s(self) -> float:
         return self.now_s
@@ -26,7 +28,7 @@ class FakeClock:
         return self.now_s
 
     def cpu_s(self) -> float:
-        return self.now_s
+        return self.now_s * self.cpu_share
 
 
 class Recorded(Files):

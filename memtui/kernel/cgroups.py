@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.pressure import Pressure, parse_pressure
 
@@ -146,7 +147,7 @@ def parse_counters(data: bytes) -> dict[str, int]:
             values[key.decode("ascii", "surrogateescape")] = int(number)
     if not values:
         raise Malformed("no counters")
-    return values
+    return FrozenDict(values)
 
 
 def read_confinement(
@@ -217,7 +218,7 @@ def read_memory_group(
     events = counters("memory.oom_control")
     failures = limit("memory.failcnt")
     if not isinstance(events, Gap) and failures is not None:
-        events = {**events, "failcnt": failures}
+        events = FrozenDict({**events, "failcnt": failures})
     # memsw counts memory and swap together.
     both, both_limit = limit("memory.memsw.usage_in_bytes"), limit("memory.memsw.limit_in_bytes")
     current = level.current_bytes
@@ -288,7 +289,7 @@ def read_tree(files: Files, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
     return Tree(version, tuple(groups), bool(waiting))
 
 
-def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> dict[str, int]:
+def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> Mapping[str, int]:
     """How many processes the OOM killer took in each group, by its path; 15 µs a group.
 
     Version 2 counts those of the groups below too. Empty where nothing counts them (before 4.13).
@@ -306,7 +307,7 @@ def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> dict[str, i
         if not isinstance(counters, Gap) and "oom_kill" in counters:
             counts[path] = counters["oom_kill"]
         waiting += [f"{path.rstrip('/')}/{each}" for each in files.directories(directory)]
-    return counts
+    return FrozenDict(counts)
 
 
 def _psi(files: Files, path: str, version: Literal[1, 2]) -> str | None:

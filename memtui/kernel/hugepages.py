@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files
 from memtui.kernel.values import read_choice, read_number
 
@@ -80,7 +81,7 @@ def read_thp(files: Files) -> ThpSettings:
         defrag=read_choice(files, f"{_THP}/defrag"),
         shmem_enabled=read_choice(files, f"{_THP}/shmem_enabled"),
         pmd_bytes=read_number(files, f"{_THP}/hpage_pmd_size"),
-        sizes=sizes,
+        sizes=FrozenDict(sizes),
         pages_to_scan=read_number(files, f"{_THP}/khugepaged/pages_to_scan"),
         scan_sleep_ms=read_number(files, f"{_THP}/khugepaged/scan_sleep_millisecs"),
         full_scans=read_number(files, f"{_THP}/khugepaged/full_scans"),

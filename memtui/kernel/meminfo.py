@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Malformed
 
 # "ShadowCallStack:10373888 kB" on arm64 vendor kernels: no blank after the colon.
@@ -52,7 +53,7 @@ def parse_meminfo(data: bytes) -> dict[str, int]:
         # Else a 2.4-style table in bytes that some vendors print first, its head, or an addition.
     if not values:
         raise Malformed(_quote(data) if data.strip() else "empty")
-    return values
+    return FrozenDict(values)
 
 
 def _quote(line: bytes) -> str:

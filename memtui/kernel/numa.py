@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import read_numbers
@@ -51,7 +52,7 @@ def _read_node(files: Files, node: int) -> Node:
     numastat = files.parsed(own + "numastat", parse_vmstat)
     return Node(
         node,
-        {} if isinstance(meminfo, Gap) else meminfo,
-        {} if isinstance(numastat, Gap) else numastat,
+        FrozenDict() if isinstance(meminfo, Gap) else meminfo,
+        FrozenDict() if isinstance(numastat, Gap) else numastat,
         read_numbers(files, own + "distance"),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files
 from memtui.kernel.values import read_number
 
@@ -46,4 +47,4 @@ VM_SETTINGS: Final = (
 def read_vm_settings(files: Files) -> Mapping[str, int]:
     """The settings this kernel has, by its own names and in the units these say."""
     values = ((name, read_number(files, f"proc/sys/vm/{name}")) for name in VM_SETTINGS)
-    return {name: value for name, value in values if value is not None}
+    return FrozenDict({name: value for name, value in values if value is not None})

@@ -6,6 +6,7 @@ Cost: some 50 µs.
 
 from __future__ import annotations
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Malformed
 
 
@@ -23,4 +24,4 @@ def parse_vmstat(data: bytes) -> dict[str, int]:
         raise Malformed(str(error)[:80]) from None
     if not values:
         raise Malformed("empty")
-    return values
+    return FrozenDict(values)

@@ -7,8 +7,10 @@ Permission: anyone. Cost: some 100 µs, more with many CPUs.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Malformed
 
 _HEAD = re.compile(rb"Node (\d+), zone\s+(\S+)\s*")
@@ -24,8 +26,7 @@ _NOT_PLAIN = frozenset((b"cpu:", *(name.encode() for name in _AFTER_PAGESETS)))
 _NOT_PLAIN |= {name + b":" for name in _NOT_PLAIN}
 
 
-@dataclass(slots=True)
-class Zone:
+class Zone(NamedTuple):
     """One zone, keys verbatim and in pages.
 
     `fields` has free, min, low, high, spanned, present, managed, boost, cma … and nr_* counters;
@@ -35,19 +36,41 @@ class Zone:
 
     node: int
     zone: str
-    fields: dict[str, int] = field(default_factory=dict)
-    node_stats: dict[str, int] = field(default_factory=dict)
-    protection_pages: list[int] = field(default_factory=list)
-    pagesets: list[dict[str, int]] = field(default_factory=list)
+    fields: Mapping[str, int] = FrozenDict()
+    node_stats: Mapping[str, int] = FrozenDict()
+    protection_pages: Sequence[int] = ()
+    pagesets: Sequence[Mapping[str, int]] = ()
+
+
+class _Read:
+    """A zone as far as it is read."""
+
+    def __init__(self, node: int, name: str) -> None:
+        self.node = node
+        self.name = name
+        self.fields: dict[str, int] = {}
+        self.node_stats: dict[str, int] = {}
+        self.protection: tuple[int, ...] = ()
+        self.pagesets: list[dict[str, int]] = []
+
+    def frozen(self) -> Zone:
+        return Zone(
+            self.node,
+            self.name,
+            FrozenDict(self.fields),
+            FrozenDict(self.node_stats),
+            self.protection,
+            tuple(map(FrozenDict, self.pagesets)),
+        )
 
 
 def parse_zoneinfo(data: bytes) -> list[Zone]:
     """Every zone of every node, in the file's order. Raises Malformed where there are none."""
-    zones: list[Zone] = []
+    zones: list[_Read] = []
     target: dict[str, int] = {}
     for line in data.splitlines():
         if line.startswith(b"Node") and (head := _HEAD.fullmatch(line)):
-            zone = Zone(int(head[1]), head[2].decode("ascii", "replace"))
+            zone = _Read(int(head[1]), head[2].decode("ascii", "replace"))
             zones.append(zone)
             target = zone.fields
             continue
@@ -67,9 +90,7 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
             target = {"cpu": int(cpu[1])} | ({"pcp": int(cpu[2])} if cpu[2] else {})
             zone.pagesets.append(target)
         elif protection := _PROTECTION.fullmatch(line):
-            zone.protection_pages = [
-                int(part) for part in protection[1].split(b",") if part.strip()
-            ]
+            zone.protection = tuple(int(part) for part in protection[1].split(b",") if part.strip())
         elif match := _FIELD.fullmatch(line):
             key = match[1].decode("ascii", "replace")
             if word.startswith(b"pages free"):
@@ -79,4 +100,4 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
             target[key] = int(match[2])
     if not zones:
         raise Malformed("no zones")
-    return zones
+    return [zone.frozen() for zone in zones]

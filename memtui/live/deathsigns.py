@@ -12,6 +12,7 @@ from collections.abc import Mapping, Set
 from heapq import nlargest
 from typing import Final
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.cgroups import read_kill_counts
 from memtui.kernel.deaths import DeathReader, OomKill, Segfault
 from memtui.kernel.files import Files, Gap, defect_gap
@@ -46,8 +47,8 @@ class DeathSigns:
         self._known: dict[ProcessKey, Remembered] = {}
         self._ranked_in = 0
         self._least_bytes = self._least_score = -1
-        self._handed_on: Mapping[ProcessKey, Remembered] = {}
-        self._kills: dict[str, int] = {}
+        self._handed_on: Mapping[ProcessKey, Remembered] = FrozenDict()
+        self._kills: Mapping[str, int] = FrozenDict()
         self._count: int | None = None  # the machine's, when the groups' were read
         self._counted_s: float | None = None
 
@@ -57,11 +58,11 @@ class DeathSigns:
             return self._read_signs(sample, visible)
         except Exception as error:
             self._gap = defect_gap(SOURCE, error)
-            return Signs((), self._gap, self._kills, {}, self._handed_on)
+            return Signs((), self._gap, self._kills, FrozenDict(), self._handed_on)
 
     def _read_signs(self, sample: Sample, visible: Set[ProcessKey]) -> Signs:
         deaths = self._deaths()
-        totals = self._count_kills(sample) if self._gap is not None else {}
+        totals = self._count_kills(sample) if self._gap is not None else FrozenDict[str, int]()
         self._remember(sample.processes, visible)
         suspended_s = 0.0
         if self._files.is_live:
@@ -84,19 +85,19 @@ class DeathSigns:
         count = None if isinstance(vmstat, Gap) else vmstat.get("oom_kill")
         due = self._counted_s is None or sample.time_s - self._counted_s >= _COUNTED_EVERY_S
         if count == self._count and not due:
-            return {}
+            return FrozenDict()
         self._count, self._counted_s = count, sample.time_s
         before = self._kills
         self._kills = read_kill_counts(self._files, _GROUPS_AT_MOST)
         grown = [path for path, kills in self._kills.items() if kills > before.get(path, kills)]
-        totals = {}
+        totals: dict[str, int] = {}
         for path in grown:
             domain = read_oom_domain(self._files, path)
             if not isinstance(domain, Gap) and not isinstance(meminfo, Gap):
                 scope = group_scope(domain, meminfo, self._page)
                 if scope is not None:
                     totals[path] = scope.total_pages
-        return totals
+        return FrozenDict(totals)
 
     def _remember(
         self, processes: Mapping[ProcessKey, ProcessSample], visible: Set[ProcessKey]
@@ -120,7 +121,7 @@ class DeathSigns:
                 known[key] = now
             changed = changed or now != before
         if changed:
-            self._handed_on = dict(known)
+            self._handed_on = FrozenDict(known)
 
     def _likely(self, processes: Mapping[ProcessKey, ProcessSample]) -> set[ProcessKey]:
         """The largest and those with the most points. To rank a thousand takes a millisecond: mostly

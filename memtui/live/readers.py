@@ -6,8 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Final
 
 from memtui.kernel.buddy import parse_buddyinfo
@@ -21,34 +20,18 @@ from memtui.kernel.swaps import parse_swaps
 from memtui.kernel.tunables import read_vm_settings
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.kernel.zram import read_zrams, read_zswap
+from memtui.live.budget import Budget
+from memtui.live.clock import Clock
 
 Reader = Callable[[Files], Any]
 
 # Reading them all takes 150 µs a group.
 _GROUPS_AT_MOST: Final = 500
 _LEAST_S: Final = 2.0
-_COST_FACTOR: Final = 20
+_CGROUPS: Final = "cgroups"
 
 
-class Seldom:
-    """A reading that is repeated no sooner than 20 times what it cost: 5 % of a core at most."""
-
-    def __init__(self, read: Reader) -> None:
-        self._read = read
-        self._last: tuple[float, Any] | None = None
-
-    def __call__(self, files: Files) -> Any:
-        now_s = time.monotonic()
-        if self._last is not None and now_s < self._last[0]:
-            return self._last[1]
-        began_s = time.thread_time()
-        value = self._read(files)
-        cost_s = time.thread_time() - began_s
-        self._last = now_s + max(_LEAST_S, _COST_FACTOR * cost_s), value
-        return value
-
-
-_READERS: Final[Mapping[str, Reader]] = {
+READERS: Final[Mapping[str, Reader]] = {
     "zones": lambda files: files.parsed("proc/zoneinfo", parse_zoneinfo),
     "free_blocks": lambda files: files.parsed("proc/buddyinfo", parse_buddyinfo),
     "slabs": lambda files: files.parsed("proc/slabinfo", parse_slabinfo),
@@ -60,27 +43,53 @@ _READERS: Final[Mapping[str, Reader]] = {
     "thp": read_thp,
     "ksm": read_ksm,
     "settings": read_vm_settings,
-    "cgroups": lambda files: read_tree(files, _GROUPS_AT_MOST),
+    _CGROUPS: lambda files: read_tree(files, _GROUPS_AT_MOST),
 }
 
 CONFINEMENT: Final = "confinement"
 # All that a plan can name.
-FIELDS: Final = frozenset(_READERS) | {CONFINEMENT}
+FIELDS: Final = frozenset(READERS) | {CONFINEMENT}
 
 
 class Readers:
-    """One machine's readers, those that remember among them."""
+    """One machine's readers, for the thread that samples. The tree of groups is read seldom: within
+    the budget, or when it has just been opened.
+    """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, budget: Budget, clock: Clock) -> None:
         self._files = files
-        self._readers: dict[str, Reader] = {**_READERS, "cgroups": Seldom(_READERS["cgroups"])}
+        self._budget = budget
+        self._clock = clock
+        self._before: Set[str] = frozenset()
+        self._tree: Any = None
+        self._tree_due_s = 0.0
 
-    def read(self, fields: Iterable[str]) -> dict[str, Any]:
-        """The values of some fields; a defect in reading one is a Gap, and costs that field alone."""
-        found: dict[str, Any] = {}
-        for field in fields:
-            try:
-                found[field] = self._readers[field](self._files)
-            except Exception as error:
-                found[field] = defect_gap(field, error)
+    def read(self, fields: Set[str], again_s: float = 1.0) -> dict[str, Any]:
+        """The values of some fields; a defect in reading one is a Gap, and costs that field alone.
+
+        `again_s`: how soon they are asked for again.
+        """
+        if _CGROUPS in self._before and _CGROUPS not in fields:
+            self._budget.leave(_CGROUPS)
+        found = {field: self._read(field, again_s) for field in fields}
+        self._before = fields
         return found
+
+    def _read(self, field: str, again_s: float) -> Any:
+        if field == _CGROUPS and not self._is_due(again_s):
+            return self._tree
+        began_s = self._clock.cpu_s()
+        try:
+            value = READERS[field](self._files)
+        except Exception as error:
+            value = defect_gap(field, error)
+        if field == _CGROUPS:
+            self._tree = value
+            self._tree_due_s = self._clock.monotonic_s() + _LEAST_S
+            self._budget.charge(_CGROUPS, self._clock.cpu_s() - began_s)
+        return tuple(value) if isinstance(value, list) else value
+
+    def _is_due(self, again_s: float) -> bool:
+        if self._tree is not None and self._clock.monotonic_s() < self._tree_due_s:
+            return False
+        return _CGROUPS not in self._before or self._budget.may(_CGROUPS, again_s)

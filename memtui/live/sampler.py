@@ -6,9 +6,10 @@ from collections.abc import Callable
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from memtui.kernel.cgroups import parse_cgroup, read_confinement
+from memtui.frozen import FrozenDict
+from memtui.kernel.cgroups import Confinement, parse_cgroup, read_confinement
 from memtui.kernel.details import DETAIL_FILES, Details, read_details
-from memtui.kernel.files import Files, Gap, Kept, parsed
+from memtui.kernel.files import Files, Gap, Kept, defect_gap, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import (
@@ -18,8 +19,9 @@ from memtui.kernel.process import (
     status_bytes,
     status_value,
 )
-from memtui.kernel.uptime import since_boot_s
 from memtui.kernel.vmstat import parse_vmstat
+from memtui.live.budget import Budget
+from memtui.live.clock import Clock, SystemClock
 from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
@@ -58,13 +60,18 @@ class _Process:
 class Sampler:
     """Takes one sample at a time, as cheaply as it can: descriptors kept, nothing parsed twice."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(
+        self, files: Files, clock: Clock | None = None, budget: Budget | None = None
+    ) -> None:
         self._files = files
+        self._clock = clock or SystemClock()
+        self.budget = budget or Budget(self._clock)
         self._page = page_bytes_of(files)
         self._kept: dict[int, _Process] = {}
         self._sources: dict[str, Kept] = {}
         self._parsed: dict[str, tuple[bytes, object]] = {}
         self._readers: Readers | None = None
+        self._defects: list[Gap] = []
         self.ticks = 0
 
     def prepare(self) -> None:
@@ -72,7 +79,7 @@ class Sampler:
         if self._readers is None:
             from memtui.live.readers import Readers
 
-            self._readers = Readers(self._files)
+            self._readers = Readers(self._files, self.budget, self._clock)
 
     def sample(self, interval_s: float = 1.0, plan: Plan | None = None, skipped: int = 0) -> Sample:
         """The machine and every process now. Never raises: what cannot be read is a Gap or None."""
@@ -109,7 +116,14 @@ class Sampler:
         self._sources.clear()
 
     def _source(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
-        """One of the machine's own files; the same bytes as last time are not parsed again."""
+        """One of the machine's own files; a defect in reading it costs this source alone."""
+        try:
+            return self._read_source(name, parse)
+        except Exception as error:
+            return defect_gap(name, error)
+
+    def _read_source(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
+        """The same bytes as last time are not parsed again."""
         file = self._sources.get(name) or self._files.keep(name)
         if isinstance(file, Gap):
             data = self._files.read(name)  # and asked for again at the next tick: it may come
@@ -117,6 +131,8 @@ class Sampler:
             self._sources[name] = file
             data = file.read()
         if isinstance(data, Gap):
+            if data.reason == "gone":
+                self._sources.pop(name, None)
             return data
         last = self._parsed.get(name)
         if last is not None and last[0] == data:
@@ -125,48 +141,60 @@ class Sampler:
         self._parsed[name] = (data, value)
         return value
 
-    def _system(self, plan: Plan) -> SystemSample:
+    def _system(self, plan: Plan, interval_s: float = 1.0) -> SystemSample:
         """The machine's own files: those that are always read, and what the plan wants besides."""
-        memberships = self._source("proc/self/cgroup", parse_cgroup)
         return SystemSample(
             self._source("proc/meminfo", parse_meminfo),
             self._source("proc/vmstat", parse_vmstat),
             self._source("proc/pressure/memory", parse_pressure),
-            memberships
-            if isinstance(memberships, Gap)
-            else read_confinement(self._files, memberships, always="confinement" in plan.fields),
-            **self._readers.read(plan.fields - _ALWAYS) if self._readers else {},
+            self._confinement(always="confinement" in plan.fields),
+            **self._readers.read(plan.fields - _ALWAYS, interval_s) if self._readers else {},
         )
+
+    def _confinement(self, *, always: bool) -> Confinement | Gap | None:
+        memberships = self._source("proc/self/cgroup", parse_cgroup)
+        if isinstance(memberships, Gap):
+            return memberships
+        try:
+            return read_confinement(self._files, memberships, always=always)
+        except Exception as error:
+            return defect_gap("proc/self/cgroup", error)
 
     def _finish(self, interval_s: float, detailed: set[int], skipped: int, plan: Plan) -> Sample:
         """Reads the machine's own files and the details of some processes, and counts the tick."""
-        now = since_boot_s()
-        system = self._system(plan)
+        now = self._clock.boot_s()
+        system = self._system(plan, interval_s)
         for pid in detailed:
             kept = self._kept[pid]
             if kept.sample is not None:
-                self._read_details(kept, kept.sample, now, plan)
+                try:
+                    self._read_details(kept, kept.sample, now, plan)
+                except Exception as error:
+                    self._defects.append(defect_gap(f"proc/{pid}", error))
         self.ticks += 1
-        processes = {
-            kept.sample.key: kept.sample for kept in self._kept.values() if kept.sample is not None
-        }
-        sample = Sample(now, interval_s, system, processes, skipped)
+        known = self._kept.values()
+        processes = FrozenDict(
+            {kept.sample.key: kept.sample for kept in known if kept.sample is not None}
+        )
+        gaps = tuple(self._defects)
+        self._defects.clear()
+        sample = Sample(now, interval_s, system, processes, skipped, gaps=gaps)
         if plan.details is None:
             return sample
-        kept_ = self._kept.values()
-        details = {each.sample.key: each.details for each in kept_ if each.sample and each.details}
-        return sample._replace(details=details)
+        details = {each.sample.key: each.details for each in known if each.sample and each.details}
+        return sample._replace(details=FrozenDict(details))
 
     def _processes(self, plan: Plan) -> set[int]:
         """Brings every process's sizes up to date; those whose details are due."""
         pids = self._files.pids()
-        alive = set(pids)
-        for pid in self._kept.keys() - alive:
+        for pid in self._kept.keys() - set(pids):
             self._forget(pid)
         due: list[int] = []  # changed while nobody looks
         for pid in pids:
-            if not self._read_statm(pid, due):
-                alive.discard(pid)
+            try:
+                self._read_statm(pid, due)
+            except Exception as error:
+                self._defects.append(defect_gap(f"proc/{pid}", error))
         if self.ticks == 0:
             sizes = (
                 (kept.sample.rss_bytes, pid) for pid, kept in self._kept.items() if kept.sample
@@ -183,7 +211,7 @@ class Sampler:
         if plan.details is not None and plan.every_detail:
             unseen = [pid for pid, kept in self._kept.items() if kept.details is None]
             wanted.update(unseen[:_UNSEEN_AT_MOST])
-        return wanted & alive
+        return wanted & self._kept.keys()
 
     def _read_statm(self, pid: int, due: list[int]) -> bool:
         """Brings a process's sizes up to date; whether it is (still) there."""

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from memtui.kernel.files import Files, defect_gap
-from memtui.kernel.uptime import since_boot_s
-from memtui.live.looker import COST_FACTOR, INTERVAL_S, Looker, affordable
+from memtui.live.clock import Clock, SystemClock
+from memtui.live.looker import Looker
 from memtui.live.machine import machine_of
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
+from memtui.live.ticks import Ticks
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.map.addressmap import MapReading
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Reading = Sample | MapReading | Answer | Progress
 _CLOCK_WAS_SET_S: Final = 1.0
+_ANSWERED_AGAIN_S: Final = 2.0
+_ANSWERS: Final = "answers"  # their name in the budget
 
 
 def _to_nobody(_reading: Reading) -> None:
@@ -80,23 +83,25 @@ class LiveSource:
         interval_s: float = 1.0,
         machine: Machine | None = None,
         sampler: Sampler | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """A `sampler` of these files that has taken the first sample already goes on with it."""
         self.files = files
         self._machine = machine or machine_of(files)
         self._post: Callable[[Reading], None] = _to_nobody
+        self._clock = clock or SystemClock()
         self._interval_s = interval_s
         self._plan = Plan()
         self._stopping = threading.Event()
         self._interval_changed = threading.Event()
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.sampler = sampler or Sampler(files)
+        self.sampler = sampler or Sampler(files, self._clock)
         self._processes: Mapping[ProcessKey, ProcessSample] = {}
         self._signs: SignReader | None = None
         self._looker: Looker | None = None
-        self._handed_on_s = time.monotonic()
-        self._look_again_s = 0.0
+        self._handed_on_s = self._clock.monotonic_s()
+        self._answered_s = -_ANSWERED_AGAIN_S
 
     def watch_deaths(self, signs: SignReader) -> None:
         """From now on what it reads of deaths stands in the samples. From any thread."""
@@ -104,7 +109,7 @@ class LiveSource:
 
     @property
     def machine(self) -> Machine:
-        booted_s = time.time() - since_boot_s()
+        booted_s = time.time() - self._clock.boot_s()
         if abs(booted_s - (self._machine.booted_s or 0.0)) > _CLOCK_WAS_SET_S:
             self._machine = self._machine._replace(booted_s=booted_s)
         return self._machine
@@ -112,7 +117,7 @@ class LiveSource:
     @property
     def silent_s(self) -> float:
         """How long ago the last sample was handed on: a reading may hang, in the kernel too."""
-        return time.monotonic() - self._handed_on_s
+        return self._clock.monotonic_s() - self._handed_on_s
 
     @property
     def interval_s(self) -> float:
@@ -125,7 +130,7 @@ class LiveSource:
 
     def start(self, post: Callable[[Reading], None]) -> None:
         self._post = post
-        looker = self._looker = Looker(self.files, post)
+        looker = self._looker = Looker(self.files, post, self.sampler.budget, self._clock)
         looking = (lambda: self._plan, self._look_wanted, self._stopping)
         self._threads = [
             threading.Thread(target=self._tick, args=(post,), name="sampling", daemon=True),
@@ -140,7 +145,10 @@ class LiveSource:
         before, self._plan = self._plan, plan
         if plan.map_of != before.map_of or plan.shares - before.shares:
             self._look_wanted.set()
-        if plan.fields - before.fields or (plan.details or set()) - (before.details or set()):
+        is_more = plan.details is not None and (
+            before.details is None or not plan.details <= before.details
+        )
+        if is_more or not plan.fields <= before.fields:
             self._interval_changed.set()  # a view that has just been opened waits for them
 
     def ask(self, question: Question[Any]) -> Asked:
@@ -150,12 +158,14 @@ class LiveSource:
     def _answered(self, answer: Answer | Progress) -> None:
         question = answer.asked.question
         if isinstance(answer, Answer) and isinstance(question, Question) and question.is_repeated:
-            rest_s = max(INTERVAL_S, COST_FACTOR * answer.cost_s)
-            self._look_again_s = time.monotonic() + rest_s
+            self._answered_s = self._clock.monotonic_s()
+            self.sampler.budget.charge(_ANSWERS, answer.cost_s)
         self._post(answer)
 
     def may_look_again(self) -> bool:
-        return time.monotonic() >= self._look_again_s
+        if self._clock.monotonic_s() < self._answered_s + _ANSWERED_AGAIN_S:
+            return False
+        return self.sampler.budget.may(_ANSWERS)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -167,32 +177,22 @@ class LiveSource:
             self.sampler.close()
 
     def _tick(self, post: Callable[[Reading], None]) -> None:
-        """A grid without drift: a tick that comes too late is skipped and counted, not made up.
-
-        Where there is so much to read that it would take too much of a core, ticks are longer.
-        """
-        skipped = 0
-        interval = self._interval_s
+        clock, changed = self._clock, self._interval_changed
         # The first sample may have been a quick one, of the largest alone: soon take a whole one.
-        due = time.monotonic() + (min(interval, 1.0) if self.sampler.ticks else 0)
-        self._interval_changed.wait(max(0.0, due - time.monotonic()))
-        while not self._stopping.is_set():
-            began_s = time.thread_time()
-            post(self._sample(interval, skipped))
-            cost = time.thread_time() - began_s
-            self._handed_on_s = time.monotonic()
-            late = int((time.monotonic() - due) // interval)
-            skipped += late
-            due += (late + 1) * interval
-            longer = affordable(self._interval_s, interval, cost)
-            if longer != interval:
-                due += longer - interval
-                interval = longer
+        soon = min(self._interval_s, 1.0) if self.sampler.ticks else 0.0
+        ticks = Ticks(self._interval_s, clock.monotonic_s() + soon)
+        while True:
             # A stop is heard at once, a new interval from its first tick on.
-            if self._interval_changed.wait(max(0.0, due - time.monotonic())):
-                self._interval_changed.clear()
-                interval = affordable(self._interval_s, self._interval_s, cost)
-                due = time.monotonic()
+            if changed.wait(max(0.0, ticks.due_s - clock.monotonic_s())):
+                if self._stopping.is_set():
+                    return
+                changed.clear()
+                ticks.restart(self._interval_s, clock.monotonic_s())
+            began_s = clock.cpu_s()
+            post(self._sample(ticks.interval_s, ticks.skipped))
+            cost_s = clock.cpu_s() - began_s
+            self._handed_on_s = clock.monotonic_s()
+            ticks.taken(self._handed_on_s, cost_s)
 
     def _sample(self, interval_s: float, skipped: int) -> Sample:
         """A sample. A defect in the making is a Gap in it: the thread must live, and be believed."""
@@ -200,7 +200,7 @@ class LiveSource:
         try:
             sample = self.sampler.sample(interval_s, plan, skipped)
         except Exception as error:
-            now = since_boot_s()
+            now = self._clock.boot_s()
             gap = defect_gap("sampling", error)
             system = SystemSample(gap, gap, gap)
             return Sample(now, interval_s, system, self._processes, skipped)

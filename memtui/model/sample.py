@@ -1,4 +1,4 @@
-"""What one look at the machine said: frozen, and nothing derived.
+"""What one look at the machine said: frozen, so that threads may share it, and nothing derived.
 
 Rates, shares and judgements are made from two of these when they are shown, so a live machine, a
 recording and a captured tree are the same from here on.
@@ -7,9 +7,9 @@ recording and a captured tree are the same from here on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
@@ -84,7 +84,7 @@ class ProcessSample(NamedTuple):
         return self.state in ("Z", "X")
 
 
-_NOTHING: Final[Mapping[ProcessKey, Any]] = MappingProxyType({})
+_NOTHING: Final[Mapping[ProcessKey, Any]] = FrozenDict()
 
 
 class Sample(NamedTuple):
@@ -97,7 +97,8 @@ class Sample(NamedTuple):
     Where there is so much to read that ticks are longer than was asked for, `asked_s` is that, else 0.
 
     `details` and `shares` are of those processes whose rows are shown, or have been, and each says
-    when it was read; a Gap says why there are no shares.
+    when it was read; a Gap says why there are no shares. `gaps`: what went wrong in reading single
+    processes, which are as they were seen last.
     """
 
     time_s: float
@@ -109,3 +110,4 @@ class Sample(NamedTuple):
     details: Mapping[ProcessKey, Details] = _NOTHING
     shares: Mapping[ProcessKey, Shares | Gap] = _NOTHING
     asked_s: float = 0.0
+    gaps: tuple[Gap, ...] = ()

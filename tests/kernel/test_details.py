@@ -27,7 +27,7 @@ from memtui.kernel.details import (
 from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.process import parse_identity, status_bytes, status_name
-from memtui.live.looker import INTERVAL_S, ShareReader, affordable
+from memtui.live.looker import INTERVAL_S, ShareReader
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
 from memtui.live.source import LiveSource
@@ -304,29 +304,3 @@ def test_a_source_hands_on_shares_of_what_is_wanted(stopped: int) -> None:
         assert not samples[-1].shares
     finally:
         source.stop()
-
-
-# The interval that can be afforded.
-
-
-def test_ticks_get_longer_where_they_cost_too_much() -> None:
-    assert affordable(1.0, 1.0, 0.01) == 1.0
-    assert affordable(1.0, 1.0, 0.06) == 2.0
-    assert affordable(1.0, 1.0, 0.3) == 6.0
-    assert affordable(0.2, 0.2, 0.02) == pytest.approx(0.4)
-
-
-def test_they_get_shorter_only_with_room_to_spare() -> None:
-    assert affordable(1.0, 2.0, 0.049) == 2.0
-    assert affordable(1.0, 2.0, 0.03) == 1.0
-    assert affordable(1.0, 6.0, 0.06) == 2.0
-
-
-@given(st.floats(0.1, 60), st.integers(1, 40), st.floats(0, 2))
-def test_an_interval_is_a_multiple_of_the_one_asked_for_and_can_be_afforded(
-    asked: float, times: int, cost: float
-) -> None:
-    interval = affordable(asked, asked * times, cost)
-    assert round(interval / asked, 6) == round(interval / asked) >= 1
-    assert interval >= 20 * cost - 1e-6
-    assert affordable(asked, interval, cost) == interval

@@ -109,7 +109,7 @@ def test_fields_come_and_go(name: str, present: set[str], missing: set[str]) -> 
 def test_sparse_nodes_and_empty_zones() -> None:
     found = zones("arm64-64k")
     assert {node for node, _ in found} == {0, 2}
-    assert found[0, "Movable"].pagesets == []
+    assert found[0, "Movable"].pagesets == ()
     assert found[0, "Movable"].fields["managed"] == 0
     assert found[2, "Normal"].node_stats["nr_kernel_stack"] == 44416
     assert found[0, "DMA"].fields["cma"] == 8176
@@ -119,7 +119,7 @@ def test_the_oldest_layout() -> None:
     """2.6.18: a pageset a CPU and temperature, `scanned` with two numbers after it."""
     zone = zones("linux-2.6.18-vendor")[0, "Normal"]
     assert [zone.fields[key] for key in ("free", "min", "low", "high")] == [7589, 936, 1170, 1404]
-    assert zone.protection_pages == [0, 0, 0, 1011]
+    assert zone.protection_pages == (0, 0, 0, 1011)
     assert zone.fields["present"] == 225280
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from memtui.kernel.cgroups import read_tree
 from memtui.kernel.files import Files, Gap, LiveFiles
-from memtui.live import readers as sources
 from memtui.model.cgroups.tree import group_rows
 from memtui.model.sample import Sample
 from memtui.session.history import History
@@ -127,18 +126,6 @@ def test_without_any_it_says_why(tmp_path: Path) -> None:
     assert CGROUPS.summary(facts).short[0] == "none"
     never = facts._replace(sample=sample(1.0))
     assert "not read yet" in str(CGROUPS.page(never, 80, TREE).head[0])
-
-
-def test_the_reading_is_repeated_no_sooner_than_its_cost_allows() -> None:
-    counted: list[Files] = []
-
-    def read(files: Files) -> int:
-        counted.append(files)
-        return len(counted)
-
-    seldom = sources.Seldom(read)
-    files = LiveFiles()
-    assert [seldom(files), seldom(files), seldom(files)] == [1, 1, 1]
 
 
 def physical(host: str) -> MemtuiApp:
