@@ -46,7 +46,7 @@ from tests.conftest import open_host
 Maps = Mapping[ProcessKey, AddressMap | Gap]
 GIB = 1 << 30
 MIB = 1 << 20
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Script:
