@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
+from itertools import zip_longest
 
 from textual.app import App
 from textual.events import Key
@@ -182,9 +183,10 @@ class Hands(Pilot[None]):
 
     async def press(self, *keys: str) -> None:
         assert self.app._driver is not None
-        for key in keys:
+        for key, following in zip_longest(keys, keys[1:]):
             self.app._driver.send_message(key_event(key))
-            await self.pause()
+            # One that is held down repeats faster than frames are painted.
+            await (quiet() if key == following else self.pause())
 
 
 def lines_of(widget: Widget) -> list[Strip]:
