@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from textual.app import App
@@ -60,7 +61,7 @@ T = TypeVar("T")
 Maps = Mapping[ProcessKey, AddressMap | Gap]
 GIB = 1 << 30
 MIB = 1 << 20
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 # Answered before the asking returns, so that a test need not wait; all else on threads.
@@ -255,9 +256,10 @@ class Hands(Pilot[None]):
 
     async def press(self, *keys: str) -> None:
         assert self.app._driver is not None
-        for key in keys:
+        for key, following in zip_longest(keys, keys[1:]):
             self.app._driver.send_message(key_event(key))
-            await self.pause()
+            # One that is held down repeats faster than frames are painted.
+            await (quiet() if key == following else self.pause())
 
 
 def lines_of(widget: Widget) -> list[Strip]:

@@ -251,6 +251,7 @@ def test_shares_are_read_in_turn_and_not_again_before_they_are_due(stopped: int)
     assert reader.next_due({key, own}) == 0.0
     assert reader.next_due(()) is None
     reader.read({key, own}, now)
+    reader.read({key, own}, now)  # the second, where the first took all that it may cost at once
     assert set(reader.shares) == {key, own}
     first = reader.shares[key]
     reader.read({key, own}, now + 0.1)

@@ -34,8 +34,10 @@ SHARED = "0x21"  # and anonymous
 SIZES = ((60, 15), (80, 24), (120, 40), (200, 60))
 
 
-@pytest.mark.parametrize("environment", ["", "NO_COLOR"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "environment"),
+    [*((size, "") for size in SIZES), ((80, 24), "NO_COLOR"), ((120, 40), "NO_COLOR")],
+)
 async def test_every_line_is_as_wide_as_the_screen(
     size: tuple[int, int], environment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

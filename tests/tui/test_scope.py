@@ -223,17 +223,18 @@ async def test_the_hosts_meminfo_gone_while_in_the_group() -> None:
         is_whole(app)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (61, 16), (120, 40)])
 @pytest.mark.parametrize(
-    ("path", "shown"),
+    ("path", "shown", "size"),
     [
-        ("/kubepods/\x1b[31mred\x1b[0m", "\\e[31mred"),
-        ("/a/" + "long-name-" * 20, "long-name-"),
-        ("/[bold]x", "[bold]x"),
-        ("/a/한글 그룹", "한글 그룹"),
-        ("/a/\u202egnp", "\\u202egnp"),
-        ("/", "/"),
-        ("/a/\udcff\udcfe", "\\xff"),
+        ("/kubepods/\x1b[31mred\x1b[0m", "\\e[31mred", (80, 24)),
+        ("/a/" + "long-name-" * 20, "long-name-", (61, 16)),
+        ("/a/" + "long-name-" * 20, "long-name-", (120, 40)),
+        ("/[bold]x", "[bold]x", (120, 40)),
+        ("/a/한글 그룹", "한글 그룹", (61, 16)),
+        ("/a/한글 그룹", "한글 그룹", (80, 24)),
+        ("/a/\u202egnp", "\\u202egnp", (120, 40)),
+        ("/", "/", (61, 16)),
+        ("/a/\udcff\udcfe", "\\xff", (80, 24)),
     ],
 )
 async def test_names_of_groups_are_other_peoples(

@@ -53,8 +53,20 @@ HOLES: dict[str, dict[str, Gap]] = {
 }
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("hole", HOLES)
+@pytest.mark.parametrize(
+    ("hole", "size"),
+    [
+        ("PSI off", (80, 24)),
+        ("PSI off", (200, 60)),
+        ("no PSI", (120, 40)),
+        ("no PSI", (50, 12)),
+        ("no vmstat", (80, 24)),
+        ("no vmstat", (50, 12)),
+        ("no meminfo", (120, 40)),
+        ("no meminfo", (200, 60)),
+        *(("nothing", size) for size in SIZES),
+    ],
+)
 async def test_no_view_minds_what_is_missing(hole: str, size: tuple[int, int]) -> None:
     missing = HOLES[hole]
     app = dashboard(*(moment(1000.0 + at, **missing) for at in range(4)))  # type: ignore[arg-type]

@@ -248,20 +248,26 @@ def test_cma_is_a_part_of_what_is_free() -> None:
     assert (size(sheet, "free"), size(sheet, "free_cma")) == (15, 25)
 
 
+def taken(flags: int, name: str) -> int:
+    """By how much 96 MiB more of such pages make a line larger, at best of a few times: other
+    programs come and go meanwhile."""
+    most = 0
+    for _ in range(5):
+        before = live()
+        holds(before)
+        with mmap.mmap(-1, 96 * MIB, flags=flags) as memory:
+            memory.write(b"\1" * len(memory))
+            after = live()
+        holds(after)
+        if abs(size(after, UNACCOUNTED) - size(before, UNACCOUNTED)) < 48 * MIB:
+            most = max(most, size(after, name) - size(before, name))
+        if most > 48 * MIB:
+            break
+    return most
+
+
+@pytest.mark.xdist_group("machine")
 def test_memory_taken_on_this_machine_is_in_its_line() -> None:
     """Real pages: anonymous ones and shared ones, each seen where they belong."""
-    size_bytes = 96 * MIB
-    before = live()
-    holds(before)
-    with mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as private:
-        private.write(b"\1" * size_bytes)
-        anon = live()
-    with mmap.mmap(-1, size_bytes) as shared:  # shared and anonymous: shmem
-        shared.write(b"\1" * size_bytes)
-        shmem = live()
-    # Other programs come and go meanwhile: half of it must show.
-    assert size(anon, "anon") - size(before, "anon") > size_bytes // 2
-    assert size(shmem, "shmem") - size(before, "shmem") > size_bytes // 2
-    for sheet in (anon, shmem):
-        holds(sheet)
-        assert abs(size(sheet, UNACCOUNTED) - size(before, UNACCOUNTED)) < size_bytes // 2
+    assert taken(mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, "anon") > 48 * MIB
+    assert taken(mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, "shmem") > 48 * MIB
