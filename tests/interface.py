@@ -475,7 +475,7 @@ async def loaded(pilot: Pilot[None]) -> None:
 
     def is_read() -> bool:
         names = {thread.name for thread in threading.enumerate()}
-        return "background" not in names and all(each.is_finished for each in pilot.app.workers)
+        return "answering" not in names and all(each.is_finished for each in pilot.app.workers)
 
     await until(pilot, is_read, "read in the background")
 

@@ -498,7 +498,7 @@ async def test_quitting_does_not_wait_for_a_file(
             await pilot.press(key)
             assert app._exit
         assert (server.asked, server.answered) == (1, 0)
-        waiting = [each for each in threading.enumerate() if each.name == "background"]
+        waiting = [each for each in threading.enumerate() if each.name == "answering"]
         # Nor does the interpreter wait for them at its end.
         assert waiting and all(each.daemon for each in waiting)
     for each in waiting:
