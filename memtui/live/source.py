@@ -8,24 +8,23 @@ waits for a disk, or touches the interface: they hand frozen values to a callbac
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files, defect_gap
 from memtui.live.budget import Budget
 from memtui.live.clock import Clock, SystemClock
 from memtui.live.looker import Looker
+from memtui.live.plan import Plan
+from memtui.live.sampler import Sampler
+from memtui.live.ticks import Ticks
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import ProcessSample, Sample, SystemSample
 
 if TYPE_CHECKING:
-    from memtui.model.signs import Signs
-
-
-from memtui.live.plan import Plan
-from memtui.live.sampler import Sampler
-from memtui.live.ticks import Ticks
+    from memtui.live.deathsigns import DeathSigns  # imported when it is first wanted
 
 
 class Source(Protocol):
@@ -52,13 +51,6 @@ class Source(Protocol):
         """Ends all calls; waits for the one under way."""
 
 
-class SignReader(Protocol):
-    """Reads what tells of deaths, on the sampling thread (inspecting.signs)."""
-
-    def read(self, sample: Sample, visible: Set[ProcessKey] = ...) -> Signs:
-        """What came since the last time. Never raises."""
-
-
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
@@ -73,12 +65,12 @@ class LiveSource:
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self.sampler = Sampler(files, self._clock, self.budget)
-        self._processes: Mapping[ProcessKey, ProcessSample] = {}
-        self._signs: SignReader | None = None
+        self._processes: Mapping[ProcessKey, ProcessSample] = FrozenDict()
+        self._signs: DeathSigns | None = None
         self._looker: Looker | None = None
         self._handed_on_s = self._clock.monotonic_s()
 
-    def watch_deaths(self, signs: SignReader) -> None:
+    def watch_deaths(self, signs: DeathSigns) -> None:
         """From now on what it reads of deaths stands in the samples. From any thread."""
         self._signs = signs
 
