@@ -86,7 +86,7 @@ def test_a_running_thread_keeps_its_name() -> None:
 def test_who_may_not_ask_learns_the_names_alone(sleeping: Mapped) -> None:
     asking = (
         "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "from memtui.kernel.files import Files\n"
+        "from memtui.kernel.files import LiveFiles\n"
         "from memtui.kernel.threads import read_threads\n"
         f"print([(t.name, t.stack_pointer) for t in read_threads(LiveFiles(), {sleeping.pid})])"
     )
