@@ -121,7 +121,7 @@ class LiveSource:
         self._look_wanted.set()
         for thread in self._threads:
             thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
-        if not any(thread.is_alive() for thread in self._threads):
+        if not self._threads:
             self.sampler.close()
 
     def _tick(self, on_sample: Callable[[Sample], None]) -> None:
@@ -133,6 +133,7 @@ class LiveSource:
             # A stop is heard at once, a new interval from its first tick on.
             if changed.wait(max(0.0, ticks.due_s - clock.monotonic_s())):
                 if self._stopping.is_set():
+                    self.sampler.close()
                     return
                 changed.clear()
                 ticks.restart(self._interval_s, clock.monotonic_s())
