@@ -5,7 +5,8 @@ How a figure travels from the kernel to a pixel, and where each step lives:
     kernel/      what Linux says: `Files` opens, one pure `parse_x(bytes)` a source
     live/        `LiveSource` polls on its own threads and hands on frozen `Sample`s:
                  sampler.py the processes and what is always read, readers.py what is read only
-                 while a view shows it, looker.py what is expensive, deathsigns.py who dies
+                 while a view shows it, looker.py what is expensive, within budget.py, deathsigns.py
+                 who dies; ticks.py says when
     ondemand/    what is read when it is asked for: pages, the page table's walk, ELF files,
                  who else maps it
     session/     what is remembered: history.py bounded series of the last hour, holes are None

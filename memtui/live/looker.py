@@ -6,9 +6,9 @@ A thread of its own takes them in turn, within the budget for all such readings.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Container, Mapping, Set
+from collections.abc import Callable, Collection, Container, Mapping
 from heapq import nsmallest
-from typing import Final, Protocol
+from typing import Final
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.details import Shares, read_shares
@@ -18,6 +18,7 @@ from memtui.kernel.process import Identity, parse_identity
 from memtui.kernel.threads import Thread, read_threads, with_last_known
 from memtui.live.budget import Budget
 from memtui.live.clock import Clock, SystemClock
+from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
 
@@ -115,17 +116,6 @@ class ShareReader:
         return FrozenDict(shares)
 
 
-class Wanted(Protocol):
-    """What of a plan is expensive; see `Plan`."""
-
-    @property
-    def map_of(self) -> ProcessKey | None: ...
-    @property
-    def shares(self) -> Set[ProcessKey]: ...
-    @property
-    def hurry(self) -> bool: ...
-
-
 class Looker:
     """The map that is looked at, its layout at once and its usage after, and what the processes in
     the list pay for. `run` is a thread's.
@@ -151,7 +141,7 @@ class Looker:
         self._had_shares = False
 
     def run(
-        self, wanted: Callable[[], Wanted], woken: threading.Event, stopping: threading.Event
+        self, wanted: Callable[[], Plan], woken: threading.Event, stopping: threading.Event
     ) -> None:
         """Reads what is wanted when it is due, until it is told to stop."""
         wait: float | None = None
@@ -162,7 +152,7 @@ class Looker:
                 return
             wait = self.look(wanted)
 
-    def look(self, wanted: Callable[[], Wanted]) -> float | None:
+    def look(self, wanted: Callable[[], Plan]) -> float | None:
         """Reads what is due; how long to wait before the next, None: until something is wanted.
 
         Never raises: a defect is a Gap in what is handed on.
@@ -179,7 +169,7 @@ class Looker:
                 self._on_map(MapReading(plan.map_of, gap, None, started, took))
             return INTERVAL_S
 
-    def _look(self, plan: Wanted, wanted: Callable[[], Wanted]) -> float | None:
+    def _look(self, plan: Plan, wanted: Callable[[], Plan]) -> float | None:
         key, now = plan.map_of, self._clock.monotonic_s()
         if key != self._looked:
             self._looked, self._last, self._map_due = key, None, now
@@ -206,14 +196,14 @@ class Looker:
             waits.append(max(due - now, self._budget.wait_s(_SHARES)))
         return max(0.001, min(waits)) if waits else None
 
-    def _read_shares(self, plan: Wanted, now: float) -> None:
+    def _read_shares(self, plan: Plan, now: float) -> None:
         is_new = bool(plan.shares) and not self._had_shares
         self._had_shares = bool(plan.shares)
         due = self.reader.next_due(plan.shares)
         if due is not None and due <= now and (is_new or self._budget.may(_SHARES)):
             self._budget.charge(_SHARES, self.reader.read(plan.shares, now), hurry=plan.hurry)
 
-    def _read_usage(self, key: ProcessKey, wanted: Callable[[], Wanted]) -> None:
+    def _read_usage(self, key: ProcessKey, wanted: Callable[[], Plan]) -> None:
         """The whole map of a process, handed on."""
         reading = self._read_map(key, "smaps")
         if isinstance(reading.map, Gap) and reading.map.reason == "absent":

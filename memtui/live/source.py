@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files, defect_gap
 from memtui.live.clock import Clock, SystemClock
 from memtui.live.looker import Looker
@@ -26,7 +27,7 @@ from memtui.model.sample import ProcessSample, Sample, SystemSample
 from memtui.ondemand.question import Answer, Asked, Progress, Question, begin
 
 if TYPE_CHECKING:
-    from memtui.model.signs import Signs
+    from memtui.live.deathsigns import DeathSigns  # imported when it is first wanted
 
 Reading = Sample | MapReading | Answer | Progress
 _CLOCK_WAS_SET_S: Final = 1.0
@@ -67,13 +68,6 @@ class Source(Protocol):
         """Ends all calls; waits for the one under way."""
 
 
-class SignReader(Protocol):
-    """Reads what tells of deaths, on the sampling thread (live.deathsigns)."""
-
-    def read(self, sample: Sample, visible: Set[ProcessKey] = ...) -> Signs:
-        """What came since the last time. Never raises."""
-
-
 class LiveSource:
     """The kernel below a root, sampled every `interval_s` seconds."""
 
@@ -97,13 +91,13 @@ class LiveSource:
         self._look_wanted = threading.Event()
         self._threads: list[threading.Thread] = []
         self.sampler = sampler or Sampler(files, self._clock)
-        self._processes: Mapping[ProcessKey, ProcessSample] = {}
-        self._signs: SignReader | None = None
+        self._processes: Mapping[ProcessKey, ProcessSample] = FrozenDict()
+        self._signs: DeathSigns | None = None
         self._looker: Looker | None = None
         self._handed_on_s = self._clock.monotonic_s()
         self._answered_s = -_ANSWERED_AGAIN_S
 
-    def watch_deaths(self, signs: SignReader) -> None:
+    def watch_deaths(self, signs: DeathSigns) -> None:
         """From now on what it reads of deaths stands in the samples. From any thread."""
         self._signs = signs
 
@@ -173,7 +167,7 @@ class LiveSource:
         self._look_wanted.set()
         for thread in self._threads:
             thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
-        if not any(thread.is_alive() for thread in self._threads):
+        if not self._threads:
             self.sampler.close()
 
     def _tick(self, post: Callable[[Reading], None]) -> None:
@@ -185,6 +179,7 @@ class LiveSource:
             # A stop is heard at once, a new interval from its first tick on.
             if changed.wait(max(0.0, ticks.due_s - clock.monotonic_s())):
                 if self._stopping.is_set():
+                    self.sampler.close()
                     return
                 changed.clear()
                 ticks.restart(self._interval_s, clock.monotonic_s())

@@ -205,5 +205,13 @@ def test_the_end_of_it_leaves_no_thread_and_no_file() -> None:
     for thread in threads:
         thread.join(DEADLINE_S)
         assert not thread.is_alive()
-    source.sampler.close()
+    assert not files.kept
+
+
+def test_the_end_of_one_that_was_never_started() -> None:
+    files = machine()
+    source = LiveSource(files, 3600.0)
+    source.sampler.first(3600.0)
+    assert files.kept
+    source.stop()
     assert not files.kept
