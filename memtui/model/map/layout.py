@@ -7,30 +7,30 @@ a `Window`, where every cell is as many bytes.
 from __future__ import annotations
 
 import math
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import nlargest
 from itertools import groupby, pairwise
 from operator import sub
 from typing import Final, NamedTuple
 
-from memtui.kernel.maps import UNKNOWN, Mappings
+from memtui.kernel.maps import Mappings
 from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.layers import RESIDENT, Layer
 
 
 class Cell(NamedTuple):
     """One cell of the picture: [start, end) of the address space.
 
-    `kind` is what most of it is (an index into `KINDS`), None for a hole; `resident` the share of
-    the mapped bytes in it that is in memory, None where usage is unread; `row` a mapping in it;
-    `mapped` how many of its bytes are mapped.
+    `kind` is what most of it is (an index into `KINDS`), None for a hole; `share` what a layer says
+    of the mapped bytes in it, None where the mappings do not tell; `row` a mapping in it; `mapped`
+    how many of its bytes are mapped.
     """
 
     start: int
     end: int
     kind: int | None
-    resident: float | None
+    share: float | None
     row: int | None
     mapped: int
 
@@ -78,13 +78,15 @@ def share_cells(mappings: Mappings, parts: list[Region], cells: int, page: int) 
     return [1 + part for part in counts]
 
 
-def region_cells(map_: AddressMap, region: Region, count: int, page: int) -> list[Cell]:
+def region_cells(
+    map_: AddressMap, region: Region, count: int, page: int, layer: Layer = RESIDENT
+) -> list[Cell]:
     """A region to scale: `count` cells of equal spans at most, rounded up to whole pages."""
     mappings = map_.mappings
     low, high = mappings.starts[region.first], mappings.ends[region.last - 1]
     span = -(-(high - low) // count)
     span = -(-span // page) * page
-    return _cells(map_, low, high, span, region.first, region.last)
+    return _cells(map_, low, high, span, region.first, region.last, layer)
 
 
 class Window(NamedTuple):
@@ -155,11 +157,13 @@ def window_lines(mappings: Mappings, window: Window) -> list[WindowLine]:
     return lines
 
 
-def line_cells(map_: AddressMap, line: WindowLine, cell_bytes: int) -> list[Cell]:
+def line_cells(
+    map_: AddressMap, line: WindowLine, cell_bytes: int, layer: Layer = RESIDENT
+) -> list[Cell]:
     """The cells of a window's line; a folded hole is one."""
     if line.is_hole:
         return [Cell(line.start, line.end, None, None, None, 0)]
-    return _cells(map_, line.start, line.end, cell_bytes, 0, len(map_))
+    return _cells(map_, line.start, line.end, cell_bytes, 0, len(map_), layer)
 
 
 def mapped_runs(mappings: Mappings, lines: Sequence[WindowLine]) -> list[tuple[int, int]]:
@@ -286,19 +290,29 @@ def _landing(map_: AddressMap, window: Window, address: int, before: int) -> int
 _LOOK_AT: Final = 9
 
 
-def _cells(map_: AddressMap, low: int, high: int, span: int, first: int, last: int) -> list[Cell]:
+def _cells(
+    map_: AddressMap, low: int, high: int, span: int, first: int, last: int, layer: Layer
+) -> list[Cell]:
     """[low, high) in cells of `span` bytes; of the mappings [first, last)."""
+    share_of = layer.of_mappings(map_.mappings)
     ends = map_.mappings.ends
     row = bisect_right(ends, low, first, last)
     cells = []
     for start in range(low, high, span):
         if row < last and ends[row] <= start:
             row = bisect_right(ends, start, row, last)
-        cells.append(_cell(map_, start, min(start + span, high), row, last))
+        cells.append(_cell(map_, start, min(start + span, high), row, last, share_of))
     return cells
 
 
-def _cell(map_: AddressMap, start: int, end: int, row: int, last: int) -> Cell:
+def _cell(
+    map_: AddressMap,
+    start: int,
+    end: int,
+    row: int,
+    last: int,
+    share_of: Callable[[int], float] | None,
+) -> Cell:
     mappings, kinds = map_.mappings, map_.kinds
     starts, ends = mappings.starts, mappings.ends
     if row >= last or starts[row] >= end:
@@ -310,12 +324,11 @@ def _cell(map_: AddressMap, start: int, end: int, row: int, last: int) -> Cell:
         mapped = sum(ends[row:beyond]) - sum(starts[row:beyond])
         mapped -= max(0, start - starts[row]) + max(0, ends[beyond - 1] - end)
     step = -(-(beyond - row) // _LOOK_AT) | 1
-    rss_column: array[int] | None = mappings.usage.get("Rss")
     sizes: dict[int, int] = {}
-    seen, resident = 0, 0.0
+    seen, shared = 0, 0.0
     best_row, best_size = row, 0
     for at in range(row, beyond, step):
-        part = size = ends[at] - starts[at]
+        part = ends[at] - starts[at]
         if starts[at] < start:
             part -= start - starts[at]
         if ends[at] > end:
@@ -325,8 +338,8 @@ def _cell(map_: AddressMap, start: int, end: int, row: int, last: int) -> Cell:
         if part > best_size:
             best_row, best_size = at, part
         seen += part
-        if rss_column is not None and (rss := rss_column[at]) != UNKNOWN:
-            resident += part if rss >= size else part * rss / size
+        if share_of is not None:
+            shared += part * share_of(at)
     kind = max(sizes, key=sizes.__getitem__)
-    share = None if rss_column is None else resident / seen
+    share = None if share_of is None else shared / seen
     return Cell(start, end, kind, share, best_row, mapped)

@@ -15,6 +15,7 @@ from textual.strip import Strip
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.layers import RESIDENT, Layer
 from memtui.model.map.layout import (
     Window,
     WindowLine,
@@ -77,8 +78,16 @@ class Picture(Drawn, can_focus=True):
             super().__init__()
             self.picture = picture
 
-    def __init__(self, page: int, *, zoomable: bool = True, id: str | None = None) -> None:
+    def __init__(
+        self,
+        page: int,
+        *,
+        zoomable: bool = True,
+        layer: Layer = RESIDENT,
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
+        self._layer = layer
         self._page = page
         self._zoomable = zoomable
         self._map: AddressMap | None = None
@@ -172,11 +181,11 @@ class Picture(Drawn, can_focus=True):
         self._drawn_for = wanted
         if view is None:
             self._window_lines = []
-            self._lines = picture(map_, width, height, self._page)
+            self._lines = picture(map_, width, height, self._page, self._layer)
             return True
         self._window_lines = window_lines(map_.mappings, view)
         self._lines = self._head_lines(map_, width, height) + window_picture(
-            map_, view, self._window_lines, width, self._page, self._pages.readings
+            map_, view, self._window_lines, width, self._page, self._pages.readings, self._layer
         )
         return True
 
@@ -190,7 +199,7 @@ class Picture(Drawn, can_focus=True):
         words = 0 if height >= _HEADED else min(_CAPTION, width * 3 // 5)
         wanted = (map_, width - words)
         if self._mini[0] != wanted:
-            self._mini = (wanted, ribbon(map_, width - words, 1, self._page)[0])
+            self._mini = (wanted, ribbon(map_, width - words, 1, self._page, self._layer)[0])
         blanks = [Spot(" ", None, None, 0, 0, None)] * words
         return [blanks + self._mini[1], *([[]] * (_HEAD - 1 if height >= _HEADED else 0))]
 
@@ -257,8 +266,10 @@ class Picture(Drawn, can_focus=True):
                 if mapped_runs(map_.mappings, [line])
             )
         ):
-            return "shades by page"
-        return "shades by mapping" if map_.has_usage else "no shades: usage is unread"
+            return f"{self._layer.words} by page"
+        if self._layer.of_mappings(map_.mappings) is None:
+            return f"no {self._layer.words}: usage is unread"
+        return f"{self._layer.words} by mapping"
 
     def _cursor_span(self) -> tuple[int, int, int]:
         """The cursor's address, and the mapping it is in, or nothing."""

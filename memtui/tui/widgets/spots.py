@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from memtui import units
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import KINDS
+from memtui.model.map.layers import RESIDENT, Layer
 from memtui.model.map.layout import (
     Cell,
     Region,
@@ -20,7 +21,7 @@ from memtui.model.map.layout import (
     regions,
     share_cells,
 )
-from memtui.model.map.pages import PAGE_STATE_INDEX, PAGE_STATES, page_states, resident_share
+from memtui.model.map.pages import PAGE_STATE_INDEX, PAGE_STATES, page_states
 from memtui.ondemand.pages import PagesReading
 from memtui.tui import theme
 from memtui.tui.widgets.knownpages import reading_of
@@ -30,13 +31,14 @@ from memtui.tui.widgets.lines import Part
 class Spot(NamedTuple):
     """One character of the picture and what of the address space [start, end) it stands for.
 
-    `kind` is None for holes and labels; `row` the mapping it shows, None for none; `state` an index
-    into `PAGE_STATES` where it is one page. What only labels stands for nothing: start == end.
+    `kind` is None for holes and labels; `share` is the layer's; `row` the mapping it shows, None
+    for none; `state` an index into `PAGE_STATES` where it is one page. What only labels stands for
+    nothing: start == end.
     """
 
     character: str
     kind: int | None
-    resident: float | None
+    share: float | None
     start: int
     end: int
     row: int | None
@@ -49,16 +51,20 @@ _WINDOW_LABEL: Final = 10  # at least; "7f31c0a8… " where 32 cells of pages ar
 _STRIP: Final = 3  # lines that are too few for a block
 
 
-def picture(map_: AddressMap, width: int, height: int, page: int) -> list[list[Spot]]:
+def picture(
+    map_: AddressMap, width: int, height: int, page: int, layer: Layer = RESIDENT
+) -> list[list[Spot]]:
     """The folded whole as lines of spots, low addresses first; a ribbon where lines are few."""
     if not len(map_):
         return []
     if height <= _STRIP:
-        return ribbon(map_, width, height, page)
-    return _block(map_, width, height, page)
+        return ribbon(map_, width, height, page, layer)
+    return _block(map_, width, height, page, layer)
 
 
-def ribbon(map_: AddressMap, width: int, height: int, page: int) -> list[list[Spot]]:
+def ribbon(
+    map_: AddressMap, width: int, height: int, page: int, layer: Layer = RESIDENT
+) -> list[list[Spot]]:
     """The folded whole as one band of cells, broken into lines; holes within it are labelled."""
     cells = width * height
     parts = regions(map_.mappings, max(2, cells // 6))
@@ -78,14 +84,14 @@ def ribbon(map_: AddressMap, width: int, height: int, page: int) -> list[list[Sp
         if len(lines[-1]) + len(label) > width:
             lines.append([])
         lines[-1] += _text(label, start - part.hole_before, start)
-        for spot in _spots(map_, part.first, part.last, count, page):
+        for spot in _spots(map_, part, count, page, layer):
             if len(lines[-1]) == width:
                 lines.append([])
             lines[-1].append(spot)
     return lines
 
 
-def _block(map_: AddressMap, width: int, height: int, page: int) -> list[list[Spot]]:
+def _block(map_: AddressMap, width: int, height: int, page: int, layer: Layer) -> list[list[Spot]]:
     across = max(1, width - _LABEL)
     parts = regions(map_.mappings, max(1, (height + 1) // 3))
     rows = max(len(parts), height - (len(parts) - 1))
@@ -95,23 +101,23 @@ def _block(map_: AddressMap, width: int, height: int, page: int) -> list[list[Sp
         start = map_.mappings.starts[part.first]
         if part.hole_before:
             lines.append(_hole_line(_LABEL, across, start - part.hole_before, start))
-        spots = _spots(map_, part.first, part.last, count * across, page)
+        spots = _spots(map_, part, count * across, page, layer)
         for at in range(0, len(spots), across):
             piece = spots[at : at + across]
             lines.append(_text(f"{units.address(piece[0].start)[:4]}… ") + piece)
     return lines
 
 
-def _spots(map_: AddressMap, first: int, last: int, count: int, page: int) -> list[Spot]:
+def _spots(map_: AddressMap, part: Region, count: int, page: int, layer: Layer) -> list[Spot]:
     hole = theme.glyphs().hole
-    return [_spot(cell, hole) for cell in region_cells(map_, Region(first, last, 0), count, page)]
+    return [_spot(cell, hole) for cell in region_cells(map_, part, count, page, layer)]
 
 
-def _spot(cell: Cell, hole: str, resident: float | None = None) -> Spot:
-    """A cell as a spot; `resident` where that is known better than from its mappings."""
+def _spot(cell: Cell, hole: str, share: float | None = None) -> Spot:
+    """A cell as a spot; `share` where that is known better than from its mappings."""
     start, end, kind, average, row, _ = cell
     character = hole if kind is None else _LETTERS[kind]
-    return Spot(character, kind, average if resident is None else resident, start, end, row)
+    return Spot(character, kind, average if share is None else share, start, end, row)
 
 
 def _text(text: str, start: int = 0, end: int = 0) -> list[Spot]:
@@ -154,6 +160,7 @@ def window_picture(
     width: int,
     page: int,
     readings: Sequence[PagesReading],
+    layer: Layer = RESIDENT,
 ) -> list[list[Spot]]:
     """A window's lines as spots. Where a reading has a line's pages its shades are theirs, and at a
     page a cell its characters are their states; elsewhere shades are the mappings' averages."""
@@ -164,7 +171,7 @@ def window_picture(
             drawn.append(_hole_line(room, window.across, line.start, line.end))
             continue
         label = _text(_line_label(line.start, window.line_bytes, room))
-        drawn.append(label + _window_line(map_, window, line, page, readings))
+        drawn.append(label + _window_line(map_, window, line, page, readings, layer))
     return drawn
 
 
@@ -184,10 +191,11 @@ def _window_line(
     line: WindowLine,
     page: int,
     readings: Sequence[PagesReading],
+    layer: Layer,
 ) -> list[Spot]:
     by_page = window.cell_bytes == page
     hole = " " if by_page else theme.glyphs().hole
-    cells = line_cells(map_, line, window.cell_bytes)
+    cells = line_cells(map_, line, window.cell_bytes, layer)
     reading = reading_of(map_, line, readings, page)
     if reading is None:
         return [_spot(cell, hole) for cell in cells]
@@ -200,7 +208,7 @@ def _window_line(
             else Spot(letters[state], cell.kind, None, cell.start, cell.end, cell.row, state)
             for cell, state in zip(cells, page_states(entries, huge), strict=True)
         ]
-    shares = resident_share(entries, window.cell_bytes // page)
+    shares = layer.of_pages(entries, window.cell_bytes // page)
     return [
         _spot(cell, hole, share * window.cell_bytes / cell.mapped if cell.mapped else None)
         for cell, share in zip(cells, shares, strict=True)
@@ -253,10 +261,10 @@ def look(spot: Spot, cursor: tuple[int, int, int], lit: int | None) -> Part:
     if spot.kind is None:
         return spot.character, theme.style(theme.DIM)
     colour = KINDS[spot.kind].colour
-    resident = 0.4 if spot.resident is None else spot.resident
+    share = 0.4 if spot.share is None else spot.share
     if spot.state is not None:
         colour = PAGE_STATES[spot.state].colour
-        resident = 0.0 if spot.state == _ABSENT else 0.8
+        share = 0.0 if spot.state == _ABSENT else 0.8
     coloured = theme.glyphs().coloured
     if spot.start < high and low < spot.end:
         # The cursor's mapping: underlined in its own colour.
@@ -266,11 +274,11 @@ def look(spot: Spot, cursor: tuple[int, int, int], lit: int | None) -> Part:
     if lit is not None and spot.kind != lit:
         return spot.character, theme.style(theme.FRAME)
     if not coloured:
-        return spot.character, theme.style(colour, bold=resident >= 0.5)
+        return spot.character, theme.style(colour, bold=share >= 0.5)
     # In sixteen steps: shades are kept, and cells of one shade are sent as one.
-    shaded = theme.shade(colour, 0.16 + 0.6 * round(resident * 16) / 16)
+    shaded = theme.shade(colour, 0.16 + 0.6 * round(share * 16) / 16)
     return spot.character, theme.style(
-        theme.shade(colour, 0.85) if resident < 0.45 else theme.BACKGROUND, shaded
+        theme.shade(colour, 0.85) if share < 0.45 else theme.BACKGROUND, shaded
     )
 
 

@@ -94,7 +94,7 @@ def test_cells_tile_a_line(drawn: tuple[AddressMap, Window, int]) -> None:
                 assert cell.row in [row for row, _ in inside]
                 assert cell.kind in {map_.kinds[row] for row, _ in inside}
             else:
-                assert (cell.kind, cell.resident, cell.row) == (None, None, None)
+                assert (cell.kind, cell.share, cell.row) == (None, None, None)
 
 
 @given(address_maps(), st.integers(4, 40))

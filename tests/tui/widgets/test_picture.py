@@ -17,6 +17,7 @@ from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.model.map.kinds import KINDS
+from memtui.model.map.layers import Layer
 from memtui.model.map.layout import Region, region_cells, regions, share_cells
 from memtui.tui.widgets.spots import Spot, picture
 from tests.conftest import open_host
@@ -100,15 +101,15 @@ def test_cells_cover_a_region_without_overlaps(map_: AddressMap, count: int) -> 
                 if mappings.starts[row] < cell.end and cell.start < mappings.ends[row]
             ]
             if not overlapping:
-                assert (cell.kind, cell.resident, cell.row) == (None, None, None)
+                assert (cell.kind, cell.share, cell.row) == (None, None, None)
                 continue
             assert cell.row in overlapping
             assert cell.kind in {map_.kinds[row] for row in overlapping}
             if map_.has_usage:
-                assert cell.resident is not None
-                assert 0 <= cell.resident <= 1
+                assert cell.share is not None
+                assert 0 <= cell.share <= 1
             else:
-                assert cell.resident is None
+                assert cell.share is None
 
 
 @given(address_maps(), st.integers(20, 200), st.integers(1, 60))
@@ -142,7 +143,17 @@ def test_a_cell_is_what_most_of_it_is() -> None:
     (cell,) = region_cells(map_, Region(0, 3, 0), 1, PAGE)
     assert KINDS[cell.kind or 0].name == "anon"
     assert cell.row == 1
-    assert cell.resident == pytest.approx(7 / 12)
+    assert cell.share == pytest.approx(7 / 12)
+
+
+def test_another_layer_paints_its_own_shares() -> None:
+    odd = Layer("odd", "odd rows", lambda _: lambda row: row % 2, lambda entries, _: [1.0])
+    unread = odd._replace(of_mappings=lambda _: None)
+    map_ = map_of((0, 8, "rw-p"), (8, 4, "---p"), smaps=True)
+    (line,) = picture(map_, 12, 1, PAGE, odd)
+    assert [spot.share for spot in line] == [0] * 8 + [1] * 4
+    (line,) = picture(map_, 12, 1, PAGE, unread)
+    assert {spot.share for spot in line} == {None}
 
 
 def test_a_ribbon_to_scale() -> None:

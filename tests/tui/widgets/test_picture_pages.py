@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from typing import Any
 
 import pytest
 from textual.strip import Strip
@@ -149,9 +150,9 @@ async def test_what_is_seen_is_laid_out_and_no_more(monkeypatch: pytest.MonkeyPa
     made: list[int] = []
     cell = layout._cell
 
-    def counting(map_: AddressMap, start: int, end: int, row: int, last: int) -> layout.Cell:
+    def counting(map_: AddressMap, start: int, *others: Any) -> layout.Cell:
         made.append(start)
-        return cell(map_, start, end, row, last)
+        return cell(map_, start, *others)
 
     monkeypatch.setattr(layout, "_cell", counting)
     app = Shown(AddressMap(KEY, parse_maps("".join(lines).encode())))

@@ -206,7 +206,7 @@ def test_shades_are_of_pages_where_these_were_read_and_of_mapped_ones_alone() ->
 
     def shares(*readings: PagesReading) -> list[float | None]:
         (line,) = window_picture(map_, window, lines, 18, PAGE, readings)
-        return [spot.resident for spot in line[10:]]
+        return [spot.share for spot in line[10:]]
 
     assert shares() == [0, 0, None, None, 1, 1, 1, 1]
     # The second cell has 2 pages mapped, of which 1 is in memory.
