@@ -238,4 +238,4 @@ def _lost(made: Balance, facts: Facts, width: int) -> Line:
     return parts
 
 
-BALANCE: Final = Section("balance", "Balance", "balance", (), _summary, _page)
+BALANCE: Final = Section("balance", "Balance", "balance", (), _summary, _page, of_group=True)

@@ -99,7 +99,9 @@ class Summary(NamedTuple):
 
 
 class Section(NamedTuple):
-    """`fields` of SystemSample are read only while it is shown."""
+    """`fields` of SystemSample are read only while it is shown; those of its summary, `at_a_glance`,
+    at every tick while the list of sections is, and so must be cheap.
+    """
 
     name: str
     title: str
@@ -112,6 +114,8 @@ class Section(NamedTuple):
     sorts: Mapping[str, bool] = {}
     arrangement: Arrangement = Arrangement()
     row: str = "cache"
+    at_a_glance: tuple[str, ...] = ()
+    of_group: bool = False  # of the group, where the sample is a group's; else of the whole machine
 
 
 def page_of(

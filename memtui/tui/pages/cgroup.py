@@ -160,4 +160,6 @@ def _about_group(group: MemoryGroup) -> list[str | Line]:
     return list(pairs)
 
 
-CGROUP: Final = Section("cgroup", "Control group", "memory cgroup", (), _summary, _page)
+CGROUP: Final = Section(
+    "cgroup", "Control group", "memory cgroup", (), _summary, _page, of_group=True
+)

@@ -216,5 +216,11 @@ def _size(value: int, cells: int) -> str:
 
 
 FRAGMENTATION: Final = Section(
-    "fragmentation", "Fragmentation", "fragmentation", (), _summary, _page
+    "fragmentation",
+    "Fragmentation",
+    "fragmentation",
+    (),
+    _summary,
+    _page,
+    at_a_glance=("free_blocks",),
 )

@@ -121,4 +121,4 @@ def _item(name: str, value: str, words: str, file: str) -> Item:
     )
 
 
-KSM: Final = Section("ksm", "KSM", "KSM", (), _summary, _page)
+KSM: Final = Section("ksm", "KSM", "KSM", (), _summary, _page, at_a_glance=("ksm",))

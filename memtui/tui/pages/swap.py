@@ -207,4 +207,12 @@ def _zswap_item(zswap: Zswap, facts: Facts, width: int) -> Item:
     )
 
 
-SWAP: Final = Section("swap", "Swap", "swap", ("swaps", "zswap", "settings"), _summary, _page)
+SWAP: Final = Section(
+    "swap",
+    "Swap",
+    "swap",
+    ("swaps", "zswap", "settings"),
+    _summary,
+    _page,
+    at_a_glance=("zrams",),
+)

@@ -191,7 +191,15 @@ def _gauge_style(zone: ZoneDistance) -> Style:
     return theme.style(theme.FREE)
 
 
-ZONES: Final = Section("zones", "Zones", "watermark", ("settings",), _summary, _page)
+ZONES: Final = Section(
+    "zones",
+    "Zones",
+    "watermark",
+    ("settings",),
+    _summary,
+    _page,
+    at_a_glance=("zones",),
+)
 
 
 # Nodes.

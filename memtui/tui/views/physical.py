@@ -27,8 +27,7 @@ from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, Sec
 if TYPE_CHECKING:
     from memtui.tui.app import MemtuiApp
 
-# Cheap, and in the list of sections at every tick.
-_ALWAYS = ("zones", "free_blocks", "zrams", "ksm")
+_AT_A_GLANCE = tuple(field for section in SECTIONS for field in section.at_a_glance)
 # The trend of an hour is made of 120 spans, and seldom.
 _HOUR_S, _SPANS, _HOUR_EVERY_S, _LEAST_S = 3600, 120, 30.0, 600
 
@@ -91,7 +90,7 @@ class PhysicalView(View):
         if self.query_one("#companions").content_size.width:
             shown += COMPANIONS
         fields = [field for section in shown for field in section.fields]
-        return readers(*dict.fromkeys((*_ALWAYS, *fields)))
+        return readers(*dict.fromkeys((*_AT_A_GLANCE, *fields)))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample, or the same of another scope."""

@@ -169,8 +169,7 @@ class SectionPanel(Vertical):
 def _title(section: Section, facts: Facts) -> list[Part]:
     title: list[Part] = [(f" {section.title}", theme.style(theme.ACCENT, bold=True))]
     if facts.is_group:
-        of_group = section.name in ("balance", "cgroup")
-        words = " · of the group" if of_group else " · of the whole machine"
+        words = " · of the group" if section.of_group else " · of the whole machine"
         title.append((words, theme.style(theme.DIM)))
     return title
 
