@@ -15,10 +15,11 @@ How a figure travels from the kernel to a pixel, and where each step lives:
     reports/     the same figures as text, JSON and CSV    } siblings,
     tui/         the same figures live, drawn with Textual } strangers to each other
     settings/    the table of settings, their values, the user's file
-    cli.py       the command line; commands.py the table of commands, targets.py names and pids
+    cli.py       the command line; commands.py and views.py the tables of commands and of views, with
+                 where the code of each is; targets.py names and pids
 
 Imports go downward only (cli → commands → tui | reports → targets → session → live | settings →
-ondemand → model → kernel → setting | units).
+ondemand → model → kernel → setting | units | views).
 To follow one figure, read `MemAvailable` in this order: `kernel.meminfo.parse_meminfo`,
 `live.sampler.Sampler`, `model.system.metrics.METRICS["mem_available_bytes"]`,
 `session.history.History.record`, `tui.widgets.graph.memory_graph`.

@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -44,6 +44,7 @@ from memtui.tui.widgets.verdictlines import tiny_lines
 from memtui.views import VIEWS
 
 if TYPE_CHECKING:
+    from memtui.live.plan import Reader
     from memtui.model.oom.deathwatch import DeathWatch
     from memtui.model.oom.obituary import Obituary
 
@@ -308,10 +309,23 @@ class MemtuiApp(App[None]):
             wanted._replace(
                 visible=wanted.visible or frozenset((key,) if key else ()),
                 map_of=key,
-                readers={} if self.is_tiny else view.readers,
+                readers=self._readers(),
                 confinement=view.CONFINEMENT,
             )
         )
+
+    def _readers(self) -> Mapping[str, Reader]:
+        """What is read only while it is shown, and what figures of the history are made of."""
+        shown = {} if self.is_tiny else self.view.readers
+        if not self._taking:  # the table of figures is not imported before the first frame
+            return shown
+        from memtui.model.system.metrics import FIELDS
+
+        if not FIELDS:
+            return shown
+        from memtui.live.readers import readers
+
+        return {**shown, **readers(*FIELDS)}
 
     def _show(self) -> None:
         """Draws the last sample in what is visible."""

@@ -15,13 +15,16 @@ from memtui.model.system.metrics import kernel, memory, promises, reclaim, stall
 from memtui.model.system.metrics.base import GROUPS, Metric, Value
 from memtui.model.system.metrics.stalls import stalled_pct
 
-__all__ = ["GROUPS", "METRICS", "Metric", "Value", "figure", "gaps", "stalled_pct"]
+__all__ = ["FIELDS", "GROUPS", "METRICS", "Metric", "Value", "figure", "gaps", "stalled_pct"]
 
 METRICS: Final[dict[str, Metric]] = {
     metric.name: metric
     for module in (memory, kernel, promises, reclaim, traffic, stalls)
     for metric in module.TABLE
 }
+
+# The fields of SystemSample that are read at every tick for figures' sake.
+FIELDS: Final = frozenset(metric.field for metric in METRICS.values() if metric.field)
 
 
 def gaps(sample: Sample) -> list[Gap]:

@@ -43,7 +43,8 @@ class Metric(NamedTuple):
 
     `value` gives None where the kernel does not offer it, and for a rate without a `before`. `raw`
     is what a counter's rate is computed from: what the kernel has counted since boot; None for a
-    gauge. `group` is one of GROUPS, `topic` the heading under which `entry` explains it.
+    gauge. `group` is one of GROUPS, `topic` the heading under which `entry` explains it. `field` of
+    SystemSample is what it is made of, where that is one that is else read only while it is shown.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Metric(NamedTuple):
     topic: str
     entry: Entry
     raw: Callable[[Sample], int | None] | None = None
+    field: str = ""
 
     @property
     def kind(self) -> Literal["gauge", "counter"]:
