@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from memtui import __version__
+from memtui import __version__, cli
 from memtui.cli import main
-from memtui.commands import COMMANDS
+from memtui.commands import COMMANDS, Command
 from memtui.kernel.files import KernelFiles
 from memtui.targets import Target, find, named
 from tests.conftest import HOSTS_DIR, open_host
@@ -125,6 +127,53 @@ def test_files_to_compare_stand_after_their_option(
     assert found["after"]["pid"] == 688
     live = words.count(str(path)) + sum(word.startswith("--diff=") for word in words) == 1
     assert found["after"]["file"] == (None if live else str(path))
+
+
+def what_it_got(_files: object, options: argparse.Namespace) -> Iterator[str]:
+    """A report of its own command line."""
+    yield json.dumps([options.arguments, options.rest, options.json])
+
+
+@pytest.fixture
+def launching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that takes all that stands after -- as it is."""
+    command = Command(
+        "launch", "", "watch a program", "tests.test_cli:what_it_got", rest="CMD [ARG …]"
+    )
+    monkeypatch.setitem(cli._COMMAND_BY_NAME, command.name, command)
+
+
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        (["launch", "--json", "--", "ls", "-l", "--json"], ["ls", "-l", "--json"]),
+        (["--json", "launch", "--", "free", "--", "--help"], ["free", "--", "--help"]),
+        (["launch", "--json", "--", "--version"], ["--version"]),
+    ],
+)
+@pytest.mark.usefixtures("launching")
+def test_a_command_gets_the_rest_as_it_is(
+    words: list[str], rest: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert json.loads(prints(capsys, *words)) == [[], rest, True]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["launch"], "launch needs CMD [ARG …] after --: memtui launch --help"),
+        (["launch", "--"], "launch needs CMD [ARG …] after --: memtui launch --help"),
+        (["launch", "ls"], "'ls' is one argument too many: memtui launch --help"),
+    ],
+)
+@pytest.mark.usefixtures("launching")
+def test_a_rest_stands_after_two_dashes(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fails(capsys, 2, *words) == f"memtui: {complaint}\n"
+    assert prints(capsys, "launch", "--help").startswith(
+        "usage: memtui launch [OPTIONS] -- CMD [ARG …]\n"
+    )
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
