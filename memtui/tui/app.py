@@ -34,6 +34,7 @@ from memtui.targets import Target, fits, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.chosen import Chosen
+from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import VIEWS, bindings, keys_of
 from memtui.tui.views import breadth, made
 from memtui.tui.views.overview import Overview
@@ -150,14 +151,12 @@ class MemtuiApp(App[None]):
         return {"frame": theme.FRAME}
 
     def get_default_screen(self) -> Screen[None]:
-        # Laid out for its size from the first frame on.
-        classes = " ".join(name for name, is_so in breadth(*self.size).items() if is_so)
-        return Screen(id="_default", classes=classes)
+        return Dashboard(*self.size)
 
     def compose(self) -> ComposeResult:
         yield Header(id="header")
         with Container(id="views"):
-            yield Overview(self.growth, self.page, self.settings.window_s)
+            yield Overview(self.growth, self.page, self.settings.window_s, self._first)
         yield Lines(id="tiny")
         yield Footer()
 
@@ -176,9 +175,14 @@ class MemtuiApp(App[None]):
         self._show_first()
         self.call_after_refresh(self._started)
 
+    @property
+    def _first(self) -> Sample | None:
+        """The sample that waits when the interface begins."""
+        return next((each for each in self._inbox if isinstance(each, Sample)), None)
+
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
-        first = next((each for each in self._inbox if isinstance(each, Sample)), None)
+        first = self._first
         if first is not None:
             self._shown = first
             self._choosing = not self._choose_first(first)
@@ -191,7 +195,10 @@ class MemtuiApp(App[None]):
         gc.freeze()
         gc.enable()
         self._taking = True
+        if isinstance(self.default_screen, Dashboard):
+            self.default_screen.is_out = True
         self._take()
+        self._plan()
         if self._started_too is not None:
             self._started_too()
 
@@ -302,7 +309,9 @@ class MemtuiApp(App[None]):
         self._plan()
 
     def _plan(self) -> None:
-        """Tells the source what is visible."""
+        """Tells the source what is visible, once it is: reading would delay the first frame."""
+        if not self._taking:
+            return
         view, key = self.view, self.chosen.key
         wanted = Plan() if self.is_tiny else view.wanted
         self.source.look_at(
@@ -375,8 +384,9 @@ class MemtuiApp(App[None]):
         for screen in self.screen_stack:
             for name, is_so in breadth(*event.size).items():
                 screen.set_class(is_so, name)
-        # The screen lays out after the application has heard of it; what is drawn goes by widths.
-        self.screen.call_after_refresh(self._show)
+        if self._taking:
+            # It lays out after the application has heard of it; what is drawn goes by widths.
+            self.screen.call_after_refresh(self._show)
 
     # What the widgets tell.
 

@@ -45,8 +45,12 @@ class Overview(View):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
-    def __init__(self, growth: GrowthTracker, page: int, window_s: int = 300) -> None:
-        super().__init__(id="overview")
+    def __init__(
+        self, growth: GrowthTracker, page: int, window_s: int = 300, first: Sample | None = None
+    ) -> None:
+        """`first` is the sample that will be drawn first: no style is applied for it twice."""
+        lacking = _lacking(first).items() if first else ()
+        super().__init__(id="overview", classes=" ".join(name for name, is_so in lacking if is_so))
         self._growth = growth
         self._page = page
         self._seen: Seen | None = None
@@ -109,8 +113,8 @@ class Overview(View):
         )
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(sample)
-        self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
-        self.set_class(not free.swap_total, "-no-swap")
+        for name, is_so in _lacking(sample).items():
+            self.set_class(is_so, name)
         if self.screen.has_class("-vast"):
             self._show_balance(sample)
         self._show_graphs()
@@ -265,3 +269,11 @@ class Overview(View):
             if cells(parts) + cells(group) <= width:
                 parts += group
         return parts
+
+
+def _lacking(sample: Sample) -> dict[str, bool]:
+    """The style classes of what a machine does not have."""
+    return {
+        "-no-psi": not isinstance(sample.system.pressure, Pressure),
+        "-no-swap": not free_figures(sample.system.meminfo).swap_total,
+    }
