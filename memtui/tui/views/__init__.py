@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def breadth(width: int, height: int) -> dict[str, bool]:
 
 def made(name: str, app: MemtuiApp) -> View:
     """A view of the table of views; its module is imported when it is first wanted."""
+    # All but the overview's, which would take its time before the first frame.
+    app.stylesheet.read(Path(__file__).parent.parent / "views.tcss")
     files, page = app.source.files, app.page
     if name == "processes":
         from memtui.tui.views.processes import ProcessesView

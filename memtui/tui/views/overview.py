@@ -83,8 +83,6 @@ class Overview(View):
         ribbon.can_focus = False
         ribbon.follow = lambda: self._follow(ribbon.address)
         table.follow = lambda: self._follow(table.address)
-        # Figures first: plotext is imported when these stand on the screen.
-        self.call_after_refresh(self._mount_graphs)
 
     def _mount_graphs(self) -> None:
         from memtui.tui.widgets.graph import memory_graph, stall_graph, swap_graph
@@ -96,12 +94,16 @@ class Overview(View):
                 return  # the program is ending
             place.mount(graph)
             self._graphs.append(graph)
-        self._show_graphs()
 
     def _show_graphs(self) -> None:
-        if self._seen is not None:
-            for graph in self._graphs:
-                graph.show(self._seen.history, self._window_s, list(self._seen.marks))
+        # plotext is imported when there is something to draw: not for the first frame, whose
+        # figures come first, nor where another view or only text is shown.
+        if self._seen is None or not len(self._seen.history):
+            return
+        if not self._graphs:
+            self._mount_graphs()
+        for graph in self._graphs:
+            graph.show(self._seen.history, self._window_s, list(self._seen.marks))
 
     def update(self, sample: Sample, seen: Seen) -> None:
         """A new sample."""
