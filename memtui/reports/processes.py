@@ -13,8 +13,8 @@ from memtui.kernel.process import (
     parse_identity,
     parse_int,
     parse_statm,
-    status_bytes,
     status_name,
+    status_sizes,
     status_value,
 )
 from memtui.live.machine import page_bytes_of
@@ -120,7 +120,8 @@ class _Reader:
         if isinstance(data, Gap) and data.reason == "gone":
             return None
         status = b"" if isinstance(data, Gap) else data
-        rss = status_bytes(status, b"VmRSS")
+        sizes = status_sizes(status)
+        rss = sizes.rss
         name = status_name(status)
         minor = major = None
         is_kernel = False
@@ -142,14 +143,14 @@ class _Reader:
             "command": self._of(pid, "cmdline", parse_cmdline),
             "user": None if uid is None else self._user(uid),
             "rss_bytes": rss,
-            "rss_anon_bytes": status_bytes(status, b"RssAnon"),
-            "rss_file_bytes": status_bytes(status, b"RssFile"),
-            "rss_shmem_bytes": status_bytes(status, b"RssShmem"),
+            "rss_anon_bytes": sizes.rss_anon,
+            "rss_file_bytes": sizes.rss_file,
+            "rss_shmem_bytes": sizes.rss_shmem,
             "pss_bytes": None,
             "uss_bytes": None,
-            "swap_bytes": status_bytes(status, b"VmSwap"),
-            "peak_rss_bytes": status_bytes(status, b"VmHWM"),
-            "page_tables_bytes": status_bytes(status, b"VmPTE"),
+            "swap_bytes": sizes.swap,
+            "peak_rss_bytes": sizes.peak_rss,
+            "page_tables_bytes": sizes.page_tables,
             "minor_faults": minor,
             "major_faults": major,
             "oom_score": self._known(

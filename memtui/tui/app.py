@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -34,6 +35,7 @@ from memtui.targets import Target, largest_first, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
+from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, keys_of
 from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
@@ -46,6 +48,7 @@ from memtui.views import VIEWS
 if TYPE_CHECKING:
     from memtui.model.explain.context import Context
 
+_VIEW_STYLES = Path(__file__).with_name("views.tcss")
 _TAKING_AT_MOST_S = 0.02  # before the screen has its turn
 _LOST_SHOWN_S = 60.0
 _SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
@@ -95,6 +98,8 @@ class MemtuiApp(App[None]):
         self._inbox = inbox
         self._taking = False
         self._first, self._target = first, target
+        if (waiting := inbox.first_sample()) is not None:
+            session.preview(waiting)
         self._choosing = True  # until somebody does, or the first samples have told
         self._samples_tried = 0
         self._silent = False
@@ -134,9 +139,7 @@ class MemtuiApp(App[None]):
         return {"frame": theme.FRAME}
 
     def get_default_screen(self) -> Screen[None]:
-        # Laid out for its size from the first frame on.
-        classes = " ".join(name for name, is_so in breadth(*self.size).items() if is_so)
-        return Screen(id="_default", classes=classes)
+        return Dashboard(*self.size)
 
     def compose(self) -> ComposeResult:
         yield Header(id="header")
@@ -161,16 +164,18 @@ class MemtuiApp(App[None]):
 
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
-        first = self._inbox.first_sample()
-        if first is not None:
-            self.session.preview(first)
-            self._choose_first(first)
+        moment = self.session.moment
+        if moment is not None:
+            self._choose_first(moment.sample)
         self._show()
 
     def _started(self) -> None:
         """The first frame is out."""
         self._taking = True
+        if isinstance(self.default_screen, Dashboard):
+            self.default_screen.is_out = True
         self._take()
+        self._plan()
         if self._started_too is not None:
             self._started_too()
 
@@ -265,7 +270,12 @@ class MemtuiApp(App[None]):
         self._plan()
 
     def _plan(self) -> None:
-        """Tells the source what is visible, and what figures of the history are made of."""
+        """Tells the source what is visible, and what figures of the history are made of.
+
+        Once the first frame is out: reading would delay it.
+        """
+        if not self._taking:
+            return
         key = self.session.chosen.key
         wanted = Plan() if self.is_tiny else self.view.wanted
         self.session.source.look_at(
@@ -326,8 +336,9 @@ class MemtuiApp(App[None]):
         for screen in self.screen_stack:
             for name, is_so in breadth(*event.size).items():
                 screen.set_class(is_so, name)
-        # The screen lays out after the application has heard of it; what is drawn goes by widths.
-        self.screen.call_after_refresh(self._show)
+        if self._taking:
+            # It lays out after the application has heard of it; what is drawn goes by widths.
+            self.screen.call_after_refresh(self._show)
 
     # What the widgets tell.
 
@@ -352,6 +363,8 @@ class MemtuiApp(App[None]):
     async def action_view(self, name: str) -> None:
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
+            # The styles of all views but the first would take their time before the first frame.
+            self.stylesheet.read(_VIEW_STYLES)
             await views.mount(made(name, self.session))
         while len(self.screen_stack) > 1:
             self.pop_screen()

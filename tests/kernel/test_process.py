@@ -17,6 +17,8 @@ from memtui.kernel.process import (
     parse_stat,
     parse_statm,
     parse_status,
+    status_bytes,
+    status_sizes,
 )
 from tests.conftest import HOSTS, open_host
 
@@ -129,6 +131,14 @@ def test_missing_is_missing_not_zero() -> None:
     assert status_of("no-psi", 812)["RssShmem"] == 2048 * 1024
     assert "VmRSS" not in status_of("debian-6.18", 45)  # kswapd0
     assert "VmRSS" not in status_of("hostile", 1000008)  # a zombie
+
+
+@pytest.mark.parametrize(("host", "pid"), PROCESSES)
+def test_sizes_are_those_that_a_search_for_each_finds(host: str, pid: int) -> None:
+    status = open_host(host).read(f"proc/{pid}/status")
+    assert not isinstance(status, Gap)
+    keys = (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem", b"VmPTE", b"VmSwap")
+    assert status_sizes(status) == tuple(status_bytes(status, key) for key in keys)
 
 
 def test_names_that_lie() -> None:

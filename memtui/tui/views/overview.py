@@ -45,7 +45,10 @@ class Overview(View):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("overview")]
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session, id="overview")
+        # The classes of what will be drawn first: no style is applied for it twice.
+        lacking = _lacking(session.moment).items() if session.moment else ()
+        classes = " ".join(name for name, is_so in lacking if is_so)
+        super().__init__(session, id="overview", classes=classes)
         self._moment: Moment | None = None
         self._window_s = session.settings.window_s
         self._chosen: Chosen | None = None
@@ -76,8 +79,6 @@ class Overview(View):
         ribbon.can_focus = False
         ribbon.follow = lambda: self._follow(ribbon.address)
         table.follow = lambda: self._follow(table.address)
-        # Figures first: plotext is imported when these stand on the screen.
-        self.call_after_refresh(self._mount_graphs)
 
     def _mount_graphs(self) -> None:
         from memtui.tui.widgets.graph import memory_graph, stall_graph, swap_graph
@@ -89,12 +90,16 @@ class Overview(View):
                 return  # the program is ending
             place.mount(graph)
             self._graphs.append(graph)
-        self._show_graphs()
 
     def _show_graphs(self) -> None:
-        if self._moment is not None:
-            for graph in self._graphs:
-                graph.show(self._moment.history, self._window_s, list(self._moment.seen.marks))
+        # plotext is imported when there is something to draw: not for the first frame, whose
+        # figures come first, nor where another view or only text is shown.
+        if self._moment is None or not len(self._moment.history):
+            return
+        if not self._graphs:
+            self._mount_graphs()
+        for graph in self._graphs:
+            graph.show(self._moment.history, self._window_s, list(self._moment.seen.marks))
 
     def update(self, moment: Moment) -> None:
         self._moment = moment
@@ -103,8 +108,8 @@ class Overview(View):
         self.query_one(VerdictLine).update(moment, self._killed_lately(moment))
         self.query_one(StallTable).update(sample)
         self.query_one(SwapLine).update(free)
-        self.set_class(not isinstance(sample.system.pressure, Pressure), "-no-psi")
-        self.set_class(not free.swap_total, "-no-swap")
+        for name, is_so in _lacking(moment).items():
+            self.set_class(is_so, name)
         if self.screen.has_class("-vast"):
             self._show_balance(sample)
         self._show_graphs()
@@ -263,3 +268,11 @@ class Overview(View):
             if cells(parts) + cells(group) <= width:
                 parts += group
         return parts
+
+
+def _lacking(moment: Moment) -> dict[str, bool]:
+    """The style classes of what a machine does not have."""
+    return {
+        "-no-psi": not isinstance(moment.sample.system.pressure, Pressure),
+        "-no-swap": not moment.free.swap_total,
+    }

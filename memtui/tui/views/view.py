@@ -19,8 +19,8 @@ class View(Vertical):
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
 
-    def __init__(self, session: Session, *, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, session: Session, *, id: str, classes: str = "") -> None:
+        super().__init__(id=id, classes=classes)
         self.session = session
 
     @property

@@ -17,7 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from memtui.tui import theme
-from memtui.tui.words.cells import Cell, Column, Line, Part, fit_columns, head_line, row_line
+from memtui.tui.words.cells import Cell, Column, Line, Part, cells, fit_columns, head_line, row_line
 
 
 def strip(parts: Line, width: int, base: Style) -> Strip:
@@ -29,7 +29,12 @@ def strip(parts: Line, width: int, base: Style) -> Strip:
         Segment("".join(text for text, _ in run), base + style)
         for style, run in groupby(parts, key=itemgetter(1))
     ]
-    return Strip(segments).adjust_cell_length(width, base)
+    room = width - cells(parts)
+    if room < 0:
+        return Strip(segments).adjust_cell_length(width, base)
+    if room:
+        segments.append(Segment(" " * room, base))
+    return Strip(segments, width)
 
 
 class Lines(Widget):
@@ -54,9 +59,13 @@ class Lines(Widget):
         before = self._lines
         self._made_for = self.size.width
         self._lines = [list(line) for line in self._make(self._made_for)]
-        for y in range(max(len(before), len(self._lines))):
-            if before[y : y + 1] != self._lines[y : y + 1]:
-                self.refresh(Region(0, y, self.size.width, 1))
+        changed = [
+            Region(0, y, self.size.width, 1)
+            for y in range(max(len(before), len(self._lines)))
+            if before[y : y + 1] != self._lines[y : y + 1]
+        ]
+        if changed:
+            self.refresh(*changed)
 
     def on_resize(self) -> None:
         self._remake()
@@ -139,6 +148,8 @@ class Table(Drawn, can_focus=True):
         # would put the cursor back to where it was.
         self.follow: Callable[[], None] | None = None
         self._drawn: dict[int, tuple[object, Strip]] = {}
+        # What will be drawn of lines that changed: made for `repaint`, used once.
+        self._next: dict[int, tuple[object, ...]] = {}
         self._fitted: tuple[int, list[tuple[Column, int]]] = (-1, [])
 
     # What a subclass provides.
@@ -181,6 +192,7 @@ class Table(Drawn, can_focus=True):
             self.all_columns = tuple(columns)
             self._fitted = (-1, [])
             self._drawn.clear()
+            self._next.clear()
 
     def set_cursor(self, row: int) -> None:
         """Puts the cursor on a row and scrolls to it."""
@@ -196,11 +208,18 @@ class Table(Drawn, can_focus=True):
     def repaint(self) -> None:
         """Repaints the lines that changed, and only these."""
         width, height = self.size
-        if not self.is_attached:
+        self._next.clear()
+        if not self.is_attached or not height:
+            return
+        if not self._drawn:
+            self.refresh()
             return
         for y in range(height):
-            if y not in self._drawn or self._drawn[y][0] != self._content(y, width):
-                self.refresh(Region(0, y, width, 1))
+            content = self._content(y, width)
+            if y not in self._drawn or self._drawn[y][0] != content:
+                self._next[y] = content
+        if self._next:
+            self.refresh(*(Region(0, y, width, 1) for y in self._next))
 
     def _content(self, y: int, width: int) -> tuple[object, ...]:
         """All that a line's look depends on."""
@@ -222,7 +241,7 @@ class Table(Drawn, can_focus=True):
         )
 
     def render_line(self, y: int) -> Strip:
-        content = self._content(y, self.size.width)
+        content = self._next.pop(y, None) or self._content(y, self.size.width)
         cached = self._drawn.get(y)
         if cached is not None and cached[0] == content:
             return cached[1]
@@ -296,4 +315,5 @@ class Table(Drawn, can_focus=True):
 
     def on_resize(self) -> None:
         self._drawn.clear()
+        self._next.clear()
         self.set_cursor(self.cursor)
