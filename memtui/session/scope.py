@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.cgroups import Confinement, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.model.sample import Sample
@@ -84,7 +85,7 @@ def of_group(
     ]
 
 
-def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> Mapping[str, int] | Gap:
+def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> FrozenDict[str, int] | Gap:
     current = group.current_bytes
     if current is None:
         return Gap(f"memory cgroup {group.path}", "gone")
@@ -108,7 +109,7 @@ def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> Mapping
     if used is not None:
         meminfo["SwapTotal"] = total
         meminfo["SwapFree"] = min(max(0, total - used), free)
-    return meminfo
+    return FrozenDict(meminfo)
 
 
 def _vmstat(group: MemoryGroup) -> Mapping[str, int] | Gap:
@@ -122,4 +123,4 @@ def _vmstat(group: MemoryGroup) -> Mapping[str, int] | Gap:
         vmstat["limit_hits"] = hits
     if "oom_kill" in events:
         vmstat["oom_kill"] = events["oom_kill"]
-    return vmstat
+    return FrozenDict(vmstat)

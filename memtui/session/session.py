@@ -83,9 +83,10 @@ class Session:
         self.chosen = Chosen()
         self.seen: dict[Scope, Seen] = {"host": Seen(settings), "group": Seen(settings)}
         self._rates = RateTracker()
-        self._last: Sample | None = None
-        self._still: dict[Scope, Seen] = {}  # while the screen is frozen: what was seen by then
-        self._frozen: Sample | None = None
+        # The host's, and the group's where it has a limit.
+        self._last: Mapping[Scope, Sample] = {}
+        # While the moment stays as it is: what was last, and seen by then.
+        self._held: tuple[Mapping[Scope, Sample], Mapping[Scope, Seen]] | None = None
         self._deaths: DeathWatch | None = None
         self._moment: Moment | None = None
 
@@ -100,23 +101,22 @@ class Session:
 
     @property
     def is_frozen(self) -> bool:
-        return bool(self._still)
+        return self._held is not None
 
     @property
     def moment(self) -> Moment | None:
         """What is to be shown; None before there is a sample."""
         if self._moment is None:
-            sample = self._frozen if self.is_frozen else self._last
+            samples, seen = self._held or (self._last, self.seen)
+            sample = samples.get(self.scope)
             if sample is None:
                 return None
-            if self.scope == "group":
-                sample = in_group(sample) or sample
             self._moment = Moment(
                 self.machine,
                 self.scope,
                 sample,
                 free_figures(sample.system.meminfo),
-                (self._still or self.seen)[self.scope],
+                seen[self.scope],
                 self.growth,
                 self._rates.rates,
                 self.is_frozen,
@@ -136,7 +136,7 @@ class Session:
 
     def preview(self, sample: Sample) -> None:
         """Shows a sample that is not judged and remembered yet: that takes imports."""
-        self._last, self._moment = sample, None
+        self._last, self._moment = _of_scopes(sample), None
         self.chosen.update(sample)
 
     def take(self, reading: Sample | MapReading) -> Taken:
@@ -145,30 +145,33 @@ class Session:
             if self.is_frozen and self.chosen.map is not None:
                 return Taken()
             return Taken(map_read=self.chosen.read(reading))
-        events = self._record(reading)
-        self._last = reading
+        samples = _of_scopes(reading)
+        events = self._record(samples)
+        self._last = samples
         if self.is_frozen:
             return Taken(events)
         self._moment = None
         self.chosen.update(reading)
-        lost = self.scope == "group" and in_group(reading) is None
+        lost = self.scope not in samples
         if lost:
             self.scope = "host"
         return Taken(events, is_news=True, scope_lost=lost)
 
-    def _record(self, sample: Sample) -> Sequence[Event]:
+    def _record(self, samples: Mapping[Scope, Sample]) -> Sequence[Event]:
         """Both scopes see every sample, so that each has its hour when it is switched to.
 
         What happened in the one that is looked at.
         """
-        deaths = self._deaths_in(sample)
-        found = {"host": self.seen["host"].record(sample, deaths)}
-        self.growth.record(sample)
-        self._rates.record(sample.details)
-        group = in_group(sample)
-        if group is not None:
-            found["group"] = self.seen["group"].record(group, of_group(group, deaths))
-        return found.get(self.scope, [])
+        host = samples["host"]
+        deaths = self._deaths_in(host)
+        self.growth.record(host)
+        self._rates.record(host.details)
+        events: Sequence[Event] = ()
+        for scope, sample in samples.items():
+            died = deaths if scope == "host" else of_group(sample, deaths)
+            found = self.seen[scope].record(sample, died)
+            events = found if scope == self.scope else events
+        return events
 
     def _deaths_in(self, sample: Sample) -> list[tuple[Event, Obituary]]:
         """Who has died since the sample before."""
@@ -194,24 +197,34 @@ class Session:
 
     def switch_scope(self) -> bool:
         """From the host to the group that confines memtui, or back; False where there is none."""
-        if self.scope == "host" and (self._last is None or in_group(self._last) is None):
+        samples = self._held[0] if self._held else self._last
+        other: Scope = "group" if self.scope == "host" else "host"
+        if other not in samples:
             return False
-        self.scope = "group" if self.scope == "host" else "host"
-        self._moment = None
+        self.scope, self._moment = other, None
         return True
 
-    def freeze(self) -> None:
-        """The moment stays as it is; readings are still taken in."""
-        self._frozen = self._last
-        for scope, seen in self.seen.items():
-            seen.history.until_s = self._last.time_s if self._last else None
-            self._still[scope] = seen.still()
-        self._moment = None
+    @property
+    def now_s(self) -> float:
+        """The time of the last sample; 0 before there is one."""
+        host = self._last.get("host")
+        return host.time_s if host else 0.0
 
-    def thaw(self) -> None:
-        """The moment is now again."""
-        self._still, self._frozen, self._moment = {}, None, None
+    def at(self, time_s: float | None) -> None:
+        """Shows a time and stays there, which `now_s` freezes; None: now, as it goes on.
+
+        Readings are taken in all the same.
+        """
         for seen in self.seen.values():
-            seen.history.until_s = None
-        if self._last is not None:
-            self.chosen.update(self._last)
+            seen.history.until_s = time_s
+        self._held, self._moment = None, None
+        if time_s is not None:
+            self._held = self._last, {scope: seen.still() for scope, seen in self.seen.items()}
+        elif self._last:
+            self.chosen.update(self._last["host"])
+
+
+def _of_scopes(sample: Sample) -> Mapping[Scope, Sample]:
+    """A sample of the host, and of the group around memtui as a machine where that has a limit."""
+    group = in_group(sample)
+    return {"host": sample} if group is None else {"host": sample, "group": group}

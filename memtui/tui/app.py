@@ -386,10 +386,10 @@ class MemtuiApp(App[None]):
 
     def action_freeze(self) -> None:
         if self.session.is_frozen:
-            self.session.thaw()
+            self.session.at(None)
             self._show()
         else:
-            self.session.freeze()
+            self.session.at(self.session.now_s)
             self._show_frame()
 
     def action_scope(self) -> None:

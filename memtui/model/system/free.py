@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Gap
 
 
@@ -54,8 +55,23 @@ def allocatable_bytes(meminfo: Mapping[str, int] | Gap) -> int | None:
     return min(found.total or 0, found.available + max(0, cache))
 
 
+# Of the host and of a group lately: graphs, metrics, rules and lines all ask for the same ones.
+_lately: tuple[tuple[FrozenDict[str, int], Free], ...] = ()
+
+
 def free_figures(meminfo: Mapping[str, int] | Gap) -> Free:
-    """`free`'s figures from /proc/meminfo, in bytes."""
+    """`free`'s figures from /proc/meminfo, in bytes; of one moment they are made once."""
+    global _lately
+    for known, made in _lately:
+        if known is meminfo:
+            return made
+    found = _figures(meminfo)
+    if isinstance(meminfo, FrozenDict):  # any other may have changed by the next time
+        _lately = ((meminfo, found), *_lately[:1])
+    return found
+
+
+def _figures(meminfo: Mapping[str, int] | Gap) -> Free:
     known = {} if isinstance(meminfo, Gap) else meminfo
 
     def get(key: str) -> int | None:
