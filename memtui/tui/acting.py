@@ -1,11 +1,21 @@
-"""What memtui can do to a process, in words: the signals there are, and what went wrong, as a line."""
+"""Acting on a process: never without a question, and what went wrong is a line."""
 
 from __future__ import annotations
 
 import signal
 from typing import Final
 
-from memtui.kernel.writes import ADJ_LEAST, ADJ_MOST, Change
+from textual.notifications import SeverityLevel
+
+from memtui import units
+from memtui.kernel.writes import ADJ_LEAST, ADJ_MOST, Change, Changes
+from memtui.model.processes.columns import Facts
+from memtui.model.sample import ProcessSample
+from memtui.tui.sheets.choice import Choice, ChoiceSheet
+from memtui.tui.views.view import View
+from memtui.tui.widgets import prompt
+from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.words.processes import introduced
 
 # The gentle one first, then those that are of use here, then all others by name.
 _FIRST: Final = ("TERM", "INT", "HUP", "KILL", "STOP", "CONT", "QUIT", "USR1", "USR2")
@@ -22,6 +32,75 @@ _WORDS: Final = {
     "ABRT": "ends it with a core dump",
     "SEGV": "as a wild pointer would",
 }
+
+
+class Acting:
+    """What a view offers to do to one process, each after a question that names it."""
+
+    def __init__(self, view: View, process: ProcessSample, facts: Facts) -> None:
+        self._view, self._process, self._facts = view, process, facts
+        self._changes = Changes(readonly=view.session.settings.readonly)
+
+    @classmethod
+    def on(cls, view: View, process: ProcessSample | None, listed: ProcessList) -> Acting | None:
+        """Where something may be done to the process; else a word says why not."""
+        facts = listed.facts
+        if view.session.settings.readonly:
+            why = "read-only: nothing here changes the machine"
+        elif process is None or facts is None:
+            why = "choose a process first"
+        elif listed.is_gone(process):
+            why = f"{process.pid} has ended"
+        elif not view.session.machine.may_act:
+            why = "this is no running machine"
+        else:
+            return cls(view, process, facts)
+        view.notify(why, severity="warning")
+        return None
+
+    def signal(self) -> None:
+        """Asks which one, and then whether to send it."""
+        process = self._process
+
+        def ask(taken: list[str] | None) -> None:
+            if taken:
+                change = self._changes.signal(*process.key, taken[0])
+                self._ask(change, f"{taken[0]} sent to {process.pid}")
+
+        choices = [Choice(name, words) for name, words in signal_names()]
+        title = f"signal to {process.pid} {units.printable(process.name)}"
+        self._view.app.push_screen(ChoiceSheet(title, choices, ("TERM",)), ask)
+
+    async def adjust(self) -> None:
+        """Asks for another oom_score_adj, and then whether to set it."""
+        process = self._process
+
+        def answer(text: str, final: bool) -> str:
+            value = parse_adj(text)
+            if value is None:
+                return "a number from -1000 (never) to 1000 (first)" if text else ""
+            if final:
+                change = self._changes.oom_score_adj(*process.key, value)
+                done = f"oom_score_adj of {process.pid} is {value:+d}"
+                # Not from here: the answer would go to the prompt, which is gone by then.
+                self._view.call_later(self._ask, change, done)
+            return ""
+
+        await prompt.ask(self._view, f"oom_score_adj of {process.pid}: ", answer)
+
+    def _ask(self, change: Change, done: str) -> None:
+        process = self._process
+
+        def answer(taken: list[str] | None) -> None:
+            if taken != ["yes"]:
+                return
+            complaint = went_wrong(change, process.pid)
+            severity: SeverityLevel = "error" if complaint else "information"
+            self._view.notify(complaint or done, severity=severity, markup=False)
+
+        question = f"{change.words} {introduced(self._facts, process)}?"
+        choices = [Choice("no", "leave it alone"), Choice("yes", "do it")]
+        self._view.app.push_screen(ChoiceSheet(question, choices, ("no",)), answer)
 
 
 def signal_names() -> list[tuple[str, str]]:

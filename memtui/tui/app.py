@@ -25,18 +25,19 @@ from memtui.kernel.files import Gap
 from memtui.live.plan import Plan
 from memtui.live.source import Reading
 from memtui.model.keys import ProcessKey
-from memtui.model.sample import ProcessSample, Sample
+from memtui.model.sample import ProcessSample
 from memtui.model.shortage.events import Event
 from memtui.ondemand.question import Answer, Progress
-from memtui.ondemand.questions import ContextOf, FirstReadable
+from memtui.ondemand.questions import ContextOf
 from memtui.session.inbox import Inbox
 from memtui.session.session import Session
-from memtui.targets import Target, largest_first, meant
+from memtui.targets import Target, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
 from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, keys_of
+from memtui.tui.opening import Opening
 from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
@@ -97,11 +98,9 @@ class MemtuiApp(App[None]):
         self._started_too = started
         self._inbox = inbox
         self._taking = False
-        self._first, self._target = first, target
+        self._opening = Opening(session, first, target)
         if (waiting := inbox.first_sample()) is not None:
             session.preview(waiting)
-        self._choosing = True  # until somebody does, or the first samples have told
-        self._samples_tried = 0
         self._silent = False
         self._lost_at_s = -_LOST_SHOWN_S
         self._lost = 0
@@ -157,16 +156,16 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.set_interval(1.0, self._watch_source)
         begin = self.session.settings.view
-        if self._target is None and begin in {view.name for view in VIEWS} - {self.view_name}:
+        if self._opening.is_on_map:
+            begin = "map"
+        if begin != self.view_name:
             self.call_later(self.action_view, begin)
         self._show_first()
         self.call_after_refresh(self._started)
 
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
-        moment = self.session.moment
-        if moment is not None:
-            self._choose_first(moment.sample)
+        self._opening.try_on(self.query_one(ProcessList), self._choose)
         self._show()
 
     def _started(self) -> None:
@@ -215,54 +214,10 @@ class MemtuiApp(App[None]):
         if scope_lost:
             self.notify("the group has no limit any more: this is the host", severity="warning")
         if is_news:
-            moment = session.moment
-            if self._choosing and moment is not None:
-                self._choose_first(moment.sample)
+            self._opening.try_on(self.query_one(ProcessList), self._choose)
             self._show()
         elif map_read:
             self._show_map()
-
-    def _choose_first(self, sample: Sample) -> None:
-        """The process that was asked for, or the largest whose map may be read.
-
-        The first sample has only the largest processes: where none of them may be read, the next
-        one, which has all, decides.
-        """
-        processes = self.query_one(ProcessList)
-        target, self._target = self._target, None
-        if target is not None and target.filter:
-            if self.session.moment is not None:
-                processes.update(self.session.moment)
-            processes.set_filter(target.filter)
-        if self._first is not None:
-            first = sample.processes.get(self._first)
-            if first is not None:
-                self._choose(first)
-                processes.select(first.key)
-                self._choosing = False
-                if target is not None and target.pid is not None:
-                    self.call_later(self.action_view, "map")
-            return
-        self._samples_tried += 1
-        candidates = largest_first(sample.processes.values(), processes.filter)
-        if not candidates:
-            return
-        if self.session.chosen.process is None:
-            self._choose(candidates[0])
-            processes.select(candidates[0].key)
-        keys = tuple(each.key for each in candidates if each.rss_bytes)
-        self.asking.look_up(processes, FirstReadable(keys), self._found_first)
-
-    def _found_first(self, key: ProcessKey | Gap | None) -> None:
-        moment = self.session.moment
-        if moment is None or not self._choosing:
-            return
-        self._choosing = self._samples_tried < 2
-        process = moment.sample.processes.get(key) if isinstance(key, ProcessKey) else None
-        if process is not None:
-            self._choosing = False
-            self._choose(process)
-            self.query_one(ProcessList).select(process.key)
 
     def _choose(self, process: ProcessSample) -> None:
         if self.session.choose(process):
@@ -345,7 +300,7 @@ class MemtuiApp(App[None]):
     @on(Table.Moved)
     def _moved(self, event: Table.Moved) -> None:
         if isinstance(event.table, ProcessList):
-            self._choosing = False
+            self._opening.is_done = True
             if event.table.current is not None:
                 self._choose(event.table.current)
             self._plan()
@@ -419,7 +374,7 @@ class MemtuiApp(App[None]):
         if not found:
             return f"no process is or is named {units.printable(text)!r}"
         processes = self.query_one(ProcessList)
-        self._choosing = False
+        self._opening.is_done = True
         processes.set_filter("" if len(found) == 1 else text)
         if len(found) == 1:
             processes.select(found[0].key)

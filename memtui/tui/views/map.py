@@ -12,10 +12,9 @@ from textual.containers import Horizontal, Vertical
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.model.map.addressmap import AddressMap
-from memtui.model.map.arrange import next_match
-from memtui.model.map.columns import available, fields
-from memtui.model.map.kinds import KINDS, Kind
-from memtui.model.query import BadQuery, Term, parse_address, parse_query
+from memtui.model.map.columns import available
+from memtui.model.map.kinds import KINDS
+from memtui.model.query import parse_address
 from memtui.ondemand.pages import PagesReading
 from memtui.ondemand.questions import Arranged, PagesOf
 from memtui.session.chosen import Chosen
@@ -23,6 +22,7 @@ from memtui.session.session import Session
 from memtui.tui import theme
 from memtui.tui.asking import drop, look_up
 from memtui.tui.keys import bindings
+from memtui.tui.views.maprows import MapRows
 from memtui.tui.views.view import View
 from memtui.tui.widgets.knownpages import DETAILED_PAGES
 from memtui.tui.widgets.lines import Lines, Table
@@ -57,11 +57,7 @@ class MapView(View):
     def __init__(self, session: Session) -> None:
         super().__init__(session, id="map")
         self._chosen = Chosen()
-        self._filter = ""
-        self._terms: tuple[Term, ...] = ()
-        self._kind: Kind | None = None
-        self._order: tuple[str, bool] | None = None
-        self._sought = ""
+        self._choice = MapRows()
         # What is on the screen: rows belong to the map they were arranged from.
         self._shown: AddressMap | None = None
         self._rows: Sequence[int] = ()
@@ -107,7 +103,8 @@ class MapView(View):
         """The chosen process's map, its state, or why there is none."""
         if chosen is not self._chosen:
             self._chosen = chosen
-            self._filter, self._terms, self._kind, self._order = "", (), None, None
+            sought, self._choice = self._choice.sought, MapRows()
+            self._choice.sought = sought
             self._picture.fold()
         machine = self.session.machine
         self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, machine, width)])
@@ -125,7 +122,7 @@ class MapView(View):
             return
         kinds = self.query_one(KindTable)
         kinds.styles.height = 1 + kinds_height(map_, self.size.height)
-        kinds.show(map_, self._kind)
+        kinds.show(map_, self._choice.kind)
         self.query_one("#map-spread", Lines).draw(lambda width: [spread_line(map_, width)])
         if map_ is not self._shown:
             self._arrange()
@@ -141,20 +138,12 @@ class MapView(View):
         map_, trail = self._chosen.map, self._chosen.trail
         if map_ is None:
             return
-        terms = self._terms
-        if self._kind is not None:
-            terms = (*self._parse(f"kind:{self._kind.name}"), *terms)
-        sort, downwards = self._order or (None, False)
-        question = Arranged(map_, terms, sort, downwards, trail)
-        if not terms and sort is None:
-            rows: Sequence[int] = range(len(map_))
-        elif len(map_) < _MANY:
-            rows = question.work()
-        else:
-            look_up(self, question, lambda rows: self._arranged(map_, rows))
+        found = self._choice.of(map_, trail)
+        if isinstance(found, Arranged) and len(map_) >= _MANY:
+            look_up(self, found, lambda rows: self._arranged(map_, rows))
             return
         drop(self, Arranged)
-        self._arranged(map_, rows)
+        self._arranged(map_, found.work() if isinstance(found, Arranged) else found)
 
     def _arranged(self, map_: AddressMap, rows: Sequence[int] | Gap) -> None:
         if map_.key != self._chosen.key:
@@ -163,9 +152,9 @@ class MapView(View):
             self.notify(str(rows), severity="error", markup=False)
             rows = range(len(map_))
         self._shown, self._rows = map_, rows
-        self._table.order = self._order
+        self._table.order = self._choice.order
         self._show_cursor()
-        if rows and not self._table.lists_cursor and (self._terms or self._kind):
+        if rows and not self._table.lists_cursor and self._choice.is_narrowed:
             self._point(self._table.address)
 
     def _show_cursor(self) -> None:
@@ -175,12 +164,13 @@ class MapView(View):
             return
         self._table.show(map_, chosen.address, self._rows, chosen.trail)
         address = map_.mappings.starts[0] if chosen.address is None else chosen.address
-        lit = None if self._kind is None else KINDS.index(self._kind)
+        choice = self._choice
+        lit = None if choice.kind is None else KINDS.index(choice.kind)
         self._picture.show(map_, address, lit)
         page_bytes = self.session.machine.page_bytes
-        shown, filter_, order = len(self._rows), self._filter, self._order
+        shown = len(self._rows)
         self.query_one("#map-rows", Lines).draw(
-            lambda width: [rows_line(map_, shown, self._kind, filter_, order, width)]
+            lambda width: [rows_line(map_, shown, choice.kind, choice.filter, choice.order, width)]
         )
         self.query_one("#detail", Lines).draw(
             lambda width: detail(map_, address, page_bytes, chosen.trail, width)
@@ -198,7 +188,7 @@ class MapView(View):
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()
         if isinstance(event.table, KindTable):
-            self._kind = event.table.kind
+            self._choice.kind = event.table.kind
             self._arrange()
         elif isinstance(event.table, MappingTable):
             self._show_cursor()
@@ -237,8 +227,8 @@ class MapView(View):
     # What keys do.
 
     async def action_back(self) -> None:
-        if self._filter or self._kind:
-            self._kind = None
+        if self._choice.filter or self._choice.kind:
+            self._choice.kind = None
             self._set_filter("", True)
         elif self._picture.zoomed:
             self._picture.fold()
@@ -251,7 +241,7 @@ class MapView(View):
     async def action_filter(self) -> None:
         from memtui.tui.widgets.prompt import ask
 
-        before, address = self._filter, self._chosen.address
+        before, address = self._choice.filter, self._chosen.address
 
         def answer(text: str, final: bool) -> str:
             complaint = self._set_filter(text, final)
@@ -265,18 +255,12 @@ class MapView(View):
         """Takes a filter as it is typed; what is wrong with it. An address is a place to go to."""
         if text.startswith("@"):
             return self._go_to(text, final)
-        try:
-            terms = self._parse(text)
-        except BadQuery as error:
-            return str(error)
-        self._filter, self._terms = text, terms
+        if complaint := self._choice.filter_by(text, self._chosen.map):
+            return complaint
         if self._chosen.map is not None:
-            self.query_one(KindTable).show(self._chosen.map, self._kind)
+            self.query_one(KindTable).show(self._chosen.map, self._choice.kind)
         self._arrange()
         return ""
-
-    def _parse(self, text: str) -> tuple[Term, ...]:
-        return parse_query(text, fields(self._chosen.map))
 
     async def action_goto(self) -> None:
         from memtui.tui.widgets.prompt import ask
@@ -297,29 +281,22 @@ class MapView(View):
         from memtui.tui.widgets.prompt import ask
 
         def seek(text: str, _final: bool) -> str:
-            self._sought = text
+            self._choice.sought = text
             return self._seek(step)
 
-        if self._sought:
+        if self._choice.sought:
             if complaint := self._seek(step):
                 self.notify(complaint, severity="warning", markup=False, timeout=4)
         else:
             await ask(self, "find: ", seek)
 
     def _seek(self, step: int) -> str:
-        map_ = self._shown
-        if map_ is None or not self._sought:
+        map_, choice = self._shown, self._choice
+        if map_ is None or not choice.sought:
             return ""
-        try:
-            terms = self._parse(self._sought)
-        except BadQuery as error:
-            self._sought = ""
-            return str(error)
-        trail, at = self._chosen.trail, self._table.cursor
-        found = next_match(map_, self._rows, terms, at, step, trail)
-        if found is None:
-            sought, self._sought = self._sought, ""
-            return f"no mapping fits {units.printable(sought)!r}"
+        found = choice.seek(map_, self._rows, self._table.cursor, step, self._chosen.trail)
+        if isinstance(found, str):
+            return found
         self._point(map_.mappings.starts[self._rows[found]])
         return ""
 
@@ -335,26 +312,19 @@ class MapView(View):
         names += [name for name in columns if name not in ("start", "end", "vm_flags")]
         choices = [Choice("", "as they lie in memory")]
         choices += [Choice(name, columns[name]) for name in dict.fromkeys(names)]
-        here = self._order[0] if self._order else ""
+        order = self._choice.order
+        here = order[0] if order else ""
         self.app.push_screen(
             ChoiceSheet("sort by", choices, (here,)),
             lambda taken: self._sort_by(taken[0]) if taken else None,
         )
 
     def _sort_by(self, name: str) -> None:
-        """By a column; by the one it is sorted by already, the other way round; by address again."""
-        name = {"range": "", "start": "", "name": "path"}.get(name, name)
-        if not name:
-            self._order = None
-        elif self._order and self._order[0] == name:
-            self._order = (name, not self._order[1])
-        else:
-            self._order = (name, name not in ("path", "perms", "kind", "label", "dev"))
+        self._choice.sort_by(name)
         self._arrange()
 
     def action_invert(self) -> None:
-        name, downwards = self._order or ("start", False)
-        self._order = (name, not downwards)
+        self._choice.invert()
         self._arrange()
 
     def action_columns(self) -> None:

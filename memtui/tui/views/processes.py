@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,6 +22,7 @@ from memtui.ondemand.questions import PlaceOf
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.tui import theme
+from memtui.tui.acting import Acting
 from memtui.tui.asking import look_up
 from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
@@ -30,10 +31,7 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.words.cells import Line, Part, spread
-from memtui.tui.words.processes import group_panel, introduced, panel
-
-if TYPE_CHECKING:
-    from memtui.kernel.writes import Change
+from memtui.tui.words.processes import group_panel, panel
 
 _PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this
 _ROWS_AHEAD = 6
@@ -395,92 +393,15 @@ class ProcessesView(View):
 
     # Acting on a process. Each asks before it does anything.
 
-    def _may_act(self) -> ProcessSample | None:
-        """The process under the cursor, if something may be done to it."""
+    def _acting(self) -> Acting | None:
+        """On the process under the cursor, if something may be done to it."""
         process = None if self._grouping else self.processes.current
-        if self.session.settings.readonly:
-            self.notify("read-only: nothing here changes the machine", severity="warning")
-            return None
-        if process is None:
-            self.notify("choose a process first", severity="warning")
-            return None
-        if self.processes.is_gone(process):
-            self.notify(f"{process.pid} has ended", severity="warning")
-            return None
-        if not self.session.machine.may_act:
-            self.notify("this is no running machine", severity="warning")
-            return None
-        return process
+        return Acting.on(self, process, self.processes)
 
     def action_signal(self) -> None:
-        from memtui.kernel.writes import Changes
-        from memtui.tui.acting import signal_names
-        from memtui.tui.sheets.choice import Choice, ChoiceSheet
-
-        process = self._may_act()
-        if process is None:
-            return
-
-        def ask(taken: list[str] | None) -> None:
-            if taken:
-                change = Changes(readonly=self.session.settings.readonly).signal(
-                    *process.key, taken[0]
-                )
-                self._ask(change, process, f"{taken[0]} sent to {process.pid}")
-
-        choices = [Choice(name, words) for name, words in signal_names()]
-        self.app.push_screen(
-            ChoiceSheet(
-                f"signal to {process.pid} {units.printable(process.name)}", choices, ("TERM",)
-            ),
-            ask,
-        )
+        if (acting := self._acting()) is not None:
+            acting.signal()
 
     async def action_adjust(self) -> None:
-        from memtui.kernel.writes import Changes
-        from memtui.tui.acting import parse_adj
-        from memtui.tui.widgets.prompt import ask
-
-        process = self._may_act()
-        if process is None:
-            return
-
-        def answer(text: str, final: bool) -> str:
-            value = parse_adj(text)
-            if value is None:
-                return "a number from -1000 (never) to 1000 (first)" if text else ""
-            if final:
-                # Not from here: the answer would go to the prompt, which is gone by then.
-                self.call_later(
-                    self._ask,
-                    Changes(readonly=self.session.settings.readonly).oom_score_adj(
-                        *process.key, value
-                    ),
-                    process,
-                    f"oom_score_adj of {process.pid} is {value:+d}",
-                )
-            return ""
-
-        await ask(self, f"oom_score_adj of {process.pid}: ", answer)
-
-    def _ask(self, change: Change, process: ProcessSample, done: str) -> None:
-        from memtui.tui.acting import went_wrong
-        from memtui.tui.sheets.choice import Choice, ChoiceSheet
-
-        facts = self.processes.facts
-        if facts is None:
-            return
-
-        def answer(taken: list[str] | None) -> None:
-            if taken != ["yes"]:
-                return
-            complaint = went_wrong(change, process.pid)
-            self.notify(
-                complaint or done,
-                severity="error" if complaint else "information",
-                markup=False,
-            )
-
-        question = f"{change.words} {introduced(facts, process)}?"
-        choices = [Choice("no", "leave it alone"), Choice("yes", "do it")]
-        self.app.push_screen(ChoiceSheet(question, choices, ("no",)), answer)
+        if (acting := self._acting()) is not None:
+            await acting.adjust()
