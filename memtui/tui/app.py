@@ -99,8 +99,6 @@ class MemtuiApp(App[None]):
         self._inbox = inbox
         self._taking = False
         self._opening = Opening(session, first, target)
-        if (waiting := inbox.first_sample()) is not None:
-            session.preview(waiting)
         self._silent = False
         self._lost_at_s = -_LOST_SHOWN_S
         self._lost = 0
@@ -141,6 +139,8 @@ class MemtuiApp(App[None]):
         return Dashboard(*self.size)
 
     def compose(self) -> ComposeResult:
+        if (waiting := self._inbox.first_sample()) is not None:
+            self.session.preview(waiting)
         yield Header(id="header")
         with Container(id="views"):
             yield made("overview", self.session)
@@ -155,9 +155,7 @@ class MemtuiApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.set_interval(1.0, self._watch_source)
-        begin = self.session.settings.view
-        if self._opening.is_on_map:
-            begin = "map"
+        begin = self._opening.view or self.session.settings.view
         if begin != self.view_name:
             self.call_later(self.action_view, begin)
         self._show_first()

@@ -105,14 +105,10 @@ def _run_app(
 
 
 def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | None:
-    """The process to begin with: the one asked for, or the largest whose map may be read."""
+    """The process to begin with where none is asked for: the largest whose map may be read."""
     from memtui.ondemand.questions import first_readable
 
     candidates = largest_first(sample.processes.values(), target.filter if target else "")
-    if target is not None and target.pid is not None:
-        asked = next((each.key for each in candidates if each.pid == target.pid), None)
-        if asked is not None:
-            return asked
     return first_readable(files, [each.key for each in candidates if each.rss_bytes])
 
 

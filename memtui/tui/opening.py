@@ -29,9 +29,22 @@ class Opening:
         self.is_done = False
 
     @property
-    def is_on_map(self) -> bool:
-        """Whether one process was asked for, and so its map is what is shown."""
-        return self._target is not None and self._target.pid is not None
+    def view(self) -> str | None:
+        """The view for what was asked for; None: nothing was."""
+        if self._target is None:
+            return None
+        return "map" if self._target.pid is not None and self._asked() else "overview"
+
+    def _asked(self) -> ProcessSample | None:
+        """The process that was asked for, or told beforehand, where it is there."""
+        moment = self._session.moment
+        if moment is None:
+            return None
+        processes = moment.sample.processes
+        if self._target is not None and self._target.pid is not None:
+            pid = self._target.pid
+            return next((each for each in processes.values() if each.pid == pid), None)
+        return processes.get(self._first) if self._first is not None else None
 
     def try_on(self, listed: ProcessList, choose: Callable[[ProcessSample], None]) -> None:
         """Chooses from the moment, in the list too; it may take a while until that is known."""
@@ -42,8 +55,8 @@ class Opening:
         if self._target is not None and self._target.filter and not listed.filter:
             listed.update(moment)
             listed.set_filter(self._target.filter)
-        if self._first is not None and (first := moment.sample.processes.get(self._first)):
-            self._settle(first, listed, choose)
+        if (asked := self._asked()) is not None:
+            self._settle(asked, listed, choose)
             return
         candidates = largest_first(moment.sample.processes.values(), listed.filter)
         if not candidates:
