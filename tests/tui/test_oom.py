@@ -329,7 +329,7 @@ async def test_without_a_kernel_behind_the_samples_it_says_so() -> None:
     now, maps = captured("debian-6.18")
     async with running(app_of([now], maps)) as pilot:
         await press(pilot, "4", "right", "right", "right")
-        assert "there is none behind this" in screen(pilot.app)
+        assert "the ranking: not recorded" in screen(pilot.app)
         await press(pilot, "w", "plus", "enter", "escape", "p")
         is_whole(pilot.app)
 
