@@ -87,6 +87,7 @@ class MappingTable(Table):
         self.rows: Sequence[int] = ()
         self.order: tuple[str, bool] | None = None
         self._trail: Trail | None = None
+        self._asked: object = None  # what was shown last
         self.lists_cursor = True  # whether the cursor's mapping, or the one below it, is shown
         self._is_in_hole = False
         self._short = True
@@ -99,6 +100,10 @@ class MappingTable(Table):
         trail: Trail | None = None,
     ) -> None:
         """A map, the cursor on the mapping at `address`, or the next below it that is shown."""
+        asked = (map_, trail, rows, self.order, address)
+        if asked == self._asked:
+            return  # what else changes a line repaints it
+        self._asked = asked
         self.map, self._trail = map_, trail
         self.rows = range(len(map_) if map_ is not None else 0) if rows is None else rows
         position = 0
