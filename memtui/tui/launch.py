@@ -37,16 +37,18 @@ def run(files: KernelFiles, settings: Settings, target: Target | None) -> int:
     # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
     os.environ.setdefault("TEXTUAL_FPS", "120")
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
+    early = EarlyScreen()
+    size = early.size()
     sampler = Sampler(files)
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
     if target is not None and target.pid is None:
         first = sampler.sample(settings.interval_s)  # a filter wants everyone's name
     else:
-        first = sampler.first(settings.interval_s, target.pid if target else None)
+        pid = target.pid if target else None
+        first = sampler.first(settings.interval_s, pid, *(size or ())[1:])  # a row each
     host, sight = _host_name(files), may_see(files)
-    with EarlyScreen() as early:
-        size = early.size()
+    with early:
         if size is not None:
             from memtui.tui.firstfigures import first_figures, painted
 
