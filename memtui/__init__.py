@@ -14,7 +14,8 @@ How a figure travels from the kernel to a pixel, and where each step lives:
                  `shortage.judge.Judge` gives the verdict, `map.addressmap.AddressMap` is a
                  process's memory, `explain.explain` says what a name means
     reports/     the same figures as text, JSON and CSV    } siblings,
-    tui/         the same figures live, drawn with Textual } strangers to each other
+    tui/         the same figures live, drawn with Textual } strangers to each other;
+                 firstfigures.py draws the first of them before it is imported
     settings/    the table of settings, their values, the user's file
     cli.py       the command line; commands.py and views.py the tables of commands and of views, with
                  where the code of each is; targets.py names and pids

@@ -88,8 +88,10 @@ class Sampler:
             self.prepare()
         return self._finish(interval_s, self._processes(plan), skipped, plan)
 
-    def first(self, interval_s: float, pid: int | None = None) -> Sample:
-        """A quick first sample: of the processes only the largest, and that with `pid`.
+    def first(
+        self, interval_s: float, pid: int | None = None, most: int = _FIRST_DETAILS
+    ) -> Sample:
+        """A quick first sample: of the processes only `most`, the largest, and that with `pid`.
 
         Who a process is stands in another file than its size, and no screen shows a thousand.
         """
@@ -99,7 +101,7 @@ class Sampler:
             words = [] if isinstance(data, Gap) else data.split(None, 2)
             if len(words) > 1 and words[1].isdigit():
                 sizes.append((int(words[1]), each))
-        shown = {each for _, each in nlargest(_FIRST_DETAILS, sizes)}
+        shown = {each for _, each in nlargest(most, sizes)}
         if pid is not None and pid in self._kept:
             shown.add(pid)
         shown = {each for each in shown if self._read_statm(each, [])}

@@ -48,6 +48,7 @@ class EarlyScreen:
         self._handlers = {
             number: signal.signal(number, handler)
             for number, handler in (
+                (signal.SIGINT, self._ended),
                 (signal.SIGTERM, self._ended),
                 (signal.SIGHUP, self._ended),
                 (signal.SIGTSTP, self._stopped),

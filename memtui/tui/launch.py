@@ -37,15 +37,16 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
     # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
     os.environ.setdefault("TEXTUAL_FPS", "120")
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
-    machine, sampler = machine_of(files), Sampler(files)
+    machine, sampler, early = machine_of(files), Sampler(files), EarlyScreen()
+    size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
     if target is not None and target.pid is None:
         sample = sampler.sample(settings.interval_s)  # a filter wants everyone's name
     else:
-        sample = sampler.first(settings.interval_s, target.pid if target else None)
-    with EarlyScreen() as early:
-        size = early.size()
+        pid = target.pid if target else None
+        sample = sampler.first(settings.interval_s, pid, *(size or ())[1:])  # a row each
+    with early:
         if size is not None:
             from memtui.tui.firstfigures import first_figures, painted
 

@@ -5,6 +5,7 @@ How fast it must be is a share of how fast it is without the squeeze, on the sam
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 
 from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.process import parse_status
+from tests.conftest import HOSTS_DIR
 from tests.squeeze import MIB, Squeeze, require, squeeze, swap_file
 from tests.terminal import PROJECT, Terminal, starts
 
@@ -26,6 +28,8 @@ pytestmark = pytest.mark.xdist_group("machine")
 
 _SECONDS = 3.0
 _SLOWER_AT_MOST = 5
+_NO_ROOM = 20 * MIB  # Python with the first figures takes 15, with the interface 40
+MOUSE = b"\x1b[?1000h"  # the first that Textual writes
 
 
 class Pace(NamedTuple):
@@ -119,6 +123,32 @@ def test_it_outlives_a_program_that_is_killed_for_taking_everything() -> None:
         assert after.screens > 1
         terminal.type("q")
         assert terminal.wait_exit() == 0
+
+
+def forget(*packages: str) -> None:
+    """Throws the files of these out of the kernel's cache, as far as nobody else has them mapped."""
+    for package in packages:
+        (place,) = importlib.import_module(package).__path__
+        for path in Path(place).rglob("*.pyc"):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def test_first_figures_come_before_an_interface_that_has_no_room(tmp_path: Path) -> None:
+    require()
+    root = str(HOSTS_DIR / "debian-6.18")
+    with swap_file(tmp_path, 256 * MIB), squeeze(_NO_ROOM) as box:
+        forget("textual", "rich")
+        with Terminal(box.argv(sys.executable, "-m", "memtui", "--root", root)) as terminal:
+            terminal.wait_for("available", "stalled", "postgres")
+            assert MOUSE not in terminal.output
+            hits = box.limit_hits
+            terminal.wait_until(lambda: MOUSE in terminal.output or box.limit_hits > hits)
+            assert MOUSE not in terminal.output
+            box.set("memory.limit_in_bytes", 1 << 30)
+            starts(terminal)
+            terminal.type("q")
+            assert terminal.wait_exit() == 0
 
 
 _LOCK = """

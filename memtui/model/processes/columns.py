@@ -6,6 +6,7 @@ A column says which readings it needs, so that nothing is read that no column sh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from memtui import units
@@ -476,15 +477,11 @@ def ordered(
     unknown ones last whichever way it goes.
     """
     value = COLUMNS[name].value
-    by_pid = sorted(processes, key=lambda each: each.key)
+    by_pid = sorted(processes, key=attrgetter("key"))
     values = [value(facts, each) for each in by_pid]
     known = [(own, each) for own, each in zip(values, by_pid, strict=True) if own is not None]
     if COLUMNS[name].type == "text":
         known = [(str(own).casefold(), each) for own, each in known]
-    known.sort(key=_first, reverse=downwards)
+    known.sort(key=itemgetter(0), reverse=downwards)
     unknown = [each for own, each in zip(values, by_pid, strict=True) if own is None]
     return [each for _, each in known] + unknown
-
-
-def _first(pair: tuple[Value, ProcessSample]) -> Any:
-    return pair[0]

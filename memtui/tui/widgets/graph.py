@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple
 
 from rich.segment import Segment
@@ -198,16 +199,19 @@ class TimeGraph(PlotextPlot):
         base = self.rich_style
         labels = self._labels(characters, rows, columns, painted)
         strips = []
+        # A chart has thousands of cells of a few dozen kinds.
+        cell_of = lru_cache(maxsize=None)(partial(self._cell, glyphs=glyphs))
         for y, line in enumerate(characters):
             # Cells of one look become one segment.
             segments: list[Segment] = []
             text, look = "", Style.null()
             for x, (character, colour) in enumerate(line):
-                style = theme.style(colour)
-                if painted and y in rows and x in columns:
+                if not (painted and y in rows and x in columns):
+                    style = theme.style(colour)
+                else:
                     cell = painted[y - rows.start][x - columns.start]
                     label = labels.get((x, y))
-                    character, style = self._cell(cell, character, colour, label, glyphs)
+                    character, style = cell_of(cell, character, colour, label)
                 if y == rows.start and x - columns.start in marks:
                     character, style = theme.event_mark(marks[x - columns.start])
                 if style is not look:
@@ -260,6 +264,8 @@ class TimeGraph(PlotextPlot):
             text = f" {band.label} "
             places = []
             for y, cells in enumerate(painted):
+                if cells.count((index, index, "")) < len(text):
+                    continue
                 row = characters[rows.start + y]
                 run = 0
                 for x, cell in enumerate(cells):

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -151,6 +151,7 @@ class Table(Drawn, can_focus=True):
         # What will be drawn of lines that changed: made for `repaint`, used once.
         self._next: dict[int, tuple[object, ...]] = {}
         self._fitted: tuple[int, list[tuple[Column, int]]] = (-1, [])
+        self._heard_of: Size | None = None  # the size it has last been told of
 
     # What a subclass provides.
 
@@ -241,6 +242,8 @@ class Table(Drawn, can_focus=True):
         )
 
     def render_line(self, y: int) -> Strip:
+        if self._heard_of != self.size:  # one that comes with being shown may not be told
+            self.on_resize()
         content = self._next.pop(y, None) or self._content(y, self.size.width)
         cached = self._drawn.get(y)
         if cached is not None and cached[0] == content:
@@ -314,6 +317,7 @@ class Table(Drawn, can_focus=True):
         self.repaint()
 
     def on_resize(self) -> None:
+        self._heard_of = self.size
         self._drawn.clear()
         self._next.clear()
         self.set_cursor(self.cursor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from memtui import units
 from memtui.model.map.addressmap import AddressMap, Totals
@@ -76,6 +76,9 @@ def table_column(name: str, at: int, short: bool, least: int) -> Column:
     return Column(name, title, max(width, units.width(title)), ">", priority)
 
 
+_TEXTS_KEPT: Final = 500  # of some screens
+
+
 class MappingTable(Table):
     """Mappings, those of `rows` in its order. The cursor stays with its address when the map changes."""
 
@@ -87,6 +90,8 @@ class MappingTable(Table):
         self.rows: Sequence[int] = ()
         self.order: tuple[str, bool] | None = None
         self._trail: Trail | None = None
+        self._asked: object = None  # what was shown last
+        self._texts: dict[int, dict[str, str | Part]] = {}  # of mappings, as long as they hold
         self.lists_cursor = True  # whether the cursor's mapping, or the one below it, is shown
         self._is_in_hole = False
         self._short = True
@@ -99,6 +104,12 @@ class MappingTable(Table):
         trail: Trail | None = None,
     ) -> None:
         """A map, the cursor on the mapping at `address`, or the next below it that is shown."""
+        asked = (map_, trail, rows, self.order, address)
+        if asked == self._asked:
+            return  # what else changes a line repaints it
+        self._asked = asked
+        if map_ is not self.map or trail is not self._trail:
+            self._texts.clear()
         self.map, self._trail = map_, trail
         self.rows = range(len(map_) if map_ is not None else 0) if rows is None else rows
         position = 0
@@ -116,6 +127,7 @@ class MappingTable(Table):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        self._texts.clear()
         self._short = self.size.width < 100
         self.set_columns(
             [table_column(name, at, self._short, self._least) for at, name in enumerate(self.names)]
@@ -180,7 +192,12 @@ class MappingTable(Table):
         if map_ is None:
             return {}
         at = self.rows[row]
-        return {name: self._text(map_, at, name) for name in names}
+        texts = self._texts.get(at)
+        if texts is None:
+            if len(self._texts) >= _TEXTS_KEPT:
+                self._texts.clear()
+            texts = self._texts[at] = {name: self._text(map_, at, name) for name in names}
+        return texts
 
     def _text(self, map_: AddressMap, row: int, name: str) -> str | Part:
         kind, mappings = map_.kind(row), map_.mappings

@@ -100,6 +100,7 @@ class Picture(Drawn, can_focus=True):
         self._window_lines: list[WindowLine] = []
         self._mini: tuple[object, list[Spot]] = (None, [])
         self._drawn_for: object = None
+        self._heard_of: object = None  # the size it has last been told of
         self._wheel_at: tuple[int, int] | None = None
         self._pages = KnownPages(page)
         # Told at once where the cursor went, as a table's.
@@ -211,6 +212,7 @@ class Picture(Drawn, can_focus=True):
         return map_.mappings.starts[0] if self._address is None else self._address
 
     def on_resize(self) -> None:
+        self._heard_of = self.size
         if self._layout():
             self.refresh()
         self._tell()
@@ -218,6 +220,8 @@ class Picture(Drawn, can_focus=True):
     # Drawing.
 
     def render_line(self, y: int) -> Strip:
+        if self._heard_of != self.size:  # one that comes with being shown may not be told
+            self.on_resize()
         base, width = self.base, self.size.width
         if self._map is None or y >= len(self._lines):
             return Strip.blank(width, base)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from operator import attrgetter
 from typing import Final
 
 from memtui import units
 from memtui.kernel.details import Shares
 from memtui.kernel.files import Gap
+from memtui.model.keys import ProcessKey
 from memtui.model.processes.columns import AGED_S, COLUMNS, Facts
 from memtui.model.sample import ProcessSample
 from memtui.tui import theme
@@ -99,7 +101,8 @@ def texts(
 
 def digits_of(processes: Iterable[ProcessSample]) -> int:
     """How many digits their pids need."""
-    return max((len(str(each.pid)) for each in processes), default=5)
+    largest: ProcessKey | None = max(map(attrgetter("key"), processes), default=None)
+    return 5 if largest is None else len(str(largest.pid))
 
 
 def _share(facts: Facts, process: ProcessSample, name: str) -> Part:
