@@ -95,7 +95,7 @@ FLAGS: Final = tuple(
 
 
 def read_pagemap(
-    files: Files, pid: int, start: int, pages: int, page_size: int
+    files: Files, pid: int, start: int, pages: int, page_bytes: int
 ) -> array[int] | Gap:
     """An entry for each of `pages` pages from the address `start`, opened anew: it is bound to one
     address space and goes stale at an exec.
@@ -103,7 +103,7 @@ def read_pagemap(
     Fewer where the addresses that a process may map end ([vsyscall] has none). A process without
     an address space, as kernel threads, has none; since 6.16 the kernel says "gone" for it.
     """
-    offset = start // page_size * _ENTRY_BYTES
+    offset = start // page_bytes * _ENTRY_BYTES
     data = files.read_at(f"proc/{pid}/pagemap", offset, pages * _ENTRY_BYTES)
     return data if isinstance(data, Gap) else array("Q", data[: len(data) // 8 * 8])
 

@@ -37,9 +37,9 @@ class Slab(NamedTuple):
     active_slabs: int
     slabs: int
 
-    def size_bytes(self, page_size: int) -> int:
+    def size_bytes(self, page_bytes: int) -> int:
         """What the cache takes of memory, used objects or not, as slabtop has it."""
-        return self.slabs * self.pages_per_slab * page_size
+        return self.slabs * self.pages_per_slab * page_bytes
 
 
 def parse_slabinfo(data: bytes) -> list[Slab]:

@@ -40,7 +40,7 @@ class DeathSigns:
 
     def __init__(self, files: Files, page_bytes: int) -> None:
         self._files = files
-        self._page = page_bytes
+        self._page_bytes = page_bytes
         self._log = KernelLog(files, only_new=True)
         self._reader = DeathReader()
         self._gap: Gap | None = None
@@ -94,7 +94,7 @@ class DeathSigns:
         for path in grown:
             domain = read_oom_domain(self._files, path)
             if not isinstance(domain, Gap) and not isinstance(meminfo, Gap):
-                scope = group_scope(domain, meminfo, self._page)
+                scope = group_scope(domain, meminfo, self._page_bytes)
                 if scope is not None:
                     totals[path] = scope.total_pages
         return FrozenDict(totals)

@@ -66,7 +66,7 @@ class Sampler:
         self._files = files
         self._clock = clock or SystemClock()
         self.budget = budget or Budget(self._clock)
-        self._page = page_bytes_of(files)
+        self._page_bytes = page_bytes_of(files)
         self._kept: dict[int, _Process] = {}
         self._sources: dict[str, Kept] = {}
         self._parsed: dict[str, tuple[bytes, object]] = {}
@@ -239,9 +239,9 @@ class Sampler:
         kept.data = data
         shared = statm.shared_pages
         sizes = (
-            statm.size_pages * self._page,
-            statm.resident_pages * self._page,
-            None if shared is None else shared * self._page,
+            statm.size_pages * self._page_bytes,
+            statm.resident_pages * self._page_bytes,
+            None if shared is None else shared * self._page_bytes,
         )
         if before is None:
             stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)

@@ -34,15 +34,15 @@ class PagesReading(NamedTuple):
 
 
 def read_pages(
-    files: Files, key: ProcessKey, start: int, count: int, page_size: int, detailed: bool
+    files: Files, key: ProcessKey, start: int, count: int, page_bytes: int, detailed: bool
 ) -> PagesReading | Gap:
     """`count` pages from the one that holds `start`, told apart from another process's with the
     pid. A process without an address space has no entries.
 
     `detailed` asks for each frame's flags as well, 3 µs a page: for what is on a screen.
     """
-    start -= start % page_size
-    entries = read_pagemap(files, key.pid, start, count, page_size)
+    start -= start % page_bytes
+    entries = read_pagemap(files, key.pid, start, count, page_bytes)
     stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         return Gap(f"proc/{key.pid}/pagemap", "gone")
@@ -50,21 +50,21 @@ def read_pages(
         if entries.reason != "gone":
             return entries
         entries = array("Q")  # a kernel thread or a zombie: it is there, its memory is not
-    huge = _huge(files, entries, page_size) if detailed else None
+    huge = _huge(files, entries, page_bytes) if detailed else None
     return PagesReading(key, start, entries, huge)
 
 
-def is_huge(files: Files, pfn: int, flags: int, page_size: int) -> bool:
+def is_huge(files: Files, pfn: int, flags: int, page_bytes: int) -> bool:
     """Whether a frame with these flags is part of a page that one PMD entry could map (or of a
     hugetlb page). THP alone does not tell: any folio of several pages has it."""
     if flags & KPF_HUGE:
         return True
-    return bool(flags & KPF_THP) and _is_whole(files, pfn, page_size)
+    return bool(flags & KPF_THP) and _is_whole(files, pfn, page_bytes)
 
 
-def _is_whole(files: Files, pfn: int, page_size: int) -> bool:
+def _is_whole(files: Files, pfn: int, page_bytes: int) -> bool:
     """Whether the frames that one PMD entry would map are one compound page."""
-    frames = page_size // 8  # as many as a table has entries
+    frames = page_bytes // 8  # as many as a table has entries
     block = read_block_flags(files, pfn // frames * frames, frames)
     return (
         not isinstance(block, Gap)
@@ -74,9 +74,9 @@ def _is_whole(files: Files, pfn: int, page_size: int) -> bool:
     )
 
 
-def _huge(files: Files, entries: array[int], page_size: int) -> bytes | None:
+def _huge(files: Files, entries: array[int], page_bytes: int) -> bytes | None:
     huge = bytearray(len(entries))
-    frames_in_block = page_size // 8
+    frames_in_block = page_bytes // 8
     whole: dict[int, bool] = {}
     for at, entry in enumerate(entries):
         if not entry & PRESENT:
@@ -92,6 +92,6 @@ def _huge(files: Files, entries: array[int], page_size: int) -> bytes | None:
         elif flags & KPF_THP:
             block = pfn // frames_in_block
             if block not in whole:
-                whole[block] = _is_whole(files, pfn, page_size)
+                whole[block] = _is_whole(files, pfn, page_bytes)
             huge[at] = whole[block]
     return bytes(huge)

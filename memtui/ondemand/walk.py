@@ -79,7 +79,7 @@ class Walk:
 
     key: ProcessKey
     address: int
-    page_size: int
+    page_bytes: int
     paging: Paging | Gap
     steps: tuple[Step, ...] = ()
     row: int | None = None
@@ -96,7 +96,7 @@ class Walk:
     @property
     def offset(self) -> int:
         """The byte in its page."""
-        return self.address % self.page_size
+        return self.address % self.page_bytes
 
     @property
     def page_start(self) -> int:
@@ -118,7 +118,7 @@ class Walk:
 
     @property
     def physical_address(self) -> int | None:
-        return None if self.frame is None else self.frame * self.page_size + self.offset
+        return None if self.frame is None else self.frame * self.page_bytes + self.offset
 
     @property
     def swap(self) -> tuple[int, int] | None:
@@ -258,7 +258,7 @@ def _end_of_walk(
     flags, paging, pfn = found.flags, found.paging, found.frame
     if not isinstance(flags, int) or isinstance(paging, Gap) or pfn is None or flags & KPF_NOPAGE:
         return None, None
-    mappings, page_size = map_.mappings, found.page_size
+    mappings, page_bytes = map_.mappings, found.page_bytes
     pte, pmd = paging.levels[-1], paging.levels[-2]
     if flags & KPF_HUGE:
         covered = mappings.get(row, "KernelPageSize")
@@ -267,12 +267,12 @@ def _end_of_walk(
         return name, f"part of a huge page{of} of the hugetlb pool"
     if not flags & KPF_THP:
         return pte.name, None
-    if not is_huge(files, pfn, flags, page_size):
+    if not is_huge(files, pfn, flags, page_bytes):
         return pte.name, "part of a folio of several pages, each mapped by its own entry"
     words = f"part of a transparent huge page of {size(pmd.covers_bytes)}"
     start = found.address // pmd.covers_bytes * pmd.covers_bytes
     fits = mappings.starts[row] <= start and start + pmd.covers_bytes <= mappings.ends[row]
-    aligned = (found.address // page_size - pfn) % (pmd.covers_bytes // page_size) == 0
+    aligned = (found.address // page_bytes - pfn) % (pmd.covers_bytes // page_bytes) == 0
     rss, by_pmd = mappings.get(row, "Rss"), mappings.get(row, "AnonHugePages")
     if by_pmd is not None:
         by_pmd += sum(mappings.get(row, f"{kind}PmdMapped") or 0 for kind in ("Shmem", "File"))
@@ -330,7 +330,7 @@ def _below_stack(
             "with SEGV_MAPERR."
         )
         return
-    gap = _STACK_GUARD_PAGES * found.page_size
+    gap = _STACK_GUARD_PAGES * found.page_bytes
     below = hole.below
     if below is not None and not mappings.perms[below].startswith("---"):
         distance = found.page_start - mappings.ends[below]

@@ -130,7 +130,7 @@ def _json(candidate: CandidateOom) -> dict[str, Any]:
 
 
 def _text(outlook: Outlook) -> Iterator[str]:
-    ranking, page = outlook.ranking, outlook.page_bytes
+    ranking, page_bytes = outlook.ranking, outlook.page_bytes
     scope = ranking.scope
     yield outlook.prediction.sentence + "\n\n"
     ranked = ranking.ranked
@@ -138,7 +138,7 @@ def _text(outlook: Outlook) -> Iterator[str]:
     most = max((each.points or 0 for each in listed), default=0)
 
     def pages(count: int | None) -> str:
-        return units.size(None if count is None else count * page)
+        return units.size(None if count is None else count * page_bytes)
 
     yield from table(
         [
@@ -158,8 +158,9 @@ def _text(outlook: Outlook) -> Iterator[str]:
         yield f"… and {units.count(len(ranked) - len(listed))} more\n"
     of = "memory and swap" if scope.path is None else "the group's limit and swap"
     yield (
-        f"\npoints are pages of {units.size(page)} in memory, swap and page tables, and adj thousandths "
-        f"of {units.size(scope.total_pages * page)}: {of if scope.is_limited else 'memory and swap'}\n"
+        f"\npoints are pages of {units.size(page_bytes)} in memory, swap and page tables, "
+        f"and adj thousandths of {units.size(scope.total_pages * page_bytes)}: "
+        f"{of if scope.is_limited else 'memory and swap'}\n"
     )
     if any(each.differs for each in listed):
         yield "! the kernel's own score is another than follows from these sizes\n"

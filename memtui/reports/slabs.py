@@ -45,19 +45,19 @@ def slabs(files: Files, form: Form) -> Iterator[str]:
                 f"{path} is for root alone: memtui slabs needs to run as root", NOT_PERMITTED
             )
         raise unreadable(files, found)
-    page = page_bytes_of(files)
+    page_bytes = page_bytes_of(files)
     if form == "text":
-        yield from _text(found, page)
+        yield from _text(found, page_bytes)
         return
-    rows = [{**slab._asdict(), "size_bytes": slab.size_bytes(page)} for slab in found]
+    rows = [{**slab._asdict(), "size_bytes": slab.size_bytes(page_bytes)} for slab in found]
     if form == "json":
         yield list_document(rows)
     else:
         yield from csv_document(_KEYS, rows)
 
 
-def _text(found: Sequence[Slab], page: int) -> Iterator[str]:
-    total = sum(slab.size_bytes(page) for slab in found)
+def _text(found: Sequence[Slab], page_bytes: int) -> Iterator[str]:
+    total = sum(slab.size_bytes(page_bytes) for slab in found)
     objects, active = (
         sum(slab.objects for slab in found),
         sum(slab.active_objects for slab in found),
@@ -66,10 +66,10 @@ def _text(found: Sequence[Slab], page: int) -> Iterator[str]:
         f"{units.count(len(found))} cache{'' if len(found) == 1 else 's'}, {units.size(total)}, "
         f"{units.count(active)} of {units.count(objects)} objects in use\n\n"
     )
-    rows = sorted(found, key=lambda slab: slab.size_bytes(page), reverse=True)
+    rows = sorted(found, key=lambda slab: slab.size_bytes(page_bytes), reverse=True)
     yield from table(
         [
-            TextColumn("SIZE", ">", [units.size(slab.size_bytes(page)) for slab in rows]),
+            TextColumn("SIZE", ">", [units.size(slab.size_bytes(page_bytes)) for slab in rows]),
             TextColumn("OBJECTS", ">", [units.count(slab.objects) for slab in rows]),
             TextColumn("ACTIVE", ">", [units.count(slab.active_objects) for slab in rows]),
             TextColumn("USED", ">", [units.percent(_used_pct(slab)) for slab in rows]),

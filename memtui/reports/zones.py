@@ -161,7 +161,7 @@ def _count(count: int | None) -> str:
     return ">100 000" if count is None else units.count(count)
 
 
-def _by_order(rows: Sequence[FreeBlocks], page: int, cells: list[list[str]]) -> Iterator[str]:
+def _by_order(rows: Sequence[FreeBlocks], page_bytes: int, cells: list[list[str]]) -> Iterator[str]:
     """A column for each order, with the size of its blocks as head; the last row is the machine."""
     orders = max(len(row.counts) for row in rows)
     yield from table(
@@ -170,7 +170,7 @@ def _by_order(rows: Sequence[FreeBlocks], page: int, cells: list[list[str]]) -> 
             TextColumn("ZONE", "<", [shown(row.zone) for row in rows]),
             *(
                 TextColumn(
-                    units.size(page << order, short=True).replace(".0", ""),
+                    units.size(page_bytes << order, short=True).replace(".0", ""),
                     ">",
                     [row[order] if order < len(row) else "" for row in cells],
                 )

@@ -59,7 +59,7 @@ class Moment(NamedTuple):
         """What explanations put their numbers from, as far as samples tell."""
         from memtui.model.explain.context import Context
 
-        return Context(self.sample, self.before, page_size_bytes=self.machine.page_bytes)
+        return Context(self.sample, self.before, page_bytes=self.machine.page_bytes)
 
 
 class Taken(NamedTuple):

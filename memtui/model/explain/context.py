@@ -41,7 +41,7 @@ class Context(NamedTuple):
     sample: Sample
     before: Sample | None = None
     settings: Mapping[str, str] = {}
-    page_size_bytes: int | None = None
+    page_bytes: int | None = None
     uptime_s: float | None = None
     zones: Sequence[Zone] | Gap | None = None
     blocks: Sequence[FreeBlocks] | Gap | None = None
@@ -94,11 +94,11 @@ class Context(NamedTuple):
     def zone_sum(self, name: str) -> float | None:
         """A figure of all zones together, in bytes."""
         zones = self.known_zones
-        if not zones or not self.page_size_bytes:
+        if not zones or not self.page_bytes:
             return None
         values = [zone.fields.get(name) for zone in zones]
         known = [value for value in values if value is not None]
-        return sum(known) * self.page_size_bytes if len(known) == len(values) else None
+        return sum(known) * self.page_bytes if len(known) == len(values) else None
 
     @property
     def all_blocks(self) -> FreeBlocks | None:
@@ -113,13 +113,13 @@ class Context(NamedTuple):
     def on_lists_bytes(self) -> float | None:
         """Free pages on the processors' own lists."""
         zones = self.known_zones
-        if not zones or not self.page_size_bytes:
+        if not zones or not self.page_bytes:
             return None
-        return per_cpu_free_bytes(zones, self.page_size_bytes)
+        return per_cpu_free_bytes(zones, self.page_bytes)
 
     def free_blocks_bytes(self, at_least_bytes: int = 1) -> float | None:
         """Free memory in blocks of a size or more, by the buddy allocator's lists."""
-        blocks, page = self.all_blocks, self.page_size_bytes
+        blocks, page = self.all_blocks, self.page_bytes
         if blocks is None or blocks.overflows or not page:
             return None
         from memtui.model.system.fragmentation import suitable_pages
@@ -139,7 +139,7 @@ class Context(NamedTuple):
         could also have been had elsewhere, but no more than it has.
         """
         zones = self.known_zones
-        if not zones or not self.page_size_bytes:
+        if not zones or not self.page_bytes:
             return None
         pages = 0
         for zone in zones:
@@ -147,7 +147,7 @@ class Context(NamedTuple):
             if high is None or managed is None:
                 return None
             pages += min(high + max([0, *zone.protection_pages]), managed)
-        return pages * self.page_size_bytes
+        return pages * self.page_bytes
 
 
 Derived = tuple[Unit, Callable[[Context], float | None]]
@@ -168,7 +168,7 @@ _DERIVED: Final[dict[str, Derived]] = {
         lambda context: allocatable_bytes(context.sample.system.meminfo),
     ),
     "buff/cache": _free("buff_cache"),
-    "page_size": ("bytes", lambda context: context.page_size_bytes),
+    "page_size": ("bytes", lambda context: context.page_bytes),
     "uptime": ("s", lambda context: context.uptime_s),
     "on_lists": ("bytes", Context.on_lists_bytes),
     "free_in_blocks": ("bytes", lambda context: context.free_blocks_bytes()),

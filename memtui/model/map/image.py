@@ -141,7 +141,7 @@ class Image:
         return [segment for segment in self.segments if segment.type == "LOAD"]
 
 
-def load_bias(image: Image, mappings: Mappings, row: int, page: int) -> int | None:
+def load_bias(image: Image, mappings: Mappings, row: int, page_bytes: int) -> int | None:
     """What the loader added to the file's addresses to put them where this mapping is.
 
     Where a page of the file is in two segments, each gives another bias: that one is right which
@@ -150,8 +150,8 @@ def load_bias(image: Image, mappings: Mappings, row: int, page: int) -> int | No
     """
     votes: Counter[int] = Counter()
     for other in _same_file(mappings, row):
-        votes.update(_biases(image, mappings, other, page))
-    own = _biases(image, mappings, row, page)
+        votes.update(_biases(image, mappings, other, page_bytes))
+    own = _biases(image, mappings, row, page_bytes)
     if not own:
         # glibc maps a library as a whole first, and what is between its segments stays so.
         start = mappings.starts[row]
@@ -161,21 +161,21 @@ def load_bias(image: Image, mappings: Mappings, row: int, page: int) -> int | No
     return max(own, key=votes.__getitem__, default=None)
 
 
-def _biases(image: Image, mappings: Mappings, row: int, page: int) -> list[int]:
+def _biases(image: Image, mappings: Mappings, row: int, page_bytes: int) -> list[int]:
     """The biases by which segments explain both the first page of a mapping and its last."""
     start, end, offset = mappings.starts[row], mappings.ends[row], mappings.offsets[row]
-    first = _page_biases(image, start, offset, page)
-    last = _page_biases(image, end - page, offset + end - page - start, page)
+    first = _page_biases(image, start, offset, page_bytes)
+    last = _page_biases(image, end - page_bytes, offset + end - page_bytes - start, page_bytes)
     return [bias for bias in first if bias in last]
 
 
-def _page_biases(image: Image, address: int, offset: int, page: int) -> list[int]:
+def _page_biases(image: Image, address: int, offset: int, page_bytes: int) -> list[int]:
     found: list[int] = []
     for segment in image.loads:
-        low = segment.offset - segment.offset % page
+        low = segment.offset - segment.offset % page_bytes
         high = segment.offset + segment.file_size
         bias = address - (segment.vaddr + offset - segment.offset)
-        if low <= offset < high and bias % page == 0 and bias not in found:
+        if low <= offset < high and bias % page_bytes == 0 and bias not in found:
             found.append(bias)
     return found
 
@@ -230,14 +230,14 @@ def symbol_at(image: Image, symbols: Symbols, address: int) -> Symbol | None:
     return symbol
 
 
-def relro_range(image: Image, bias: int, page: int) -> tuple[int, int] | None:
+def relro_range(image: Image, bias: int, page_bytes: int) -> tuple[int, int] | None:
     """[start, end) of memory that the loader write-protects after relocation, in whole pages."""
     for segment in image.segments:
         if segment.type == "GNU_RELRO":
             start = bias + segment.vaddr
             end = start + segment.mem_size
             # As the loader does it: what is not a whole page at the end stays writable.
-            start, end = start - start % page, end - end % page
+            start, end = start - start % page_bytes, end - end % page_bytes
             return (start, end) if start < end else None
     return None
 

@@ -62,10 +62,10 @@ def regions(mappings: Mappings, most: int) -> list[Region]:
     return [Region(first, last, hole) for (first, hole), (last, _) in pairwise(bounds)]
 
 
-def share_cells(mappings: Mappings, parts: list[Region], cells: int, page: int) -> list[int]:
+def share_cells(mappings: Mappings, parts: list[Region], cells: int, page_bytes: int) -> list[int]:
     """How many of `cells` each region gets: at least one, by the logarithm of its pages."""
     weights = [
-        1 + math.log2(1 + (mappings.ends[part.last - 1] - mappings.starts[part.first]) / page)
+        1 + math.log2(1 + (mappings.ends[part.last - 1] - mappings.starts[part.first]) / page_bytes)
         for part in parts
     ]
     spare = max(0, cells - len(parts))
@@ -79,13 +79,13 @@ def share_cells(mappings: Mappings, parts: list[Region], cells: int, page: int) 
 
 
 def region_cells(
-    map_: AddressMap, region: Region, count: int, page: int, layer: Layer = RESIDENT
+    map_: AddressMap, region: Region, count: int, page_bytes: int, layer: Layer = RESIDENT
 ) -> list[Cell]:
     """A region to scale: `count` cells of equal spans at most, rounded up to whole pages."""
     mappings = map_.mappings
     low, high = mappings.starts[region.first], mappings.ends[region.last - 1]
     span = -(-(high - low) // count)
-    span = -(-span // page) * page
+    span = -(-span // page_bytes) * page_bytes
     return _cells(map_, low, high, span, region.first, region.last, layer)
 
 
@@ -211,7 +211,7 @@ def pan(mappings: Mappings, window: Window, lines: int) -> Window:
 
 
 def zoom_in(
-    map_: AddressMap, window: Window | None, address: int, across: int, lines: int, page: int
+    map_: AddressMap, window: Window | None, address: int, across: int, lines: int, page_bytes: int
 ) -> Window:
     """A quarter of each cell, down to a page; the address stays on its line.
 
@@ -219,13 +219,15 @@ def zoom_in(
     fits in.
     """
     if window is not None:
-        return _rescaled(map_.mappings, window, max(page, window.cell_bytes // _STEP), address)
+        return _rescaled(
+            map_.mappings, window, max(page_bytes, window.cell_bytes // _STEP), address
+        )
     mappings = map_.mappings
     row = min(bisect_right(mappings.ends, address), len(map_) - 1)
     parts = regions(mappings, max(4, across * lines // 32))
     region = parts[bisect_left([part.last for part in parts], row + 1)]
     low, high = mappings.starts[region.first], mappings.ends[region.last - 1]
-    cell = page
+    cell = page_bytes
     while -(-high // (cell * across)) - low // (cell * across) > lines:
         cell *= 2
     return follow(mappings, Window(low - low % (cell * across), cell, across, lines), address)

@@ -78,23 +78,23 @@ class Step:
     end: int
 
 
-def paging_of(machine: str, page_size: int, has_la57: bool, highest_address: int) -> Paging | Gap:
+def paging_of(machine: str, page_bytes: int, has_la57: bool, highest_address: int) -> Paging | Gap:
     """How a machine (as uname -m names it) translates addresses, or why that cannot be told.
 
     `highest_address`: the end of a process's highest mapping below the kernel's half. On arm64 the
     stack lies right below the end of the address space, whose width nothing else tells; a kernel
     for 52 bits looks like one for 48, since programs get higher addresses only where they ask.
     """
-    if machine == "x86_64" and page_size == 4 << 10:
+    if machine == "x86_64" and page_bytes == 4 << 10:
         # The kernel takes la57 off /proc/cpuinfo where it runs with four levels.
         va_bits = 57 if has_la57 or highest_address > 1 << 47 else 48
-        return _paging("x86-64", page_size, va_bits, va_bits - 1)
-    if machine == "aarch64" and page_size in _ARM64_BITS:
+        return _paging("x86-64", page_bytes, va_bits, va_bits - 1)
+    if machine == "aarch64" and page_bytes in _ARM64_BITS:
         if highest_address <= 1 << 32:
             return _unknown("a 32-bit process does not show how wide arm64's addresses are")
-        for va_bits in _ARM64_BITS[page_size]:
+        for va_bits in _ARM64_BITS[page_bytes]:
             if highest_address <= 1 << va_bits:
-                return _paging("arm64", page_size, va_bits, va_bits)
+                return _paging("arm64", page_bytes, va_bits, va_bits)
     if machine in ("i386", "i486", "i586", "i686"):
         return _unknown("32-bit x86: the kernel does not say whether it uses PAE")
     return _unknown(f"the page tables of {machine or 'this machine'} are not described here")
@@ -117,9 +117,9 @@ def page_offset(paging: Paging, address: int) -> int:
     return address & (1 << paging.page_bits) - 1
 
 
-def _paging(architecture: str, page_size: int, va_bits: int, user_bits: int) -> Paging:
+def _paging(architecture: str, page_bytes: int, va_bits: int, user_bits: int) -> Paging:
     """A table fills a page with 8-byte entries; the top one has the bits that are left over."""
-    page_bits = page_size.bit_length() - 1
+    page_bits = page_bytes.bit_length() - 1
     table_bits = page_bits - 3
     shifts = range(page_bits, va_bits, table_bits)[::-1]
     names = _LEVEL_NAMES[len(shifts)]

@@ -34,7 +34,7 @@ class DeathWatch:
     """Sees every sample in its order, and remembers."""
 
     def __init__(self, page_bytes: int) -> None:
-        self._page = page_bytes
+        self._page_bytes = page_bytes
         self._memories = Memories()
         self._state = State()
         self._before: Sample | None = None
@@ -76,7 +76,7 @@ class DeathWatch:
             kills[MACHINE] = count
         return Look(
             sample.time_s,
-            self._page,
+            self._page_bytes,
             self._ranking(sample),
             kills,
             {} if signs is None else signs.totals,
@@ -87,10 +87,10 @@ class DeathWatch:
 
     def _ranking(self, sample: Sample) -> Ranking:
         meminfo = sample.system.meminfo
-        scope = None if isinstance(meminfo, Gap) else machine_scope(meminfo, self._page)
+        scope = None if isinstance(meminfo, Gap) else machine_scope(meminfo, self._page_bytes)
         known = {} if sample.signs is None else sample.signs.known
         tasks = [_task(each, known.get(each.key)) for each in sample.processes.values()]
-        return rank_tasks(tasks, scope or _NOWHERE, self._page)
+        return rank_tasks(tasks, scope or _NOWHERE, self._page_bytes)
 
 
 def _task(process: ProcessSample, known: Remembered | None) -> OomTask:

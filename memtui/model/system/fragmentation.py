@@ -119,16 +119,16 @@ def order_shares_pct(zone: FreeBlocks) -> tuple[float | None, ...]:
     )
 
 
-def block_order(size_bytes: int, page_size: int) -> int | None:
+def block_order(size_bytes: int, page_bytes: int) -> int | None:
     """The order of a block of that size; None where it is no power of two of pages."""
-    pages, rest = divmod(size_bytes, page_size) if page_size > 0 else (0, 0)
+    pages, rest = divmod(size_bytes, page_bytes) if page_bytes > 0 else (0, 0)
     if rest or pages <= 0 or pages & (pages - 1):
         return None
     return pages.bit_length() - 1
 
 
 def can_hand_out(
-    zones: Sequence[FreeBlocks], zoneinfo: Iterable[Zone], size_bytes: int, page_size: int
+    zones: Sequence[FreeBlocks], zoneinfo: Iterable[Zone], size_bytes: int, page_bytes: int
 ) -> Fit:
     """Whether a block of `size_bytes`, mostly a huge page, is to be had at once, and in words.
 
@@ -137,7 +137,7 @@ def can_hand_out(
     other zone, Device never. `zoneinfo` may be empty: then blocks alone decide.
     """
     size = units.size(size_bytes)
-    order = block_order(size_bytes, page_size)
+    order = block_order(size_bytes, page_bytes)
     if order is None:
         return Fit(size_bytes, None, None, 0, 0, (), f"{size} is no block of pages.")
     known = {(zone.node, zone.zone): zone for zone in zoneinfo}
@@ -146,7 +146,7 @@ def can_hand_out(
     counting = [fit for fit in fits if fit.counts]
     blocks, pieces = sum(fit.blocks for fit in counting), sum(fit.pieces for fit in counting)
     can = any(fit.fits for fit in counting) if counting else None
-    sentence = _sentence(zones, counting, size, order, page_size)
+    sentence = _sentence(zones, counting, size, order, page_bytes)
     return Fit(size_bytes, order, can, blocks, pieces, fits, sentence)
 
 
@@ -173,13 +173,13 @@ def _sentence(
     counting: Sequence[ZoneFit],
     size: str,
     order: int,
-    page_size: int,
+    page_bytes: int,
 ) -> str:
     if not counting:
         return f"Whether {size} can be handed out is not known: no zone tells of its blocks."
     longest = max(len(zone.counts) for zone in zones)
     if order >= longest:
-        largest = units.size(page_size << (longest - 1))
+        largest = units.size(page_bytes << (longest - 1))
         return (
             f"{size} cannot be handed out: the allocator's largest block is {largest}; such pages "
             "are set aside at boot or gathered by moving others."
@@ -201,13 +201,13 @@ def _sentence(
         )
     names = {(fit.node, fit.zone) for fit in counting}
     counted = [zone for zone in zones if (zone.node, zone.zone) in names]
-    free = sum(free_pages(zone.counts) for zone in counted) * page_size
+    free = sum(free_pages(zone.counts) for zone in counted) * page_bytes
     top = max((at for zone in counted for at, count in enumerate(zone.counts) if count), default=-1)
     if top < 0:
         return f"{size} cannot be handed out now: nothing is free in {_names(counting)}."
     return (
         f"{size} cannot be handed out now: {units.size(free)} is free, but in blocks of at most "
-        f"{units.size(page_size << top)}; compaction would have to move pages."
+        f"{units.size(page_bytes << top)}; compaction would have to move pages."
     )
 
 
@@ -224,14 +224,14 @@ def _names(fits: Sequence[ZoneFit]) -> str:
     return ", ".join(names[:-1]) + (" and " if names[1:] else "") + names[-1]
 
 
-def migrate_types(types: PageTypes, page_size: int) -> list[TypeSum]:
+def migrate_types(types: PageTypes, page_bytes: int) -> list[TypeSum]:
     """Every migrate type of the machine, in the kernel's order."""
     order: dict[str, None] = dict.fromkeys(
         [name for row in types.blocks for name in row.blocks]
         + [row.migrate_type for row in types.free]
     )
     every = sum(sum(row.blocks.values()) for row in types.blocks)
-    block_bytes = None if types.pages_per_block is None else types.pages_per_block * page_size
+    block_bytes = None if types.pages_per_block is None else types.pages_per_block * page_bytes
     sums = []
     for name in order:
         blocks = sum(row.blocks.get(name, 0) for row in types.blocks)
@@ -242,7 +242,7 @@ def migrate_types(types: PageTypes, page_size: int) -> list[TypeSum]:
                 blocks,
                 None if block_bytes is None else blocks * block_bytes,
                 100 * blocks / every if every else None,
-                sum(free_pages(row.counts) for row in free) * page_size,
+                sum(free_pages(row.counts) for row in free) * page_bytes,
                 any(row.overflows for row in free),
                 sum(row.blocks.get(name, 0) for row in types.mixed) if types.mixed else None,
             )

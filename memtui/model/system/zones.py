@@ -85,11 +85,11 @@ def reserve_pages(zone: Zone) -> int:
     return max(zone.protection_pages, default=0)
 
 
-def zone_distance(zone: Zone, page_size: int) -> ZoneDistance:
+def zone_distance(zone: Zone, page_bytes: int) -> ZoneDistance:
     """One zone's; None wherever the kernel leaves a figure out."""
 
     def in_bytes(pages: int | None) -> int | None:
-        return None if pages is None else pages * page_size
+        return None if pages is None else pages * page_bytes
 
     def distance(mark: int | None) -> int | None:
         return None if free is None or mark is None else free - mark
@@ -112,7 +112,7 @@ def zone_distance(zone: Zone, page_size: int) -> ZoneDistance:
         min_bytes=min_bytes,
         low_bytes=low_bytes,
         high_bytes=high_bytes,
-        reserve_bytes=reserve_pages(zone) * page_size,
+        reserve_bytes=reserve_pages(zone) * page_bytes,
         to_min_bytes=to_min,
         to_low_bytes=to_low,
         to_high_bytes=to_high,
@@ -120,9 +120,9 @@ def zone_distance(zone: Zone, page_size: int) -> ZoneDistance:
     )
 
 
-def zone_distances(zones: Iterable[Zone], page_size: int) -> list[ZoneDistance]:
+def zone_distances(zones: Iterable[Zone], page_bytes: int) -> list[ZoneDistance]:
     """Every zone's, empty ones too, in their order."""
-    return [zone_distance(zone, page_size) for zone in zones]
+    return [zone_distance(zone, page_bytes) for zone in zones]
 
 
 def machine_distance(distances: Sequence[ZoneDistance]) -> MachineDistance | None:

@@ -98,7 +98,7 @@ def sheet(facts: Facts) -> Balance:
         if zrams is not None and not isinstance(zrams, Gap):
             zram = sum(device.mem_used_bytes or 0 for device in zrams)
         if zones is not None and not isinstance(zones, Gap):
-            lists = per_cpu_free_bytes(zones, facts.page_size)
+            lists = per_cpu_free_bytes(zones, facts.page_bytes)
     return balance(facts.system.meminfo, zram, lists)
 
 

@@ -35,7 +35,7 @@ class Facts(NamedTuple):
     sample: Sample
     before: Sample | None
     history: History
-    page_size: int
+    page_bytes: int
     lost_per_hour: float | None = None
 
     @classmethod

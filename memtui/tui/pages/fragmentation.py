@@ -56,11 +56,11 @@ def huge_fit(facts: Facts) -> Fit:
     """Whether a huge page can be had: of the default size, if the allocator has such blocks."""
     blocks, zones = _blocks(facts), facts.system.zones
     size = facts.meminfo.get("Hugepagesize", _HUGE_BYTES)
-    order = block_order(size, facts.page_size)
+    order = block_order(size, facts.page_bytes)
     if order is None or order >= max((len(zone.counts) for zone in blocks), default=0):
         size = _HUGE_BYTES  # the default may be of 1 GiB
     known = () if zones is None or isinstance(zones, Gap) else zones
-    return can_hand_out(blocks, known, size, facts.page_size)
+    return can_hand_out(blocks, known, size, facts.page_bytes)
 
 
 def _summary(facts: Facts) -> Summary:
@@ -88,11 +88,11 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     cells = max(3, min(6, (width - 1 - name) // orders - 1))
     items: list[Item] = []
     for zone in rows:
-        items += _items(zone, cells, facts.page_size, several=several)
+        items += _items(zone, cells, facts.page_bytes, several=several)
     columns = [Column("zone", "ZONE", name, "<")]
     columns += [
         # The smallest and the largest tell most.
-        Column(str(order), _size(facts.page_size << order, cells), cells, ">", _priority(order))
+        Column(str(order), _size(facts.page_bytes << order, cells), cells, ">", _priority(order))
         for order in range(orders)
     ]
     return page_of(columns, items, _head(facts, width))
@@ -118,7 +118,7 @@ def _head(facts: Facts, width: int) -> list[str | Line]:
     return head
 
 
-def _items(zone: FreeBlocks, cells: int, page_size: int, *, several: bool) -> list[Item]:
+def _items(zone: FreeBlocks, cells: int, page_bytes: int, *, several: bool) -> list[Item]:
     """A zone's two rows: how many blocks of each order, and what is of no use to each."""
     is_all = zone.node < 0
     name = "all" if is_all else zone_name(zone.node, zone.zone, several=several)
@@ -134,8 +134,8 @@ def _items(zone: FreeBlocks, cells: int, page_size: int, *, several: bool) -> li
         useless[str(order)] = (percent, DIM)
     key = f"{zone.node} {zone.zone}"
     return [
-        Item(key, counts, _about_counts(zone, name, page_size), "fragmentation"),
-        Item(f"{key} unusable", useless, _about_unusable(zone, name, page_size), "fragmentation"),
+        Item(key, counts, _about_counts(zone, name, page_bytes), "fragmentation"),
+        Item(f"{key} unusable", useless, _about_unusable(zone, name, page_bytes), "fragmentation"),
     ]
 
 
@@ -152,37 +152,37 @@ def _heat(share_pct: float | None) -> Style:
     )
 
 
-def _about_counts(zone: FreeBlocks, name: str, page_size: int) -> list[str | Line]:
+def _about_counts(zone: FreeBlocks, name: str, page_bytes: int) -> list[str | Line]:
     free = free_pages(zone.counts)
     blocks = sum(zone.counts)
     largest = max((order for order, count in enumerate(zone.counts) if count), default=None)
     least = "at least " if zone.overflows else ""
     about: list[str | Line] = [
         [(f" {name}", BRIGHT)],
-        f"{least}{units.size(free * page_size)} free in {least}{units.count(blocks)} blocks of "
+        f"{least}{units.size(free * page_bytes)} free in {least}{units.count(blocks)} blocks of "
         "2ⁿ pages; warmer where more of it is.",
     ]
     if largest is None:
         about.append("Nothing is free here.")
     else:
         about.append(
-            f"Largest: {units.count(zone.counts[largest])} of {units.size(page_size << largest)}."
+            f"Largest: {units.count(zone.counts[largest])} of {units.size(page_bytes << largest)}."
         )
     about += ["p: by what may be in them (root).", [], "/proc/buddyinfo"]
     return about
 
 
-def _about_unusable(zone: FreeBlocks, name: str, page_size: int) -> list[str | Line]:
+def _about_unusable(zone: FreeBlocks, name: str, page_bytes: int) -> list[str | Line]:
     about: list[str | Line] = [
         [(f" {name}, unusable", BRIGHT)],
         "The share of free memory that is in blocks too small for a request of that size: 0 at one "
         "page, 100 where no block is large enough.",
     ]
-    order = block_order(_HUGE_BYTES, page_size)
+    order = block_order(_HUGE_BYTES, page_bytes)
     if order is not None and order < len(zone.counts) and not zone.overflows:
         free, fit = free_pages(zone.counts), suitable_pages(zone.counts, order)
         about.append(
-            f"Of {units.size(free * page_size)} free, {units.size(fit * page_size)} are in blocks "
+            f"Of {units.size(free * page_bytes)} free, {units.size(fit * page_bytes)} are in blocks "
             f"of {units.size(_HUGE_BYTES)} or more."
         )
     return [*about, [], "/proc/buddyinfo"]

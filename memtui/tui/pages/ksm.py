@@ -33,9 +33,9 @@ _RUN: Final = {
 }
 
 
-def saved_bytes(ksm: Ksm, page_size: int) -> int | None:
+def saved_bytes(ksm: Ksm, page_bytes: int) -> int | None:
     """Memory that sharing saves, before the cost of the bookkeeping."""
-    return None if ksm.pages_sharing is None else ksm.pages_sharing * page_size
+    return None if ksm.pages_sharing is None else ksm.pages_sharing * page_bytes
 
 
 def _summary(facts: Facts) -> Summary:
@@ -44,7 +44,7 @@ def _summary(facts: Facts) -> Summary:
         return UNREAD
     if isinstance(ksm, Gap):
         return plain("none", quiet=True) if ksm.reason == "absent" else UNKNOWN
-    saved = saved_bytes(ksm, facts.page_size)
+    saved = saved_bytes(ksm, facts.page_bytes)
     word = _RUN.get(ksm.run, ("?", ""))[0]
     if not saved:
         return plain(word.partition(",")[0], quiet=ksm.run != 1)
@@ -58,7 +58,7 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     ksm = facts.system.ksm
     if ksm is None or isinstance(ksm, Gap):
         return only_words(why(ksm, "KSM"))
-    page = facts.page_size
+    page = facts.page_bytes
     word, words = _RUN.get(ksm.run, (str(ksm.run), "A state that is not known here."))
     items = [
         _item("state", word, words, "run"),

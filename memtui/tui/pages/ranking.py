@@ -137,13 +137,13 @@ def head(outlook: Outlook) -> list[str | Line]:
 
 def ranking_page(outlook: Outlook, width: int, trial: Trial | None) -> SectionPage:
     """Everybody: those who can die, the first first, then the unknown and the immune."""
-    ranking, page = outlook.ranking, outlook.page_bytes
+    ranking, page_bytes = outlook.ranking, outlook.page_bytes
     candidates = ranking.candidates
     most = max((_reach(each) for each in candidates if each.points is not None), default=0)
     columns, bar = _columns(width)
 
     def pages(count: int | None) -> Part:
-        return units.size(None if count is None else count * page), PLAIN if count else DIM
+        return units.size(None if count is None else count * page_bytes), PLAIN if count else DIM
 
     def row(each: CandidateOom) -> Row:
         is_first = each.rank == 1
@@ -244,9 +244,9 @@ def about(outlook: Outlook, at: int, trial: Trial | None) -> list[str | Line]:
     return lines
 
 
-def _sum(each: CandidateOom, scope: OomScope, page: int) -> str:
+def _sum(each: CandidateOom, scope: OomScope, page_bytes: int) -> str:
     def size(pages: int | None) -> str:
-        return units.size(None if pages is None else pages * page)
+        return units.size(None if pages is None else pages * page_bytes)
 
     step = scope.total_pages // 1000
     words = f"RSS {size(each.rss_pages)} + swap {size(each.swap_pages)}"

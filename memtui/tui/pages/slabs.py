@@ -46,10 +46,10 @@ def used_pct(slab: Slab) -> float | None:
     return 100 * slab.active_objects / slab.objects if slab.objects else None
 
 
-def arranged(slabs: Sequence[Slab], how: Arrangement, page_size: int) -> list[Slab]:
+def arranged(slabs: Sequence[Slab], how: Arrangement, page_bytes: int) -> list[Slab]:
     """Those that fit the filter, in the order that is asked for; equal ones by name."""
     by: dict[str, Callable[[Slab], Any]] = {
-        "size": lambda slab: slab.size_bytes(page_size),
+        "size": lambda slab: slab.size_bytes(page_bytes),
         # An empty cache wastes nothing: it counts as full.
         "use": lambda slab: 100.0 if (used := used_pct(slab)) is None else used,
         "objects": lambda slab: slab.objects,
@@ -81,8 +81,8 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
     slabs = facts.system.slabs
     if slabs is None or isinstance(slabs, Gap):
         return only_words(why(slabs, "the slab caches"), *_sums(facts))
-    page_size = facts.page_size
-    rows = arranged(slabs, how, page_size)
+    page_bytes = facts.page_bytes
+    rows = arranged(slabs, how, page_bytes)
     cells = size_width(width)
     columns = (
         Column("name", "CACHE", 0, "<", least=16),
@@ -99,8 +99,8 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
         used = used_pct(slab)
         return {
             "name": (slab.name, PLAIN if slab.objects else DIM),
-            "size": size_cell(slab.size_bytes(page_size), width),
-            "use": (units.percent(used), _use_style(slab, used, page_size)),
+            "size": size_cell(slab.size_bytes(page_bytes), width),
+            "use": (units.percent(used), _use_style(slab, used, page_bytes)),
             "objects": (units.count(slab.objects), PLAIN if slab.objects else DIM),
             "active": (units.count(slab.active_objects), PLAIN if slab.active_objects else DIM),
             "object": size_cell(slab.object_bytes, width),
@@ -109,11 +109,11 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
         }
 
     def about(at: int) -> list[str | Line]:
-        return _about(rows[at], page_size) if at < len(rows) else []
+        return _about(rows[at], page_bytes) if at < len(rows) else []
 
     return SectionPage(
         (),
-        [_head(slabs, rows, how, page_size)],
+        [_head(slabs, rows, how, page_bytes)],
         columns,
         Rows(rows, row),
         about,
@@ -124,16 +124,16 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
     )
 
 
-def _use_style(slab: Slab, used: float | None, page_size: int) -> Style:
+def _use_style(slab: Slab, used: float | None, page_bytes: int) -> Style:
     """A large cache that is half empty is worth a look."""
     if used is None:
         return DIM
-    wasted = slab.size_bytes(page_size) * (100 - used) / 100
+    wasted = slab.size_bytes(page_bytes) * (100 - used) / 100
     return theme.style(theme.GROWS) if used < 50 and wasted >= 1 << 20 else PLAIN
 
 
-def _head(slabs: Sequence[Slab], rows: Sequence[Slab], how: Arrangement, page_size: int) -> Line:
-    sizes = units.size(sum(slab.size_bytes(page_size) for slab in rows))
+def _head(slabs: Sequence[Slab], rows: Sequence[Slab], how: Arrangement, page_bytes: int) -> Line:
+    sizes = units.size(sum(slab.size_bytes(page_bytes) for slab in rows))
     objects, active = sum(slab.objects for slab in rows), sum(slab.active_objects for slab in rows)
     share = units.percent(100 * active / objects if objects else None)
     caches = units.count(len(rows))
@@ -145,7 +145,7 @@ def _head(slabs: Sequence[Slab], rows: Sequence[Slab], how: Arrangement, page_si
     return labelled(*pairs)
 
 
-def _about(slab: Slab, page_size: int) -> list[str | Line]:
+def _about(slab: Slab, page_bytes: int) -> list[str | Line]:
     per = slab.pages_per_slab
     unused = slab.objects - slab.active_objects
     return [

@@ -56,7 +56,7 @@ def _distances(facts: Facts) -> list[ZoneDistance]:
     zones = facts.system.zones
     if zones is None or isinstance(zones, Gap):
         return []
-    return zone_distances(zones, facts.page_size)
+    return zone_distances(zones, facts.page_bytes)
 
 
 def _summary(facts: Facts) -> Summary:

@@ -140,7 +140,7 @@ def _step_row(at: int, step: Step) -> Row:
 
 
 def _offset_row(found: Walk) -> Row:
-    bits = (found.page_size - 1).bit_length()
+    bits = (found.page_bytes - 1).bit_length()
     colour = theme.style(_OFFSET_COLOUR, bold=True)
     return {
         "level": ("byte", colour),

@@ -59,10 +59,10 @@ def _page_of(words: str) -> Page:
     return Page(_title(), [words])
 
 
-def types_page(found: PageTypes, page_size: int) -> Page:
+def types_page(found: PageTypes, page_bytes: int) -> Page:
     """Every migrate type with its page blocks and what is free of it."""
-    sums = migrate_types(found, page_size)
-    size = None if found.pages_per_block is None else found.pages_per_block * page_size
+    sums = migrate_types(found, page_bytes)
+    size = None if found.pages_per_block is None else found.pages_per_block * page_bytes
     columns = [
         Column("type", "TYPE", 12, "<"),
         Column("blocks", "PAGE BLOCKS", 11),

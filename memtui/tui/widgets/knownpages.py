@@ -12,12 +12,12 @@ from memtui.ondemand.pages import PagesReading
 
 
 def reading_of(
-    map_: AddressMap, line: WindowLine, readings: Sequence[PagesReading], page: int
+    map_: AddressMap, line: WindowLine, readings: Sequence[PagesReading], page_bytes: int
 ) -> PagesReading | None:
     """The reading that has all mapped pages of a line."""
     for low, high in mapped_runs(map_.mappings, [line]):
         for reading in readings:
-            if reading.start <= low and high <= reading.start + len(reading.entries) * page:
+            if reading.start <= low and high <= reading.start + len(reading.entries) * page_bytes:
                 return reading
     return None
 
@@ -31,8 +31,8 @@ class KnownPages:
     A run of pages is told as the address of the first and how many.
     """
 
-    def __init__(self, page: int) -> None:
-        self._page = page
+    def __init__(self, page_bytes: int) -> None:
+        self._page_bytes = page_bytes
         self.forget()
 
     def forget(self) -> None:
@@ -55,11 +55,11 @@ class KnownPages:
     ) -> tuple[int, int] | None:
         """The first run on these lines that is to be read; `by_page` with details."""
         for start, end in mapped_runs(map_.mappings, lines):
-            run = start, (end - start) // self._page
+            run = start, (end - start) // self._page_bytes
             most = max(run[1], DETAILED_PAGES)
             if run not in self._missing and not any(
                 each.start <= start
-                and end <= each.start + len(each.entries) * self._page
+                and end <= each.start + len(each.entries) * self._page_bytes
                 and (not by_page or len(each.entries) <= most)
                 for each in self._fresh
             ):
@@ -99,7 +99,7 @@ class KnownPages:
     ) -> bool:
         """Whether it has pages on the screen that a newer one has not."""
         return any(
-            reading_of(map_, line, (newer,), self._page) is None
-            and reading_of(map_, line, (older,), self._page) is not None
+            reading_of(map_, line, (newer,), self._page_bytes) is None
+            and reading_of(map_, line, (older,), self._page_bytes) is not None
             for line in lines
         )

@@ -81,7 +81,7 @@ class Picture(Drawn, can_focus=True):
 
     def __init__(
         self,
-        page: int,
+        page_bytes: int,
         *,
         zoomable: bool = True,
         layer: Layer = RESIDENT,
@@ -89,7 +89,7 @@ class Picture(Drawn, can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self._layer = layer
-        self._page = page
+        self._page_bytes = page_bytes
         self._zoomable = zoomable
         self._map: AddressMap | None = None
         self._address: int | None = None
@@ -102,7 +102,7 @@ class Picture(Drawn, can_focus=True):
         self._drawn_for: object = None
         self._heard_of: object = None  # the size it has last been told of
         self._wheel_at: tuple[int, int] | None = None
-        self._pages = KnownPages(page)
+        self._pages = KnownPages(page_bytes)
         # Told at once where the cursor went, as a table's.
         self.follow: Callable[[], None] | None = None
 
@@ -154,9 +154,9 @@ class Picture(Drawn, can_focus=True):
         """The pages it lacks, as the address of the first and how many: of what is visible alone,
         one run at a time. None: none, or it shows so much that averages have to do."""
         view, map_ = self._view, self._map
-        if view is None or map_ is None or view.size_bytes // self._page > _PAGES_AT_MOST:
+        if view is None or map_ is None or view.size_bytes // self._page_bytes > _PAGES_AT_MOST:
             return None
-        return self._pages.wanted(map_, self._window_lines, view.cell_bytes == self._page)
+        return self._pages.wanted(map_, self._window_lines, view.cell_bytes == self._page_bytes)
 
     def _tell(self) -> None:
         if self._pages.is_news(self.pages_wanted):
@@ -183,11 +183,17 @@ class Picture(Drawn, can_focus=True):
         self._drawn_for = wanted
         if view is None:
             self._window_lines = []
-            self._lines = picture(map_, width, height, self._page, self._layer)
+            self._lines = picture(map_, width, height, self._page_bytes, self._layer)
             return True
         self._window_lines = window_lines(map_.mappings, view)
         self._lines = self._head_lines(map_, width, height) + window_picture(
-            map_, view, self._window_lines, width, self._page, self._pages.readings, self._layer
+            map_,
+            view,
+            self._window_lines,
+            width,
+            self._page_bytes,
+            self._pages.readings,
+            self._layer,
         )
         return True
 
@@ -201,7 +207,7 @@ class Picture(Drawn, can_focus=True):
         words = 0 if height >= _HEADED else min(_CAPTION, width * 3 // 5)
         wanted = (map_, width - words)
         if self._mini[0] != wanted:
-            self._mini = (wanted, ribbon(map_, width - words, 1, self._page, self._layer)[0])
+            self._mini = (wanted, ribbon(map_, width - words, 1, self._page_bytes, self._layer)[0])
         blanks = [Spot(" ", None, None, 0, 0, None)] * words
         return [blanks + self._mini[1], *([[]] * (_HEAD - 1 if height >= _HEADED else 0))]
 
@@ -263,10 +269,10 @@ class Picture(Drawn, can_focus=True):
             return f"{spot.character} {state.name.replace('_', ' ')}"
         if self._pages.gap is not None:
             return f"by mapping: pages {self._pages.gap.reason}"
-        if view.size_bytes // self._page <= _PAGES_AT_MOST and (
+        if view.size_bytes // self._page_bytes <= _PAGES_AT_MOST and (
             self.pages_wanted is None
             or all(
-                reading_of(map_, line, self._pages.readings, self._page)
+                reading_of(map_, line, self._pages.readings, self._page_bytes)
                 for line in self._window_lines
                 if mapped_runs(map_.mappings, [line])
             )
@@ -307,7 +313,7 @@ class Picture(Drawn, can_focus=True):
             return
         address = self._here(map_)
         if step > 0:
-            self._look_through(zoom_in(map_, self._view, address, *self._grid(), self._page))
+            self._look_through(zoom_in(map_, self._view, address, *self._grid(), self._page_bytes))
         elif self._view is not None:
             self._look_through(zoom_out(map_, self._view, address))
 

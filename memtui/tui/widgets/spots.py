@@ -52,18 +52,18 @@ _STRIP: Final = 3  # lines that are too few for a block
 
 
 def picture(
-    map_: AddressMap, width: int, height: int, page: int, layer: Layer = RESIDENT
+    map_: AddressMap, width: int, height: int, page_bytes: int, layer: Layer = RESIDENT
 ) -> list[list[Spot]]:
     """The folded whole as lines of spots, low addresses first; a ribbon where lines are few."""
     if not len(map_):
         return []
     if height <= _STRIP:
-        return ribbon(map_, width, height, page, layer)
-    return _block(map_, width, height, page, layer)
+        return ribbon(map_, width, height, page_bytes, layer)
+    return _block(map_, width, height, page_bytes, layer)
 
 
 def ribbon(
-    map_: AddressMap, width: int, height: int, page: int, layer: Layer = RESIDENT
+    map_: AddressMap, width: int, height: int, page_bytes: int, layer: Layer = RESIDENT
 ) -> list[list[Spot]]:
     """The folded whole as one band of cells, broken into lines; holes within it are labelled."""
     cells = width * height
@@ -78,39 +78,41 @@ def ribbon(
     spare = (height - 1) * max(map(len, labels))
     room = max(len(parts), cells - sum(map(len, labels)) - spare)
     lines: list[list[Spot]] = [[]]
-    counts = share_cells(map_.mappings, parts, room, page)
+    counts = share_cells(map_.mappings, parts, room, page_bytes)
     for part, label, count in zip(parts, labels, counts, strict=True):
         start = map_.mappings.starts[part.first]
         if len(lines[-1]) + len(label) > width:
             lines.append([])
         lines[-1] += _text(label, start - part.hole_before, start)
-        for spot in _spots(map_, part, count, page, layer):
+        for spot in _spots(map_, part, count, page_bytes, layer):
             if len(lines[-1]) == width:
                 lines.append([])
             lines[-1].append(spot)
     return lines
 
 
-def _block(map_: AddressMap, width: int, height: int, page: int, layer: Layer) -> list[list[Spot]]:
+def _block(
+    map_: AddressMap, width: int, height: int, page_bytes: int, layer: Layer
+) -> list[list[Spot]]:
     across = max(1, width - _LABEL)
     parts = regions(map_.mappings, max(1, (height + 1) // 3))
     rows = max(len(parts), height - (len(parts) - 1))
     lines: list[list[Spot]] = []
-    counts = share_cells(map_.mappings, parts, rows, page)
+    counts = share_cells(map_.mappings, parts, rows, page_bytes)
     for part, count in zip(parts, counts, strict=True):
         start = map_.mappings.starts[part.first]
         if part.hole_before:
             lines.append(_hole_line(_LABEL, across, start - part.hole_before, start))
-        spots = _spots(map_, part, count * across, page, layer)
+        spots = _spots(map_, part, count * across, page_bytes, layer)
         for at in range(0, len(spots), across):
             piece = spots[at : at + across]
             lines.append(_text(f"{units.address(piece[0].start)[:4]}… ") + piece)
     return lines
 
 
-def _spots(map_: AddressMap, part: Region, count: int, page: int, layer: Layer) -> list[Spot]:
+def _spots(map_: AddressMap, part: Region, count: int, page_bytes: int, layer: Layer) -> list[Spot]:
     hole = theme.glyphs().hole
-    return [_spot(cell, hole) for cell in region_cells(map_, part, count, page, layer)]
+    return [_spot(cell, hole) for cell in region_cells(map_, part, count, page_bytes, layer)]
 
 
 def _spot(cell: Cell, hole: str, share: float | None = None) -> Spot:
@@ -158,7 +160,7 @@ def window_picture(
     window: Window,
     lines: Sequence[WindowLine],
     width: int,
-    page: int,
+    page_bytes: int,
     readings: Sequence[PagesReading],
     layer: Layer = RESIDENT,
 ) -> list[list[Spot]]:
@@ -171,7 +173,7 @@ def window_picture(
             drawn.append(_hole_line(room, window.across, line.start, line.end))
             continue
         label = _text(_line_label(line.start, window.line_bytes, room))
-        drawn.append(label + _window_line(map_, window, line, page, readings, layer))
+        drawn.append(label + _window_line(map_, window, line, page_bytes, readings, layer))
     return drawn
 
 
@@ -189,17 +191,17 @@ def _window_line(
     map_: AddressMap,
     window: Window,
     line: WindowLine,
-    page: int,
+    page_bytes: int,
     readings: Sequence[PagesReading],
     layer: Layer,
 ) -> list[Spot]:
-    by_page = window.cell_bytes == page
+    by_page = window.cell_bytes == page_bytes
     hole = " " if by_page else theme.glyphs().hole
     cells = line_cells(map_, line, window.cell_bytes, layer)
-    reading = reading_of(map_, line, readings, page)
+    reading = reading_of(map_, line, readings, page_bytes)
     if reading is None:
         return [_spot(cell, hole) for cell in cells]
-    entries, huge = _pages_of(reading, line, page)
+    entries, huge = _pages_of(reading, line, page_bytes)
     if by_page:
         letters = [state.letter.replace("·", theme.glyphs().hole) for state in PAGE_STATES]
         return [
@@ -208,7 +210,7 @@ def _window_line(
             else Spot(letters[state], cell.kind, None, cell.start, cell.end, cell.row, state)
             for cell, state in zip(cells, page_states(entries, huge), strict=True)
         ]
-    shares = layer.of_pages(entries, window.cell_bytes // page)
+    shares = layer.of_pages(entries, window.cell_bytes // page_bytes)
     return [
         _spot(cell, hole, share * window.cell_bytes / cell.mapped if cell.mapped else None)
         for cell, share in zip(cells, shares, strict=True)
@@ -216,10 +218,13 @@ def _window_line(
 
 
 def _pages_of(
-    reading: PagesReading, line: WindowLine, page: int
+    reading: PagesReading, line: WindowLine, page_bytes: int
 ) -> tuple[array[int], bytes | None]:
     """A reading's pages on a line; nothing is mapped where the line goes beyond it."""
-    first, beyond = (line.start - reading.start) // page, (line.end - reading.start) // page
+    first, beyond = (
+        (line.start - reading.start) // page_bytes,
+        (line.end - reading.start) // page_bytes,
+    )
     count = len(reading.entries)
     before, after = max(0, -first), max(0, beyond - count)
     inside = slice(max(0, first), beyond)

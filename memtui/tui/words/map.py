@@ -114,13 +114,13 @@ def rows_line(
 
 
 def detail(
-    map_: AddressMap, address: int, page: int, trail: Trail | None, width: int
+    map_: AddressMap, address: int, page_bytes: int, trail: Trail | None, width: int
 ) -> list[Line]:
     """What the cursor is on, in words: a mapping, or the hole between two."""
     row = map_.row_at(address)
     if row is None:
         return _hole(map_, address, width)
-    return _mapping(map_, row, address, page, trail, width)
+    return _mapping(map_, row, address, page_bytes, trail, width)
 
 
 def _hole(map_: AddressMap, address: int, width: int) -> list[Line]:
@@ -151,7 +151,7 @@ def _hole(map_: AddressMap, address: int, width: int) -> list[Line]:
 
 
 def _mapping(
-    map_: AddressMap, row: int, address: int, page: int, trail: Trail | None, width: int
+    map_: AddressMap, row: int, address: int, page_bytes: int, trail: Trail | None, width: int
 ) -> list[Line]:
     mappings, kind = map_.mappings, map_.kind(row)
     start, end, perms = mappings.starts[row], mappings.ends[row], mappings.perms[row]
@@ -164,8 +164,8 @@ def _mapping(
     ]
     if path and cells(first) + units.width(path) + 4 <= width:
         first.append((f" · {path}", _PLAIN))
-    pages = (end - start) // page
-    pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page)}"
+    pages = (end - start) // page_bytes
+    pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page_bytes)}"
     inside = f" · offset {mappings.offsets[row]:#x}, inode {mappings.inodes[row]}"
     cursor = f" · cursor {units.address(address)}" if address != start else ""
     second: list[Part] = [

@@ -330,12 +330,12 @@ def test_slabs_are_slabtop_s() -> None:
     assert rows
     still = [row for row in rows if before.get(row[-1]) == after.get(row[-1]) is not None]
     assert still, "every cache changed while slabtop looked"
-    page_size = os.sysconf("SC_PAGE_SIZE")
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
     for objects, active, _, _, slabs, _, size, name in still:
         slab = before[name]
         assert (slab.objects, slab.active_objects) == (int(objects), int(active)), name
         assert slab.slabs == int(slabs)
-        assert slab.size_bytes(page_size) == int(size.removesuffix("K")) * 1024
+        assert slab.size_bytes(page_bytes) == int(size.removesuffix("K")) * 1024
 
 
 # Huge pages, swap, KSM.

@@ -33,9 +33,9 @@ def _nodes_here(context: Context) -> str:
 
 def _zones_here(context: Context) -> str:
     zones = context.known_zones
-    if not zones or not context.page_size_bytes:
+    if not zones or not context.page_bytes:
         return ""
-    page = context.page_size_bytes
+    page = context.page_bytes
     parts = [
         f"{zone.zone} of node {zone.node}, {units.size(zone.fields.get('managed', 0) * page)} "
         f"with {units.size(zone.fields.get('free', 0) * page)} free"
