@@ -1,30 +1,34 @@
 """memtui: a terminal dashboard for Linux memory.
 
-How a figure travels from the kernel to a pixel, and where each step lives:
+What lives where, from the kernel up to a pixel:
 
-    kernel/      what Linux says: `Files` opens, one pure `parse_x(bytes)` a source
-    live/        `LiveSource` polls on its own threads and hands on frozen `Sample`s:
-                 sampler.py the processes and what is always read, readers.py what is read only
-                 while a view shows it, looker.py what is expensive, within budget.py, deathsigns.py
-                 who dies; ticks.py says when
-    ondemand/    what is read when it is asked for: pages, the page table's walk, ELF files,
-                 who else maps it
-    session/     what is remembered: history.py bounded series of the last hour, holes are None
-    model/       what it means, by subject: `system.metrics.METRICS` names every figure,
-                 `shortage.judge.Judge` gives the verdict, `map.addressmap.AddressMap` is a
-                 process's memory, `explain.explain` says what a name means
+    kernel/      what Linux says: `files.LiveFiles` opens, one pure `parse_x(bytes)` a source;
+                 writes.py is all that changes the machine
+    model/       what it means, by subject: system (free, sar, the balance, `metrics.METRICS`),
+                 shortage (rules, verdict, alerts), processes, oom, cgroups, map, explain
+    ondemand/    what is read when somebody asks: questions and their answers
+    live/        what is read again and again, on two threads: `source.LiveSource`
+    session/     what is remembered, and the `Moment` of it that is shown
     reports/     the same figures as text, JSON and CSV    } siblings,
-    tui/         the same figures live, drawn with Textual } strangers to each other;
-                 firstfigures.py draws the first of them before it is imported
+    tui/         the same figures live, drawn with Textual } strangers to each other:
+                 views, the sheets that open over them, pages, widgets, words (values as sentences)
     settings/    the table of settings, their values, the user's file
-    cli.py       the command line; commands.py and views.py the tables of commands and of views, with
-                 where the code of each is; targets.py names and pids
+    cli.py       the command line; commands.py and views.py are the tables of commands and views
 
 Imports go downward only (cli → commands → tui | reports → targets → session → live | settings →
-ondemand → model → kernel → setting | units | views).
-To follow one figure, read `MemAvailable` in this order: `kernel.meminfo.parse_meminfo`,
-`live.sampler.Sampler`, `model.system.metrics.METRICS["mem_available_bytes"]`,
-`session.history.History.record`, `tui.widgets.graph.memory_graph`.
+ondemand → model → kernel → units …), which import-linter holds.
+
+The way of a figure. *Available* in the Overview's headline, function by function:
+
+    kernel.meminfo.parse_meminfo        the file's bytes become a mapping
+    live.sampler.Sampler.sample         … which stands in a frozen Sample
+    live.source.LiveSource._tick        … taken on the sampling thread, and posted
+    session.inbox.Inbox.put             … to wait for the interface's thread
+    session.session.Session.take        … which takes it: history, verdict, events
+    session.session.Session.moment      … and makes of it what is shown, free(1)'s figures once
+    tui.app.MemtuiApp._show             … by the view that is visible
+    tui.views.overview.Overview.update  … and there by the headline
+    tui.words.frame.headline            … as cells of text and colour
 """
 
 __version__ = "0.1.0"
