@@ -145,7 +145,7 @@ async def test_without_a_kernel_there_is_nothing_to_read_on_demand() -> None:
     app = java()
     async with running(app) as pilot:
         await press(pilot, "enter")
-        for key in ("t", "w", "enter"):
+        for key in ("t", "w"):
             await press(pilot, key)
             await loaded(pilot)
             assert "not recorded" in screen(app), key
