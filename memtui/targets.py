@@ -49,7 +49,7 @@ def meant(text: str, processes: Iterable[P]) -> list[P]:
 
 def largest_first(processes: Iterable[ProcessSample], text: str = "") -> list[ProcessSample]:
     """Those that a filter lets through, else all, by what of them is in memory."""
-    ordered = sorted(processes, key=lambda each: -each.rss_bytes)
+    ordered = sorted(processes, key=lambda each: -(each.rss_bytes or 0))
     return [each for each in ordered if fits(text, each.pid, each.name)] or ordered
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.cgroups import parse_counters
+from memtui.kernel.values import parse_counters
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.kmsg import KernelLog

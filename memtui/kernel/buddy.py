@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from memtui.kernel.files import Malformed
+from memtui.kernel.values import number
 
 _ROW = re.compile(rb"Node\s+(\d{1,9}), zone\s+([^\s,]+)(?:, type\s+([^\s,]+))?(.*)", re.DOTALL)
 # The kernel stops counting a long list: "> 100000" is written without the blank.
-_COUNT = re.compile(rb"(>?)(\d{1,20})")
+_COUNT = re.compile(rb"(>?)(\d+)")
+_ORDERS_AT_MOST = 64  # a block of 2^63 pages
 _HEADS = {
     b"Page block order:": "order",
     b"Pages per block:": "pages",
@@ -113,7 +115,7 @@ def parse_pagetypeinfo(data: bytes) -> PageTypes:
             value = _COUNT.fullmatch(line.removeprefix(found).strip())
             if not value:
                 raise Malformed(_quote(line))
-            head[_HEADS[found]] = int(value[2])
+            head[_HEADS[found]] = _possible(line, value[2])
         elif found := next((start for start in (_FREE, *tables) if line.startswith(start)), None):
             table, types = found, list(map(_text, line.removeprefix(found).split()))
         else:
@@ -132,10 +134,17 @@ def parse_pagetypeinfo(data: bytes) -> PageTypes:
 def _counts(line: bytes, words: bytes) -> tuple[tuple[int, ...], frozenset[int]]:
     matches = [_COUNT.fullmatch(word) for word in words.split()]
     found = [match for match in matches if match]
-    if not found or len(found) < len(matches):
+    if not found or len(found) < len(matches) or len(found) > _ORDERS_AT_MOST:
         raise Malformed(_quote(line))
     overflows = frozenset(order for order, match in enumerate(found) if match[1])
-    return tuple(int(match[2]) for match in found), overflows
+    return tuple(_possible(line, match[2]) for match in found), overflows
+
+
+def _possible(line: bytes, digits: bytes) -> int:
+    value = number(digits)
+    if value is None:
+        raise Malformed(_quote(line))
+    return value
 
 
 def _text(name: bytes) -> str:

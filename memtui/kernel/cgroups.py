@@ -13,11 +13,13 @@ from typing import Final, Literal, NamedTuple
 from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.pressure import Pressure, parse_pressure
+from memtui.kernel.values import Counters, number, parse_counters
 
 # v1 writes "no limit" as the largest multiple of a page below 2^63; nobody has half of that.
 _NO_LIMIT: Final = 1 << 62
 _V1_LEVEL: Final = ("memory.usage_in_bytes", "memory.limit_in_bytes")
 GROUPS_AT_MOST: Final = 10_000
+_LONGEST_PATH: Final = 4096  # the kernel's own limit
 
 
 class Membership(NamedTuple):
@@ -125,29 +127,10 @@ class Confinement(NamedTuple):
 def parse_limit(data: bytes) -> int | None:
     """A limit in bytes; None for `max` and for v1's huge numbers. Raises Malformed."""
     word = data.strip()
-    if word == b"max":
-        return None
-    try:
-        limit = int(word)
-    except ValueError:
-        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
-    return None if limit >= _NO_LIMIT or limit < 0 else limit
-
-
-def parse_counters(data: bytes) -> dict[str, int]:
-    """`name number` lines verbatim: memory.stat, memory.events, memory.oom_control.
-
-    Values pass 2^63. Lines of another shape (memory.numa_stat has some) are left out. Raises
-    Malformed where there is no line at all.
-    """
-    values: dict[str, int] = {}
-    for line in data.splitlines():
-        key, _, number = line.partition(b" ")
-        if number.strip().isdigit():
-            values[key.decode("ascii", "surrogateescape")] = int(number)
-    if not values:
-        raise Malformed("no counters")
-    return FrozenDict(values)
+    if word != b"max" and not word.removeprefix(b"-").isdigit():
+        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace")))
+    limit = number(word)
+    return None if limit is None or limit >= _NO_LIMIT else limit
 
 
 def read_confinement(
@@ -195,7 +178,7 @@ def read_memory_group(
         value = files.parsed(f"{level.directory}/{name}", parse_limit)
         return None if isinstance(value, Gap) else value
 
-    def counters(name: str) -> Mapping[str, int] | Gap:
+    def counters(name: str) -> Counters | Gap:
         return files.parsed(f"{level.directory}/{name}", parse_counters)
 
     stat = counters("memory.stat")
@@ -217,8 +200,10 @@ def read_memory_group(
         )
     events = counters("memory.oom_control")
     failures = limit("memory.failcnt")
-    if not isinstance(events, Gap) and failures is not None:
-        events = FrozenDict({**events, "failcnt": failures})
+    if failures is not None:
+        # Without memory.oom_control, as a container may be, it is told all the same.
+        kills = Counters(()) if isinstance(events, Gap) else events
+        events = Counters({**kills, "failcnt": failures}, kills.impossible)
     # memsw counts memory and swap together.
     both, both_limit = limit("memory.memsw.usage_in_bytes"), limit("memory.memsw.limit_in_bytes")
     current = level.current_bytes
@@ -343,6 +328,8 @@ def _mount(files: Files, version: Literal[1, 2]) -> str:
 
 def _levels(files: Files, mount: str, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
+    if len(path) > _LONGEST_PATH:
+        return ()
     parts = [part for part in path.split("/") if part]
     levels = []
     for count in range(len(parts), -1, -1):

@@ -15,6 +15,7 @@ from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
 from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.process import Identity, parse_cmdline, parse_int, status_sizes
+from memtui.kernel.values import number
 
 # The files that cost an opening each: read only where something that they tell is shown.
 DETAIL_FILES: Final = frozenset({"oom_score_adj", "cgroup", "cmdline"})
@@ -119,9 +120,9 @@ def parse_limits(data: bytes) -> dict[str, Limit]:
         name, words = line[:26].strip(), line[26:].split()
         if len(words) < 2:
             raise Malformed(repr(line[:60]))
-        try:
-            soft, hard = (None if word == "unlimited" else int(word) for word in words[:2])
-        except ValueError:
-            raise Malformed(repr(line[:60])) from None
+        # Those of rt priority and nice have no unit.
+        soft, hard = (number(word.encode("utf-8", "surrogateescape")) for word in words[:2])
+        if (soft is None and words[0] != "unlimited") or (hard is None and words[1] != "unlimited"):
+            raise Malformed(repr(line[:60]))
         limits[name] = Limit(soft, hard, words[2] if len(words) > 2 else "")
     return limits

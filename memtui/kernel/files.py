@@ -25,8 +25,13 @@ Kind = Literal["file", "directory", "other"]
 # One read call returns about a page of a seq_file, however much is asked for.
 _CHUNK: Final = 65_536
 _PIECE: Final = 262_144
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC
+# A read that could wait, for a pipe's other end, says so instead.
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+# What no file of a kernel's is longer than: one without an end is refused.
+_FILE_AT_MOST: Final = 64 << 20
+_PIECES_AT_MOST: Final = 2 << 30  # smaps of three million mappings
 _KMSG: Final = os.makedev(1, 11)
+_PID_DIGITS: Final = 10
 _RECORD_BYTES: Final = 16_384  # the kernel's own limit is 8 KiB, and a shorter buffer an error
 _SPARE_DESCRIPTORS: Final = 128  # that are never kept
 
@@ -186,6 +191,8 @@ class _KeptFile:
             while part := os.pread(self._descriptor, _CHUNK, offset):
                 parts.append(part)
                 offset += len(part)
+                if offset > _FILE_AT_MOST:
+                    return _endless(self._source)
         except OSError as error:
             return _gap(self._source, error)
         return b"".join(parts)
@@ -242,9 +249,11 @@ class _SavedLog(_Log):
 
     def read(self, at_most: int) -> tuple[list[bytes], bool] | Gap:
         parts = []
+        left = _FILE_AT_MOST
         with contextlib.suppress(OSError):  # what was read is still good
-            while part := os.read(self._descriptor, _CHUNK):
+            while left > 0 and (part := os.read(self._descriptor, _CHUNK)):
                 parts.append(part)
+                left -= len(part)
         return ([b"".join(parts)] if parts else []), False
 
 
@@ -259,14 +268,17 @@ class LiveFiles(Files):
         self._keeps_at_most: int | None = None
 
     def read(self, name: str) -> bytes | Gap:
-        try:
-            descriptor = os.open(self._prefix + name, _READ)
-        except OSError as error:
-            return self._gap(name, error)
+        descriptor = self._open(name)
+        if isinstance(descriptor, Gap):
+            return descriptor
         try:
             parts = []
+            length = 0
             while part := os.read(descriptor, _CHUNK):
                 parts.append(part)
+                length += len(part)
+                if length > _FILE_AT_MOST:
+                    return _endless(name)
             return b"".join(parts)
         except OSError as error:
             return self._gap(name, error)
@@ -274,10 +286,9 @@ class LiveFiles(Files):
             os.close(descriptor)
 
     def read_record(self, name: str) -> bytes | Gap:
-        try:
-            descriptor = os.open(self._prefix + name, _READ)
-        except OSError as error:
-            return self._gap(name, error)
+        descriptor = self._open(name)
+        if isinstance(descriptor, Gap):
+            return descriptor
         try:
             return os.read(descriptor, _CHUNK)
         except OSError as error:
@@ -288,11 +299,9 @@ class LiveFiles(Files):
     def read_at(
         self, name: str, offset: int, length: int, of: FileStat | None = None
     ) -> bytes | Gap:
-        flags = _READ if of is None else _READ | os.O_NONBLOCK
-        try:
-            descriptor = os.open(self._prefix + name, flags)
-        except OSError as error:
-            return self._gap(name, error)
+        descriptor = self._open(name)
+        if isinstance(descriptor, Gap):
+            return descriptor
         try:
             if of is not None and _stat(os.fstat(descriptor)) != of:
                 return Gap(name, "gone", "it was changed or replaced meanwhile")
@@ -308,24 +317,26 @@ class LiveFiles(Files):
             os.close(descriptor)
 
     def pieces(self, name: str) -> Iterator[bytes | Gap]:
-        try:
-            descriptor = os.open(self._prefix + name, _READ)
-        except OSError as error:
-            yield self._gap(name, error)
+        descriptor = self._open(name)
+        if isinstance(descriptor, Gap):
+            yield descriptor
             return
         try:
             parts: list[bytes] = []
-            length = 0
+            length = read = 0
             while True:
                 part = os.read(descriptor, _CHUNK)
                 if not part:
                     break
+                read += len(part)
                 if length + len(part) > _PIECE:
                     whole = b"".join(parts)
                     cut = whole.rfind(b"\n") + 1
-                    if cut:
-                        yield whole[:cut]
-                        parts, length = [whole[cut:]], len(whole) - cut
+                    if not cut or read > _PIECES_AT_MOST:
+                        yield _endless(name)
+                        return
+                    yield whole[:cut]
+                    parts, length = [whole[cut:]], len(whole) - cut
                 parts.append(part)
                 length += len(part)
             if length:
@@ -351,21 +362,25 @@ class LiveFiles(Files):
 
     def pids(self) -> list[int]:
         try:
-            return [int(name) for name in os.listdir(self._prefix + "proc") if name.isdecimal()]
+            return [
+                int(name)
+                for name in os.listdir(self._prefix + "proc")
+                if name.isdecimal() and name.isascii() and len(name) <= _PID_DIGITS
+            ]
         except OSError:
             return []
 
     def names(self, directory: str) -> list[str]:
         try:
             return sorted(os.listdir(self._prefix + directory))
-        except OSError:
+        except (OSError, ValueError):  # a NUL in the name
             return []
 
     def directories(self, directory: str) -> list[str]:
         try:
             with os.scandir(self._prefix + directory) as entries:
                 return sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
-        except OSError:
+        except (OSError, ValueError):  # a NUL in the name
             return []
 
     def keep(self, name: str) -> Kept | Gap:
@@ -373,11 +388,8 @@ class LiveFiles(Files):
             self._keeps_at_most = max(0, raise_descriptor_limit() - _SPARE_DESCRIPTORS)
         if self.keeps >= self._keeps_at_most:
             return Gap(name, "failed", "as many files as may be are kept")
-        try:
-            descriptor = os.open(self._prefix + name, _READ)
-        except OSError as error:
-            return self._gap(name, error)
-        return _KeptFile(descriptor, name, self)
+        descriptor = self._open(name)
+        return descriptor if isinstance(descriptor, Gap) else _KeptFile(descriptor, name, self)
 
     def records(self, name: str, *, only_new: bool = False) -> Records | Gap:
         path = self._prefix + name
@@ -387,13 +399,31 @@ class LiveFiles(Files):
             is_log = stat.S_ISCHR(mode.st_mode) and mode.st_rdev == _KMSG
             if not is_log and not stat.S_ISREG(mode.st_mode):
                 return Gap(name, "unsupported", "not the kernel's log")
-            descriptor = os.open(path, _READ | os.O_NONBLOCK)
+            descriptor = os.open(path, _READ)
             log = _Log(descriptor, name) if is_log else _SavedLog(descriptor, name)
             if only_new:
                 os.lseek(descriptor, 0, os.SEEK_END)
         except OSError as error:
             return self._gap(name, error)
+        except ValueError:  # a NUL in the name
+            return Gap(name, "absent")
         return log
+
+    def _open(self, name: str) -> int | Gap:
+        """A descriptor of a regular file, as all of a kernel's own are that are read here.
+
+        Elsewhere anything may have a file's name, and is asked for first what it is: merely opening
+        some devices has effects, and others never end.
+        """
+        path = self._prefix + name
+        try:
+            if not self.is_live and not stat.S_ISREG(os.stat(path).st_mode):
+                return Gap(name, "unsupported", "not a regular file")
+            return os.open(path, _READ)
+        except OSError as error:
+            return self._gap(name, error)
+        except ValueError:  # a NUL in the name
+            return Gap(name, "absent")
 
     def _leads_out(self, name: str, path: bytes) -> bool:
         """Whether a name ends outside the root, by a copied link and not by one of the kernel's own.
@@ -453,6 +483,10 @@ def raise_descriptor_limit() -> int:
         except (OSError, ValueError):
             pass
     return soft
+
+
+def _endless(source: str) -> Gap:
+    return Gap(source, "malformed", "longer than a kernel's file is, or one line without an end")
 
 
 def _stat(found: os.stat_result) -> FileStat:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files
-from memtui.kernel.values import read_choice, read_number
+from memtui.kernel.values import part, read_choice, read_number
 
 _POOLS = "sys/kernel/mm/hugepages"
 _THP = "sys/kernel/mm/transparent_hugepage"
@@ -56,16 +56,16 @@ class ThpSettings(NamedTuple):
 
 def read_huge_pools(files: Files) -> list[HugePool]:
     """Every pool, the smallest pages first; none on a kernel without hugetlbfs."""
-    return [
-        HugePool(
-            page_bytes,
-            *(
-                read_number(files, f"{_POOLS}/{name}/{key}_hugepages")
-                for key in ("nr", "free", "resv", "surplus", "nr_overcommit")
-            ),
+    pools = []
+    for page_bytes, name in _by_size(files, _POOLS):
+        total, free, reserved, surplus, overcommit = (
+            read_number(files, f"{_POOLS}/{name}/{key}_hugepages")
+            for key in ("nr", "free", "resv", "surplus", "nr_overcommit")
         )
-        for page_bytes, name in _by_size(files, _POOLS)
-    ]
+        free = part(free, total)
+        reserved, surplus = part(reserved, free), part(surplus, total)
+        pools.append(HugePool(page_bytes, total, free, reserved, surplus, overcommit))
+    return pools
 
 
 def read_thp(files: Files) -> ThpSettings:

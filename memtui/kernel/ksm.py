@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.values import read_number
+from memtui.kernel.values import read_number, read_signed
 
 _KSM = "sys/kernel/mm/ksm/"
 
@@ -44,22 +44,19 @@ def read_ksm(files: Files) -> Ksm | Gap:
     run = read_number(files, _KSM + "run")
     if run is None:
         return Gap(_KSM + "run", "malformed", repr(data[:60].decode("ascii", "backslashreplace")))
-    return Ksm(
-        run,
-        *(
-            read_number(files, _KSM + name)
-            for name in (
-                "pages_shared",
-                "pages_sharing",
-                "pages_unshared",
-                "pages_volatile",
-                "pages_scanned",
-                "pages_skipped",
-                "ksm_zero_pages",
-                "full_scans",
-                "pages_to_scan",
-                "sleep_millisecs",
-                "general_profit",
-            )
-        ),
+    counts = (
+        read_number(files, _KSM + name)
+        for name in (
+            "pages_shared",
+            "pages_sharing",
+            "pages_unshared",
+            "pages_volatile",
+            "pages_scanned",
+            "pages_skipped",
+            "ksm_zero_pages",
+            "full_scans",
+            "pages_to_scan",
+            "sleep_millisecs",
+        )
     )
+    return Ksm(run, *(*counts, read_signed(files, _KSM + "general_profit")))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from memtui.frozen import FrozenDict
 from memtui.kernel.files import Malformed
+from memtui.kernel.values import Counters, number
 
 # "ShadowCallStack:10373888 kB" on arm64 vendor kernels: no blank after the colon.
 _LINE = re.compile(rb"([^\s:]+):\s*(-?\d+)(?: (kB))?\s*")
@@ -29,31 +29,32 @@ _SIZES = _ESSENTIAL | frozenset(
     b"AnonHugePages ShmemHugePages FileHugePages CmaTotal CmaFree Hugepagesize Hugetlb Zswap "
     b"Zswapped".split()
 )
-_LONGEST = 20  # digits: 2^64 in bytes
 
 
-def parse_meminfo(data: bytes) -> dict[str, int]:
+def parse_meminfo(data: bytes) -> Counters:
     """Every key verbatim; sizes in bytes, keys without kB (HugePages_Total …) as plain counts.
 
-    A size without its kB is one all the same. Raises Malformed where a line that free(1) needs is no
+    A size without its kB is one all the same. MemAvailable has been seen as -1, SwapFree as
+    2^64 − 128 kB: such are impossible. Raises Malformed where a line that free(1) needs is no
     number, or there are no lines at all.
     """
     values: dict[str, int] = {}
+    impossible = []
     for line in data.splitlines():
         if match := _LINE.fullmatch(line):
-            key, number, kilo = match.groups()
-            if len(number) > _LONGEST:
-                if key in _ESSENTIAL:
-                    raise Malformed(_quote(line))
-                continue
-            factor = 1024 if kilo or key in _SIZES else 1
-            values[key.decode("ascii", "surrogateescape")] = int(number) * factor
+            key, digits, kilo = match.groups()
+            name = key.decode("ascii", "surrogateescape")
+            value = number(digits, 1024 if kilo or key in _SIZES else 1)
+            if value is None:
+                impossible.append(name)
+            else:
+                values[name] = value
         elif (start := _KEY.match(line)) and start[1] in _ESSENTIAL:
             raise Malformed(_quote(line))
         # Else a 2.4-style table in bytes that some vendors print first, its head, or an addition.
-    if not values:
+    if not values and not impossible:
         raise Malformed(_quote(data) if data.strip() else "empty")
-    return FrozenDict(values)
+    return Counters(values, impossible)
 
 
 def _quote(line: bytes) -> str:

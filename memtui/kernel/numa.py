@@ -50,9 +50,10 @@ def _read_node(files: Files, node: int) -> Node:
     own = f"{_NODES}/node{node}/"
     meminfo = files.parsed(own + "meminfo", parse_node_meminfo)
     numastat = files.parsed(own + "numastat", parse_vmstat)
+    distances = read_numbers(files, own + "distance")
     return Node(
         node,
         FrozenDict() if isinstance(meminfo, Gap) else meminfo,
         FrozenDict() if isinstance(numastat, Gap) else numastat,
-        read_numbers(files, own + "distance"),
+        tuple(distance for distance in distances if distance is not None),
     )

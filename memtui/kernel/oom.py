@@ -15,16 +15,14 @@ from memtui.kernel.cgroups import (
     memory_cgroup,
     memory_version,
     parse_cgroup,
-    parse_counters,
     parse_limit,
     read_level,
     read_levels,
 )
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.process import parse_identity, parse_int, status_value
-from memtui.kernel.values import read_number
+from memtui.kernel.process import parse_identity, parse_int, status_bytes, status_value
+from memtui.kernel.values import parse_counters, read_number
 
-_KB: Final = re.compile(rb"(\d{1,18}) kB")
 _RELEASE: Final = re.compile(rb"(\d{1,4})\.(\d{1,4})")
 
 
@@ -134,16 +132,10 @@ def _of_a_living_thread(files: Files, pid: int, status: bytes) -> bytes:
 
 def _sizes(status: bytes) -> tuple[int | None, int | None, int | None]:
     """RSS, swap and page tables in bytes."""
-
-    def size(key: bytes) -> int | None:
-        value = status_value(status, key)
-        match = None if value is None else _KB.fullmatch(value)
-        return int(match[1]) * 1024 if match else None
-
-    tables = size(b"VmPTE")
+    tables = status_bytes(status, b"VmPTE")
     if tables is not None:
-        tables += size(b"VmPMD") or 0  # a line of its own from 4.0 to 4.14
-    return size(b"VmRSS"), size(b"VmSwap"), tables
+        tables += status_bytes(status, b"VmPMD") or 0  # a line of its own from 4.0 to 4.14
+    return status_bytes(status, b"VmRSS"), status_bytes(status, b"VmSwap"), tables
 
 
 def read_oom_domain(files: Files, path: str) -> OomDomain | Gap:

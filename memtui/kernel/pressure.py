@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from memtui.kernel.files import Malformed
+from memtui.kernel.values import number
 
 _AVERAGES = (b"avg10", b"avg60", b"avg300")
 
@@ -31,24 +32,26 @@ class Pressure(NamedTuple):
 
 
 def parse_pressure(data: bytes) -> Pressure:
-    """Both lines. Raises Malformed for any line that is not one: never a zero that lies."""
+    """Both lines; a later kernel's others are left out. Raises Malformed where one of both is none,
+    or there are none: never a zero that lies.
+    """
     stalls: dict[bytes, Stall] = {}
     for line in data.splitlines():
         try:
             name, *words = line.split()
-            fields = dict(word.split(b"=") for word in words)
             if name not in (b"some", b"full"):
-                raise ValueError
+                continue
+            fields = dict(word.split(b"=") for word in words)
             avg10, avg60, avg300 = (float(fields[key]) for key in _AVERAGES)
             # NaN compares false with everything.
             if not all(0 <= value <= 100 for value in (avg10, avg60, avg300)):
                 raise ValueError
-            total = int(fields[b"total"])
-            if total < 0:
+            total = number(fields[b"total"])
+            if total is None:
                 raise ValueError
             stalls[name] = Stall(avg10, avg60, avg300, total)
         except (ValueError, KeyError):
             raise Malformed(repr(line[:60].decode("ascii", "backslashreplace"))) from None
     if not stalls:
-        raise Malformed("empty")
+        raise Malformed(repr(data[:60])[1:] if data.strip() else "empty")
     return Pressure(stalls.get(b"some"), stalls.get(b"full"))

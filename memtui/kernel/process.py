@@ -12,14 +12,18 @@ import re
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Malformed
+from memtui.kernel.values import BELOW_ZERO, number, part, signed
 
 PF_KTHREAD: Final = 0x0020_0000
+_PAGES: Final = BELOW_ZERO >> 12  # of the smallest size there is: nobody has as many
+_USUAL_STATM: Final = 128  # bytes; a longer one may hold a number that Python does not convert
 
 
 class Stat(NamedTuple):
     """/proc/PID/stat, fields as proc(5) names them; times in clock ticks, rss in pages.
 
-    Fields that an old kernel does not write are None; those that a newer one adds are in `extra`.
+    Fields that an old kernel does not write are None, and counters and sizes whose number cannot be;
+    those that a newer one adds are in `extra`.
     `comm` is as the kernel has it: at most 15 bytes, blanks, parentheses and newlines included.
     """
 
@@ -89,8 +93,8 @@ class Identity(NamedTuple):
     state: str
     ppid: int
     flags: int
-    minflt: int
-    majflt: int
+    minflt: int | None
+    majflt: int | None
     num_threads: int
     starttime: int
 
@@ -100,6 +104,7 @@ class Identity(NamedTuple):
 
 
 _STAT_NUMBERS: Final = len(Stat._fields) - 4  # all but pid, comm, state and extra
+_LARGEST: Final = 1 << 64  # of anything: addresses, masks and limits go up to it
 
 
 def parse_stat(data: bytes) -> Stat:
@@ -110,17 +115,25 @@ def parse_stat(data: bytes) -> Stat:
         if begin < 0 or end < begin:
             raise ValueError
         words = data[end + 2 :].split()
-        numbers = list(map(int, words[1:]))
+        numbers = list(map(_in_64_bits, words[1:]))
         missing = [None] * (_STAT_NUMBERS - len(numbers))
-        return Stat._make(
+        stat = Stat._make(
             (
-                int(data[:begin]),
+                _in_64_bits(data[:begin]),
                 data[begin + 2 : end].decode("utf-8", "surrogateescape"),
                 words[0].decode("ascii"),
                 *numbers[:_STAT_NUMBERS],
                 *missing,
                 tuple(numbers[_STAT_NUMBERS:]),
             )
+        )
+        return stat._replace(
+            minflt=_possible(stat.minflt),
+            cminflt=_possible(stat.cminflt),
+            majflt=_possible(stat.majflt),
+            cmajflt=_possible(stat.cmajflt),
+            vsize=_possible(stat.vsize),
+            rss=_possible(stat.rss),
         )
     except (ValueError, IndexError):
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
@@ -133,44 +146,70 @@ def parse_identity(data: bytes) -> Identity:
     try:
         if begin < 0 or end < begin:
             raise ValueError
+        parent, flags, threads, started = map(
+            _in_64_bits, (words[1], words[6], words[17], words[19])
+        )
         return Identity(
             data[begin + 2 : end].decode("utf-8", "surrogateescape"),
             words[0].decode("ascii"),
-            int(words[1]),
-            int(words[6]),
-            int(words[7]),
-            int(words[9]),
-            int(words[17]),
-            int(words[19]),
+            parent,
+            flags,
+            number(words[7]),
+            number(words[9]),
+            threads,
+            started,
         )
     except (ValueError, IndexError):
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
 
 
 class Statm(NamedTuple):
-    """/proc/PID/statm, in pages. `text`, `lib` and `dt` are constant 0 or useless since 2.6."""
+    """/proc/PID/statm, in pages. `text`, `lib` and `dt` are constant 0 or useless since 2.6.
 
-    size_pages: int
-    resident_pages: int
+    None where what is said cannot be: shared has been 2^64 − 1.
+    """
+
+    size_pages: int | None
+    resident_pages: int | None
     shared_pages: int | None
-    text_pages: int
-    lib_pages: int
-    data_pages: int
-    dt_pages: int
+    text_pages: int | None
+    lib_pages: int | None
+    data_pages: int | None
+    dt_pages: int | None
 
 
 def parse_statm(data: bytes) -> Statm:
     """The one record of statm. Raises Malformed."""
-    try:
-        size, resident, shared, text, lib, data_, dt = map(int, data.split())
-    except ValueError:
-        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
-    # 2^64 - 1 has been seen: a counter that went below zero, which says nothing.
-    return Statm(size, resident, shared if shared < 1 << 63 else None, text, lib, data_, dt)
+    words = data.split()
+    if len(words) != len(Statm._fields) or not b"".join(words).isdigit():
+        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace")))
+    if len(data) < _USUAL_STATM and max(numbers := list(map(int, words))) < _PAGES:
+        statm = Statm._make(numbers)
+    else:
+        statm = Statm._make(
+            pages if (pages := number(word)) is not None and pages < _PAGES else None
+            for word in words
+        )
+    shared = part(statm.shared_pages, statm.resident_pages)
+    return statm if shared == statm.shared_pages else statm._replace(shared_pages=shared)
+
+
+def _possible(value: int | None) -> int | None:
+    # Other fields may be negative, or an address, a mask, "unlimited" (2^64 − 1).
+    return value if value is not None and 0 <= value < BELOW_ZERO else None
+
+
+def _in_64_bits(digits: bytes) -> int:
+    """Raises ValueError."""
+    value = int(digits)
+    if not -_LARGEST < value < _LARGEST:
+        raise ValueError
+    return value
 
 
 _STATUS_SIZE = re.compile(rb"\s*(-?\d+) kB\s*")
 _STATUS_KEY = re.compile(rb"[\w.-]+")
+_DIGITS: Final = 20  # of a number; more is a text
 
 
 def status_value(data: bytes, key: bytes) -> bytes | None:
@@ -186,7 +225,7 @@ def status_value(data: bytes, key: bytes) -> bytes | None:
 def status_bytes(status: bytes, key: bytes) -> int | None:
     """A size of status in bytes; None where it has none, or no size."""
     value = status_value(status, key)
-    return int(value[:-3]) * 1024 if value and value[:-3].isdigit() else None
+    return number(value[:-3], 1024) if value and value.endswith(b" kB") else None
 
 
 class Sizes(NamedTuple):
@@ -214,8 +253,17 @@ def status_sizes(status: bytes) -> Sizes:
     """The sizes that processes are compared by, in a tenth of the time that a search for each takes."""
     found = _SIZES.search(status)
     if found is None:  # a kernel thread, a zombie, another kernel
-        return Sizes._make(status_bytes(status, key) for key in _SIZE_KEYS)
-    return Sizes._make([int(size) * 1024 for size in found.groups()])
+        sizes = Sizes._make(status_bytes(status, key) for key in _SIZE_KEYS)
+    else:
+        sizes = Sizes._make([number(size, 1024) for size in found.groups()])
+    rss = sizes.rss
+    if rss is None or max(sizes.rss_anon or 0, sizes.rss_file or 0, sizes.rss_shmem or 0) <= rss:
+        return sizes
+    return sizes._replace(
+        rss_anon=part(sizes.rss_anon, rss),
+        rss_file=part(sizes.rss_file, rss),
+        rss_shmem=part(sizes.rss_shmem, rss),
+    )
 
 
 def status_name(status: bytes) -> str | None:
@@ -229,7 +277,7 @@ def status_name(status: bytes) -> str | None:
 def parse_status(data: bytes) -> dict[str, int | str]:
     """Every key verbatim: kB as bytes, single decimal numbers as int, anything else as text.
 
-    Raises Malformed where a Vm or Rss line is no size in kB, or there is no `Name:`.
+    A size whose number cannot be is not there. Raises Malformed where a Vm or Rss line is no size in kB, or there is no `Name:`.
     """
     values: dict[str, int | str] = {}
     for line in data.split(b"\n"):
@@ -241,14 +289,16 @@ def parse_status(data: bytes) -> dict[str, int | str]:
             # The kernel escapes newline and backslash here; a blank at the end belongs to it.
             values[name] = rest.removeprefix(b"\t").decode("utf-8", "surrogateescape")
         elif match := _STATUS_SIZE.fullmatch(rest):
-            values[name] = int(match[1]) * 1024
+            value = number(match[1], 1024)
+            if value is not None:
+                values[name] = value
         elif name.startswith(("Vm", "Rss")):
             raise Malformed(repr(line[:60].decode("ascii", "backslashreplace")))
         else:
             text = rest.strip().decode("utf-8", "surrogateescape")
             # Masks ("0000000000000000") and lists stay text: they are no decimal numbers.
             is_number = text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0")
-            values[name] = int(text) if is_number else text
+            values[name] = int(text) if is_number and len(text) <= _DIGITS else text
     if "Name" not in values:
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace")))
     return values
@@ -256,10 +306,10 @@ def parse_status(data: bytes) -> dict[str, int | str]:
 
 def parse_int(data: bytes) -> int:
     """A file of one number: oom_score, oom_score_adj. Raises Malformed."""
-    try:
-        return int(data)
-    except ValueError:
-        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
+    value = signed(data)
+    if value is None:
+        raise Malformed(repr(data[:60].decode("ascii", "backslashreplace")))
+    return value
 
 
 def parse_cmdline(data: bytes) -> str:

@@ -9,9 +9,12 @@ The kernel tells the stack pointer of a thread that waits; of one that runs it s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap, Malformed
+
+
+_DIGITS: Final = 20
 
 
 class Thread(NamedTuple):
@@ -53,6 +56,8 @@ def parse_stack_pointer(data: bytes) -> int | None:
         return None
     try:
         if len(words) not in (3, 9):
+            raise ValueError
+        if len(words[0]) > _DIGITS or len(words[-2]) > _DIGITS:
             raise ValueError
         int(words[0])
         return int(words[-2], 16) or None

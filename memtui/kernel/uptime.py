@@ -7,8 +7,12 @@ Permission: anyone. Cost: some 10 µs; /proc/stat some 100 µs, more with many i
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from memtui.kernel.files import Malformed
+from memtui.kernel.values import number
+
+_LONGEST_S: Final = 1 << 40  # 34,000 years
 
 
 def since_boot_s() -> float:
@@ -22,7 +26,7 @@ def parse_uptime(data: bytes) -> float:
         seconds = float(data.split()[0])
     except (IndexError, ValueError):
         raise Malformed(_quote(data)) from None
-    if not 0 <= seconds < float("inf"):  # which NaN is not, either
+    if not 0 <= seconds < _LONGEST_S:  # which NaN is not, either
         raise Malformed(_quote(data))
     return seconds
 
@@ -31,11 +35,8 @@ def parse_boot_time(data: bytes) -> int:
     """When it was booted, in seconds since the epoch, of /proc/stat. Raises Malformed without."""
     for line in data.splitlines():
         if line.startswith(b"btime "):
-            try:
-                seconds = int(line[6:])
-            except ValueError:
-                raise Malformed(_quote(line)) from None
-            if not 0 <= seconds < 1 << 63:
+            seconds = number(line[6:].strip())
+            if seconds is None or seconds >= _LONGEST_S:
                 raise Malformed(_quote(line))
             return seconds
     raise Malformed("no btime")

@@ -6,22 +6,19 @@ Cost: some 50 µs.
 
 from __future__ import annotations
 
-from memtui.frozen import FrozenDict
-from memtui.kernel.files import Malformed
+from memtui.kernel.values import BELOW_ZERO, Counters, parse_counters
 
 
-def parse_vmstat(data: bytes) -> dict[str, int]:
+def parse_vmstat(data: bytes) -> Counters:
     """Every key verbatim, in the kernel's own units (mostly pages, kernel counters pass 2^32).
 
-    Raises Malformed where a line is not a name and a number, or there are none.
+    A line of another shape costs that line alone. Raises Malformed where there are no others.
     """
     try:
         words = data.decode("ascii").split()
         values = dict(zip(words[::2], map(int, words[1::2]), strict=True))
-    except UnicodeDecodeError:
-        raise Malformed("not ASCII") from None
-    except ValueError as error:
-        raise Malformed(str(error)[:80]) from None
-    if not values:
-        raise Malformed("empty")
-    return FrozenDict(values)
+    except ValueError:
+        return parse_counters(data)
+    if not values or min(values.values()) < 0 or max(values.values()) >= BELOW_ZERO:
+        return parse_counters(data)
+    return Counters(values)

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.files import Malformed
+from memtui.kernel.values import number
 
-_HEAD = re.compile(rb"Node (\d+), zone\s+(\S+)\s*")
+_HEAD = re.compile(rb"Node (\d{1,9}), zone\s+(\S+)\s*")
 _FIELD = re.compile(rb"\s+(?:pages )?([\w()]+(?: [\w()]+)*):?\s+(-?\d+)\s*")
 _PROTECTION = re.compile(rb"\s+protection: \(([\d, ]*)\)\s*")
 # 2.6.18 has two lists for each CPU, hot and cold: "cpu: 0 pcp: 1".
-_CPU = re.compile(rb"\s+cpu: (\d+)(?: pcp: (\d+))?\s*")
+_CPU = re.compile(rb"\s+cpu: (\d{1,9})(?: pcp: (\d{1,9}))?\s*")
 # Written below a zone's pagesets, and the zone's own again.
 _AFTER_PAGESETS = frozenset(
     ("node_unreclaimable", "start_pfn", "all_unreclaimable", "prev_priority", "inactive_ratio")
@@ -27,7 +28,7 @@ _NOT_PLAIN |= {name + b":" for name in _NOT_PLAIN}
 
 
 class Zone(NamedTuple):
-    """One zone, keys verbatim and in pages.
+    """One zone, keys verbatim and in pages; one whose number cannot be is not there.
 
     `fields` has free, min, low, high, spanned, present, managed, boost, cma … and nr_* counters;
     `node_stats` the node's totals, which stand inside its first zone only; `pagesets` a
@@ -79,7 +80,9 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
         # Nine lines in ten are a name and a number.
         words = line.split()
         if len(words) == 2 and words[1].isdigit() and words[0] not in _NOT_PLAIN:
-            target[words[0].rstrip(b":").decode("ascii", "replace")] = int(words[1])
+            value = number(words[1])
+            if value is not None:
+                target[words[0].rstrip(b":").decode("ascii", "replace")] = value
             continue
         word = line.strip()
         if word == b"per-node stats":
@@ -90,14 +93,17 @@ def parse_zoneinfo(data: bytes) -> list[Zone]:
             target = {"cpu": int(cpu[1])} | ({"pcp": int(cpu[2])} if cpu[2] else {})
             zone.pagesets.append(target)
         elif protection := _PROTECTION.fullmatch(line):
-            zone.protection = tuple(int(part) for part in protection[1].split(b",") if part.strip())
+            pages = [number(word.strip()) for word in protection[1].split(b",") if word.strip()]
+            zone.protection = tuple(each for each in pages if each is not None)
         elif match := _FIELD.fullmatch(line):
             key = match[1].decode("ascii", "replace")
             if word.startswith(b"pages free"):
                 target = zone.fields  # the zone's own begin here, after its node's totals
             elif key in _AFTER_PAGESETS:
                 target = zone.fields
-            target[key] = int(match[2])
+            value = number(match[2])
+            if value is not None:
+                target[key] = value
     if not zones:
         raise Malformed("no zones")
     return [zone.frozen() for zone in zones]

@@ -9,6 +9,7 @@ Cost: 30 µs a device, 50 µs for zswap.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from memtui.kernel.files import Files, Gap, parsed
@@ -71,12 +72,10 @@ def _read_zram(files: Files, name: str) -> Zram | None:
     disksize = read_number(files, own + "disksize")
     if not disksize:
         return None
-    stat: dict[int, int] = dict(enumerate(read_numbers(files, own + "mm_stat")))
+    stat: dict[int, int | None] = dict(enumerate(read_numbers(files, own + "mm_stat")))
     if not stat:
         for index, file in _OLD_FILES.items():
-            value = read_number(files, own + file)
-            if value is not None:
-                stat[index] = value
+            stat[index] = read_number(files, own + file)
     return Zram(
         name,
         disksize,
@@ -95,7 +94,9 @@ def read_zswap(files: Files) -> Zswap:
     meminfo = files.read("proc/meminfo")
     # Two lines of sixty, which are parsed for others already.
     own = [] if isinstance(meminfo, Gap) else _OWN_LINES.findall(meminfo)
-    figures = parsed("proc/meminfo", b"".join(own), parse_meminfo) if own else {}
+    figures: Mapping[str, int] | Gap = (
+        parsed("proc/meminfo", b"".join(own), parse_meminfo) if own else {}
+    )
     if isinstance(figures, Gap):
         figures = {}
     return Zswap(

@@ -132,7 +132,7 @@ class DeathSigns:
             likely = {
                 each.key
                 for each in processes.values()
-                if each.rss_bytes > least or (each.oom_score or 0) > score
+                if (each.rss_bytes or 0) > least or (each.oom_score or 0) > score
             }
             if len(likely) <= _LIKELY_AT_MOST:
                 return likely
@@ -140,7 +140,7 @@ class DeathSigns:
         largest = nlargest(_LARGEST, mortal, key=_size)
         first = nlargest(_FIRST_TO_DIE, mortal, key=_score)
         self._ranked_in = _RANKED_EVERY
-        self._least_bytes = largest[-1].rss_bytes if len(largest) == _LARGEST else -1
+        self._least_bytes = largest[-1].rss_bytes or 0 if len(largest) == _LARGEST else -1
         self._least_score = _score(first[-1]) if len(first) == _FIRST_TO_DIE else -1
         return {each.key for each in (*largest, *first)}
 
@@ -164,7 +164,7 @@ class DeathSigns:
 
 
 def _size(process: ProcessSample) -> int:
-    return process.rss_bytes + (process.swap_bytes or 0)
+    return (process.rss_bytes or 0) + (process.swap_bytes or 0)
 
 
 def _score(process: ProcessSample) -> int:

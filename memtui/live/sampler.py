@@ -13,6 +13,7 @@ from memtui.kernel.files import Files, Gap, Kept, defect_gap, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import (
+    Statm,
     parse_identity,
     parse_int,
     parse_statm,
@@ -199,7 +200,7 @@ class Sampler:
                 self._defects.append(defect_gap(f"proc/{pid}", error))
         if self.ticks == 0:
             sizes = (
-                (kept.sample.rss_bytes, pid) for pid, kept in self._kept.items() if kept.sample
+                (kept.sample.rss_bytes or 0, pid) for pid, kept in self._kept.items() if kept.sample
             )
             return {pid for _, pid in nlargest(_FIRST_DETAILS, sizes)}
         # Sorted by what only details tell: no row is more than a few ticks behind.
@@ -237,12 +238,7 @@ class Sampler:
             self._forget(pid)
             return False
         kept.data = data
-        shared = statm.shared_pages
-        sizes = (
-            statm.size_pages * self._page_bytes,
-            statm.resident_pages * self._page_bytes,
-            None if shared is None else shared * self._page_bytes,
-        )
+        sizes = self._sizes(pid, statm)
         if before is None:
             stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
             if isinstance(stat, Gap):
@@ -275,6 +271,17 @@ class Sampler:
             )
             due.append(pid)
         return True
+
+    def _sizes(self, pid: int, statm: Statm) -> tuple[int | None, int | None, int | None]:
+        """In bytes; from status, which is dearer, where statm's cannot be."""
+        size, resident, shared = statm.size_pages, statm.resident_pages, statm.shared_pages
+        page = self._page_bytes
+        shared_bytes = None if shared is None else shared * page
+        if size is not None and resident is not None:
+            return size * page, resident * page, shared_bytes
+        status = self._files.read(f"proc/{pid}/status")
+        found = b"" if isinstance(status, Gap) else status
+        return status_bytes(found, b"VmSize"), status_bytes(found, b"VmRSS"), shared_bytes
 
     def _read_details(self, kept: _Process, sample: ProcessSample, now: float, plan: Plan) -> None:
         """Brings up to date what a process's statm does not tell."""

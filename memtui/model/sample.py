@@ -66,8 +66,8 @@ class ProcessSample(NamedTuple):
     name: str
     state: str
     is_kernel_thread: bool
-    size_bytes: int
-    rss_bytes: int
+    size_bytes: int | None
+    rss_bytes: int | None
     shared_bytes: int | None
     threads: int | None = None
     parent_pid: int | None = None

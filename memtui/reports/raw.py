@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from memtui.kernel.cgroups import parse_cgroup
+from memtui.kernel.cgroups import Membership, parse_cgroup
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Stall, parse_pressure
 from memtui.kernel.process import Stat, parse_stat, parse_statm, parse_status
 from memtui.kernel.swaps import Swap, parse_swaps
+from memtui.kernel.values import Counters
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import Zone, parse_zoneinfo
 from memtui.reports.output import (
@@ -29,7 +30,8 @@ def run(files: Files, options: Options) -> Iterator[str]:
 def sample(files: Files, text: str | None, as_json: bool) -> Iterator[str]:
     """One raw sample of the machine, and of one process, in the kernel's own keys; kB as bytes.
 
-    A source that gives no value is null, and among the gaps with its reason.
+    A source that gives no value is null, and among the gaps with its reason; null too is a number
+    that cannot be, as that of a counter below zero.
     """
     pid = None if text is None else one_process(files, text)
     gaps: list[Gap] = []
@@ -42,8 +44,8 @@ def sample(files: Files, text: str | None, as_json: bool) -> Iterator[str]:
         return shape(value)
 
     raw: dict[str, Any] = {
-        "meminfo": read("proc/meminfo", parse_meminfo, dict),
-        "vmstat": read("proc/vmstat", parse_vmstat, dict),
+        "meminfo": read("proc/meminfo", parse_meminfo, _counters),
+        "vmstat": read("proc/vmstat", parse_vmstat, _counters),
         "pressure": {
             name: read(f"proc/pressure/{name}", parse_pressure, _stalls)
             for name in ("memory", "io", "cpu", "irq")
@@ -60,13 +62,19 @@ def sample(files: Files, text: str | None, as_json: bool) -> Iterator[str]:
             "statm": read(own + "statm", parse_statm, lambda statm: statm._asdict()),
             "status": read(own + "status", parse_status, dict),
             "smaps_rollup": read(own + "smaps_rollup", parse_smaps_rollup, dict),
-            "cgroups": read(own + "cgroup", parse_cgroup, lambda lines: list(map(_fields, lines))),
+            "cgroups": read(
+                own + "cgroup", parse_cgroup, lambda lines: list(map(Membership._asdict, lines))
+            ),
         }
     raw["gaps"] = [
         {"source": gap.source, "reason": gap.reason + (f": {gap.detail}" if gap.detail else "")}
         for gap in gaps
     ]
     yield document(raw, None if as_json else 1)
+
+
+def _counters(counters: Counters) -> dict[str, int | None]:
+    return {**counters, **dict.fromkeys(sorted(counters.impossible))}
 
 
 def _stalls(pressure: Any) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def _stalls(pressure: Any) -> dict[str, Any]:
     return {"some": line(pressure.some), "full": line(pressure.full)}
 
 
-def _swap(swap: Swap) -> dict[str, str | int]:
+def _swap(swap: Swap) -> dict[str, str | int | None]:
     return {
         "Filename": swap.name,
         "Type": swap.kind,
@@ -102,7 +110,3 @@ def _zone(zone: Zone) -> dict[str, Any]:
         "per_node_stats": zone.node_stats,
         "pagesets": zone.pagesets,
     }
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}

@@ -57,16 +57,16 @@ def slabs(files: Files, form: Form) -> Iterator[str]:
 
 
 def _text(found: Sequence[Slab], page_bytes: int) -> Iterator[str]:
-    total = sum(slab.size_bytes(page_bytes) for slab in found)
+    total = sum(slab.size_bytes(page_bytes) or 0 for slab in found)
     objects, active = (
-        sum(slab.objects for slab in found),
-        sum(slab.active_objects for slab in found),
+        sum(slab.objects or 0 for slab in found),
+        sum(slab.active_objects or 0 for slab in found),
     )
     yield (
         f"{units.count(len(found))} cache{'' if len(found) == 1 else 's'}, {units.size(total)}, "
         f"{units.count(active)} of {units.count(objects)} objects in use\n\n"
     )
-    rows = sorted(found, key=lambda slab: slab.size_bytes(page_bytes), reverse=True)
+    rows = sorted(found, key=lambda slab: slab.size_bytes(page_bytes) or 0, reverse=True)
     yield from table(
         [
             TextColumn("SIZE", ">", [units.size(slab.size_bytes(page_bytes)) for slab in rows]),
@@ -82,4 +82,5 @@ def _text(found: Sequence[Slab], page_bytes: int) -> Iterator[str]:
 
 
 def _used_pct(slab: Slab) -> float | None:
-    return 100 * slab.active_objects / slab.objects if slab.objects else None
+    active = slab.active_objects
+    return 100 * active / slab.objects if slab.objects and active is not None else None

@@ -232,15 +232,17 @@ class GrowthTracker:
         self._now = sample.time_s
         changes, oldest = self._changes, sample.time_s - self._window_s
         for key, process in sample.processes.items():
-            history = changes.get(key)
-            if history is None:
-                changes[key] = [(sample.time_s, process.rss_bytes)]
+            history, rss = changes.get(key), process.rss_bytes
+            if rss is None:
                 continue
-            if history[-1][1] != process.rss_bytes:
+            if history is None:
+                changes[key] = [(sample.time_s, rss)]
+                continue
+            if history[-1][1] != rss:
                 # Faster than a second: the newest of a second stands for it.
                 if len(history) > 1 and sample.time_s - history[-2][0] < 1.0:
                     history.pop()
-                history.append((sample.time_s, process.rss_bytes))
+                history.append((sample.time_s, rss))
             # The newest value from before the window is where it began.
             while len(history) > 1 and history[1][0] <= oldest:
                 del history[0]

@@ -102,13 +102,13 @@ def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> FrozenD
         available = min(limit, meminfo["MemFree"] + gives_way)
         # A group gets no more than the machine has.
         meminfo["MemAvailable"] = min(available, host.get("MemAvailable", available))
-    total, free = host.get("SwapTotal", 0), host.get("SwapFree", 0)
-    if group.swap_max_bytes is not None:
-        total = min(total, group.swap_max_bytes)
-    used = group.swap_bytes
-    if used is not None:
+    total, used = host.get("SwapTotal"), group.swap_bytes
+    if total is not None and used is not None:
+        if group.swap_max_bytes is not None:
+            total = min(total, group.swap_max_bytes)
         meminfo["SwapTotal"] = total
-        meminfo["SwapFree"] = min(max(0, total - used), free)
+        left = max(0, total - used)
+        meminfo["SwapFree"] = min(left, host.get("SwapFree", left))
     return FrozenDict(meminfo)
 
 

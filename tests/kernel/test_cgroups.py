@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,13 +19,13 @@ from memtui.kernel.cgroups import (
     Confinement,
     Level,
     parse_cgroup,
-    parse_counters,
     parse_limit,
     read_confinement,
     read_memory_group,
 )
 from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
 from memtui.kernel.pressure import Pressure
+from memtui.kernel.values import parse_counters
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
@@ -67,9 +68,12 @@ def test_any_bytes_are_counters_or_malformed(data: bytes) -> None:
             parse(data)
 
 
-def test_counters_pass_2_to_the_63() -> None:
-    lines = b"anon 18446744073709551615\nworkingset_refault_anon 3\ntotal=1 N0=1\n"
-    assert parse_counters(lines) == {"anon": (1 << 64) - 1, "workingset_refault_anon": 3}
+def test_a_counter_below_zero_is_impossible() -> None:
+    lines = b"anon 18446744073709551615\nworkingset_refault_anon 3\ntotal=1 N0=1\nfile -4096\n"
+    found = parse_counters(lines)
+    assert (found, found.impossible) == ({"workingset_refault_anon": 3}, {"anon", "file"})
+    kept = pickle.loads(pickle.dumps(found))
+    assert (kept, kept.impossible) == (found, found.impossible)
 
 
 def test_the_tightest_ancestor_is_the_limit(host: Host) -> None:

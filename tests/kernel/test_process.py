@@ -195,6 +195,7 @@ def test_the_three_files_agree(host: str, pid: int) -> None:
     assert stat.comm.replace("\\", "\\\\").replace("\n", "\\n") == status["Name"]
     assert stat.ppid == status["PPid"]
     assert stat.num_threads == status["Threads"]
+    assert statm.size_pages is not None and statm.resident_pages is not None
     assert statm.size_pages * page == status.get("VmSize", 0)
     rss = status.get("VmRSS", 0)
     assert isinstance(rss, int)
@@ -214,6 +215,7 @@ def test_a_stopped_childs_statm_is_its_status(stopped_pid: int) -> None:
     stat = files.parsed(f"proc/{stopped_pid}/stat", parse_stat)
     assert isinstance(statm, Statm) and isinstance(status, dict) and isinstance(stat, Stat)
     assert (stat.state, stat.num_threads, stat.ppid) == ("T", 4, os.getpid())
+    assert statm.size_pages is not None and statm.resident_pages is not None
     assert statm.size_pages * page == status["VmSize"] == stat.vsize
     assert statm.resident_pages * page == status["VmRSS"]
     assert statm.shared_pages is not None

@@ -19,12 +19,38 @@ def zones(name: str) -> dict[tuple[int, str], Zone]:
     return {(zone.node, zone.zone): zone for zone in found}
 
 
-def test_vmstat_passes_32_and_64_bits() -> None:
-    assert parse_vmstat(b"pgfault 4294967296\nnr_odd 18446744073709551615\nnr_low -3\n") == {
-        "pgfault": 1 << 32,
-        "nr_odd": 2**64 - 1,
-        "nr_low": -3,
+def test_vmstat_passes_32_bits_and_a_counter_below_zero_is_impossible() -> None:
+    longest = b"9" * 4400
+    found = parse_vmstat(
+        b"pgfault 4294967296\nnr_odd 18446744073709551615\nnr_low -3\nnr_long " + longest
+    )
+    assert found == {"pgfault": 1 << 32}
+    assert found.impossible == {"nr_odd", "nr_low", "nr_long"}
+
+
+def test_a_line_of_another_shape_costs_that_line_alone() -> None:
+    assert parse_vmstat(b"pgfault 4\nnr_new 1 2 3\nnr_word many\npgscan 5\n") == {
+        "pgfault": 4,
+        "pgscan": 5,
     }
+
+
+def test_zones_leave_out_what_cannot_be() -> None:
+    (zone,) = parse_zoneinfo(
+        b"Node 0, zone Normal\n  pages free 18446744073709551615\n        min 3\n        low -1\n"
+        b"        protection: (0, 18446744073709551615, 7)\n"
+    )
+    assert (zone.fields, zone.protection_pages) == ({"min": 3}, (0, 7))
+
+
+def test_swaps_sizes_that_cannot_be_are_unknown() -> None:
+    lines = b"/a file 100 101 -2\n/b file 18446744073709551488 5 -3\n/c file 8 4 -4\n"
+    found = parse_swaps(SWAPS_HEAD + lines)
+    assert [(each.size_bytes, each.used_bytes) for each in found] == [
+        (102400, None),
+        (None, 5120),
+        (8192, 4096),
+    ]
 
 
 def test_vmstat_keeps_names_that_only_look_alike() -> None:
@@ -33,7 +59,7 @@ def test_vmstat_keeps_names_that_only_look_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\n", b"pgfault", b"pgfault many", b"a 1 b", b"\xff 1", b"a 1.5"]
+    "data", [b"", b"\n", b"pgfault", b"pgfault many", b"a 1 b", b"\xff one", b"a 1.5"]
 )
 def test_vmstat_malformed(data: bytes) -> None:
     with pytest.raises(Malformed):
@@ -54,7 +80,7 @@ def test_vmstat_malformed(data: bytes) -> None:
 def test_vmstat_keeps_each_kernels_own_keys(name: str, key: str) -> None:
     values = open_host(name).parsed("proc/vmstat", parse_vmstat)
     assert not isinstance(values, Gap)
-    assert key in values
+    assert key in values.keys() | values.impossible
 
 
 def test_counters_of_the_later_capture_are_no_lower() -> None:

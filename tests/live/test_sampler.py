@@ -89,7 +89,7 @@ def test_every_processs_size_is_read_anew_at_each_tick() -> None:
         for pid in range(1, 6):
             files.resize(pid, 100 * pid + number)
         found = by_pid(sampler.sample())
-        assert {pid: each.rss_bytes // PAGE for pid, each in found.items()} == {
+        assert {pid: (each.rss_bytes or 0) // PAGE for pid, each in found.items()} == {
             pid: 100 * pid + number for pid in range(1, 6)
         }
 
@@ -318,7 +318,7 @@ def test_a_defect_in_one_process_costs_no_tick() -> None:
     for pid in range(1, 6):
         files.resize(pid, 50)
     found = sampler.sample()
-    sizes = {pid: each.rss_bytes // PAGE for pid, each in by_pid(found).items()}
+    sizes = {pid: (each.rss_bytes or 0) // PAGE for pid, each in by_pid(found).items()}
     assert sizes == {1: 50, 2: 50, 3: 3, 4: 50, 5: 50}
     (gap,) = found.gaps
     assert gap.source == "proc/3" and "ZeroDivisionError" in gap.detail

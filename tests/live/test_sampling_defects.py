@@ -71,7 +71,7 @@ def test_a_sample_that_cannot_be_made_is_one_of_gaps() -> None:
 def test_a_map_that_cannot_be_made_is_a_gap() -> None:
     files = breaking()
     source = LiveSource(files, 60)
-    key = max(source.sampler.sample().processes.values(), key=lambda each: each.rss_bytes).key
+    key = max(source.sampler.sample().processes.values(), key=lambda each: each.rss_bytes or 0).key
     readings: list[MapReading] = []
     files.breaks = True
     source.start(keep(readings, MapReading))

@@ -99,7 +99,7 @@ def _task(process: ProcessSample, known: Remembered | None) -> OomTask:
     The kernel's scores are of another moment than the sizes: only whether init has one counts.
     """
     score = process.oom_score if process.pid == INIT else None
-    lives = not process.is_kernel_thread and (process.rss_bytes > 0 or not process.is_zombie)
+    lives = not process.is_kernel_thread and (process.rss_bytes != 0 or not process.is_zombie)
     rss = process.rss_bytes if lives else None
     if known is not None:
         return known.task._replace(rss_bytes=rss, state=process.state, oom_score=score)

@@ -66,7 +66,7 @@ def summed(facts: Facts, name: str, processes: Sequence[ProcessSample]) -> Group
     swap: list[int] = []
     is_exact, is_aged = True, False
     for process in processes:
-        rss += process.rss_bytes
+        rss += process.rss_bytes or 0
         gained += facts.growth.gained_bytes(process.key)
         details = facts.details(process)
         if process.is_kernel_thread or process.is_zombie:
@@ -76,7 +76,7 @@ def summed(facts: Facts, name: str, processes: Sequence[ProcessSample]) -> Group
             tables.append(details.page_tables_bytes)
         if process.swap_bytes is not None:
             swap.append(process.swap_bytes)
-        if not process.rss_bytes:
+        if process.rss_bytes == 0:
             read += 1  # nothing to share
             uss.append(0)
             continue
@@ -88,7 +88,7 @@ def summed(facts: Facts, name: str, processes: Sequence[ProcessSample]) -> Group
             if shares.uss_bytes is not None:
                 uss.append(shares.uss_bytes)
         else:
-            memory += process.rss_bytes
+            memory += process.rss_bytes or 0
             is_exact = False
     return Group(
         name,

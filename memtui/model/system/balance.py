@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtui import units
 from memtui.kernel.files import Gap
+from memtui.kernel.values import Counters
 from memtui.model.system.balanceparts import LISTS, PARTS, ZRAM, Meminfo
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ _USED_KEYS: Final = frozenset(
     for word in part.source.split()[1:]
 ) | {"MemTotal", "Slab"}
 
+_NO_PARTS: Final[tuple[dict[str, int], dict[str, int], dict[str, int]]] = ({}, {}, {})
+
 # The smaller of each pair is a part of the larger.
 _WITHIN: Final = (
     ("CmaFree", "MemFree"),
@@ -100,7 +103,7 @@ def balance(
     """
     known = _known(meminfo, zram_bytes, lists_bytes)
     total = known.get("MemTotal")
-    parts, cuts = ({}, {}) if total is None else _partition(known, total)
+    parts, cuts, too_large = _NO_PARTS if total is None else _partition(known, total)
     lines = []
     for part in PARTS:
         value = parts.get(part.name)
@@ -115,6 +118,12 @@ def balance(
         Line(UNACCOUNTED, UNACCOUNTED, rest, _share(rest, total), source, _UNACCOUNTED_WORDS)
     )
     contradictions = [] if isinstance(meminfo, Gap) else _contradictions(meminfo, known)
+    contradictions += [
+        f"{part.label}: the kernel says {units.size(too_large[part.name])}, more than MemTotal: "
+        "taken as unknown"
+        for part in PARTS
+        if part.name in too_large and part.name not in _EXPECTED_TO_BE_CUT
+    ]
     contradictions += [
         f"{part.label}: the kernel says {units.size(parts[part.name] + cuts[part.name])}, but beside "
         f"the rest only {units.size(parts[part.name])} fit into MemTotal: counted as that"
@@ -136,23 +145,24 @@ def unaccounted_bytes(
 def _known(
     meminfo: Meminfo | Gap, zram_bytes: int | None, lists_bytes: int | None
 ) -> dict[str, int]:
-    """What can be true of it: a negative size is as good as none."""
-    if isinstance(meminfo, Gap):
-        return {}
-    known = {key: value for key, value in meminfo.items() if value >= 0}
+    known = {} if isinstance(meminfo, Gap) else dict(meminfo)
     for key, value in ((ZRAM, zram_bytes), (LISTS, lists_bytes)):
-        if value is not None and value >= 0:
+        if value is not None:
             known[key] = value
     return known
 
 
-def _partition(meminfo: Meminfo, total: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Bytes by line, no more than `total` together, and what was cut for that."""
-    parts = {}
+def _partition(
+    meminfo: Meminfo, total: int
+) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Bytes by line, no more than `total` together, what was cut for that, and what was left out:
+    what alone is more than there is would cut all others.
+    """
+    parts, too_large = {}, {}
     for part in PARTS:
         value = part.measure(meminfo)
         if value is not None:
-            parts[part.name] = value
+            (parts if value <= total else too_large)[part.name] = value
     excess = sum(parts.values()) - total
     cuts: dict[str, int] = {}
     for name in _CUT_FIRST:
@@ -162,14 +172,12 @@ def _partition(meminfo: Meminfo, total: int) -> tuple[dict[str, int], dict[str, 
             parts[name] -= cut
             cuts[name] = cut
             excess -= cut
-    return parts, cuts
+    return parts, cuts, too_large
 
 
 def _contradictions(meminfo: Meminfo, known: Meminfo) -> list[str]:
-    found = [
-        f"{key} is negative: taken as unknown"
-        for key in sorted(_USED_KEYS & (meminfo.keys() - known.keys()))
-    ]
+    impossible = meminfo.impossible if isinstance(meminfo, Counters) else frozenset()
+    found = [f"{key} is below zero: taken as unknown" for key in sorted(_USED_KEYS & impossible)]
     stacks = known.get("KernelStack")
     if stacks is not None and known.get("ShadowCallStack", 0) > stacks:
         found.append("ShadowCallStack is larger than KernelStack, which it cannot be: left out")

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.files import Gap
+from memtui.kernel.values import part
 
 
 class Free(NamedTuple):
-    """free(1)'s columns in bytes; None where the kernel does not offer what they are made of."""
+    """free(1)'s columns in bytes; None where the kernel does not offer what they are made of, or says
+    what cannot be.
+    """
 
     total: int | None
     used: int | None
@@ -74,29 +77,26 @@ def free_figures(meminfo: Mapping[str, int] | Gap) -> Free:
 def _figures(meminfo: Mapping[str, int] | Gap) -> Free:
     known = {} if isinstance(meminfo, Gap) else meminfo
 
-    def get(key: str) -> int | None:
-        # A counter that went below zero says nothing; -1 has been seen of MemAvailable.
-        value = known.get(key)
-        return None if value is not None and value < 0 else value
+    total = known.get("MemTotal")
 
-    total, free, available = get("MemTotal"), get("MemFree"), get("MemAvailable")
+    def get(key: str) -> int | None:
+        # In a container some are its host's.
+        return part(known.get(key), total)
+
+    free, available = get("MemFree"), get("MemAvailable")
     # Missing before 3.14; in some containers greater than the total, and -1 has been seen: free
     # takes MemFree in all of these.
-    if available is None or available < 0 or (total is not None and available > total):
+    if available is None:
         available = free
-    used = None
-    if total is not None and available is not None:
-        used = total - available
-        if used < 0 and free is not None:
-            used = max(0, total - free)
-    cache = get("Cached")
+    used = None if total is None or available is None else total - available
+    cache, buffers = get("Cached"), get("Buffers")
     if cache is not None:
         cache += get("SReclaimable") or 0  # since 2.6.19
-    buffers = get("Buffers")
-    swap_total, swap_free = get("SwapTotal"), get("SwapFree")
+    swap_total, swap_free = known.get("SwapTotal"), known.get("SwapFree")
     swap_used = None
-    if swap_total is not None and swap_free is not None:
-        swap_used = max(0, swap_total - swap_free)  # a container may have more free than there is
+    if swap_total is not None and (swap_free is not None or swap_total == 0):
+        # As free has it: a container may have more free than there is.
+        swap_used = max(0, swap_total - (swap_free or 0))
     return Free(
         total=total,
         used=used,
@@ -108,5 +108,5 @@ def _figures(meminfo: Mapping[str, int] | Gap) -> Free:
         available=available,
         swap_total=swap_total,
         swap_used=swap_used,
-        swap_free=swap_free,
+        swap_free=part(swap_free, swap_total),
     )

@@ -82,6 +82,8 @@ class SarColumn(NamedTuple):
         """A figure as sar prints it: whole kB, two places of anything else."""
         if value is None:
             return units.UNKNOWN
+        if isinstance(value, int):  # as it is: a float has 53 bits
+            return str(value) if self.unit == "kB" else f"{value}.00"
         return f"{value:.0f}" if self.unit == "kB" else f"{value:.2f}"
 
 
@@ -188,7 +190,7 @@ def _share(part: float | None, whole: float | None) -> float | None:
 def _available(state: State) -> float | None:
     available = _bytes(state, "MemAvailable")
     # Missing before 3.14, and -1 has been seen.
-    return _bytes(state, "MemFree") if available is None or available < 0 else available
+    return _bytes(state, "MemFree") if available is None else available
 
 
 def _used(state: State) -> float | None:
@@ -207,9 +209,16 @@ def _commit_share(state: State) -> float | None:
 
 def _swap_used(state: State) -> float | None:
     total, free = _bytes(state, "SwapTotal"), _bytes(state, "SwapFree")
+    if total == 0:
+        return 0
     if total is None or free is None:
         return None
     return max(0, total - free)  # a container may have more free than there is, as for free(1)
+
+
+def _swap_free(state: State) -> float | None:
+    total, free = _bytes(state, "SwapTotal"), _bytes(state, "SwapFree")
+    return None if total is not None and free is not None and free > total else free
 
 
 def _huge(key: str) -> _Of:
@@ -224,7 +233,7 @@ def _huge_bytes(state: State, key: str) -> float | None:
 def _huge_used(state: State) -> float | None:
     total = _huge_bytes(state, "HugePages_Total")
     free = _huge_bytes(state, "HugePages_Free")
-    return None if total is None or free is None else max(0, total - free)
+    return None if total is None or free is None or free > total else total - free
 
 
 def _event(key: str) -> _Of:
@@ -407,7 +416,12 @@ COLUMNS: Final[dict[str, SarColumn]] = {
         ),
         *_gauges(
             "-S",
-            _key("kbswpfree", "SwapFree", "swap space that is not used"),
+            (
+                "kbswpfree",
+                lambda state: _kb(_swap_free(state)),
+                "SwapFree",
+                "swap space that is not used",
+            ),
             (
                 "kbswpused",
                 lambda state: _kb(_swap_used(state)),

@@ -43,7 +43,8 @@ _SORTS: Final = {
 
 def used_pct(slab: Slab) -> float | None:
     """The share of a cache's objects that are in use; None without objects."""
-    return 100 * slab.active_objects / slab.objects if slab.objects else None
+    active = slab.active_objects
+    return 100 * active / slab.objects if slab.objects and active is not None else None
 
 
 def arranged(slabs: Sequence[Slab], how: Arrangement, page_bytes: int) -> list[Slab]:
@@ -128,13 +129,14 @@ def _use_style(slab: Slab, used: float | None, page_bytes: int) -> Style:
     """A large cache that is half empty is worth a look."""
     if used is None:
         return DIM
-    wasted = slab.size_bytes(page_bytes) * (100 - used) / 100
+    wasted = (slab.size_bytes(page_bytes) or 0) * (100 - used) / 100
     return theme.style(theme.GROWS) if used < 50 and wasted >= 1 << 20 else PLAIN
 
 
 def _head(slabs: Sequence[Slab], rows: Sequence[Slab], how: Arrangement, page_bytes: int) -> Line:
-    sizes = units.size(sum(slab.size_bytes(page_bytes) for slab in rows))
-    objects, active = sum(slab.objects for slab in rows), sum(slab.active_objects for slab in rows)
+    sizes = units.size(sum(slab.size_bytes(page_bytes) or 0 for slab in rows))
+    objects = sum(slab.objects or 0 for slab in rows)
+    active = sum(slab.active_objects or 0 for slab in rows)
     share = units.percent(100 * active / objects if objects else None)
     caches = units.count(len(rows))
     if how.filter:
@@ -147,14 +149,16 @@ def _head(slabs: Sequence[Slab], rows: Sequence[Slab], how: Arrangement, page_by
 
 def _about(slab: Slab, page_bytes: int) -> list[str | Line]:
     per = slab.pages_per_slab
-    unused = slab.objects - slab.active_objects
+    objects, active = slab.objects, slab.active_objects
+    unused = None if objects is None or active is None else objects - active
+    unused_bytes = None if unused is None else unused * slab.object_bytes
     return [
         [(f" {units.printable(slab.name)}", BRIGHT)],
         f"{units.count(slab.slabs)} slabs of {units.count(per)} page{'' if per == 1 else 's'}, "
         f"each cut into {units.count(slab.objects_per_slab)} objects of "
         f"{units.count(slab.object_bytes)} bytes.",
-        f"{units.count(slab.active_objects)} of {units.count(slab.objects)} objects are in use; "
-        f"the other {units.count(unused)} hold {units.size(unused * slab.object_bytes)}.",
+        f"{units.count(active)} of {units.count(objects)} objects are in use; "
+        f"the other {units.count(unused)} hold {units.size(unused_bytes)}.",
         [],
         "/proc/slabinfo",
     ]

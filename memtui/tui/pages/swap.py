@@ -111,11 +111,12 @@ def _head(facts: Facts, width: int) -> list[str | Line]:
 
 
 def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
-    share = swap.used_bytes / swap.size_bytes if swap.size_bytes else None
+    used = swap.used_bytes
+    share = used / swap.size_bytes if swap.size_bytes and used is not None else None
     packed = None if zram is None else ratio(zram.orig_data_bytes, zram.mem_used_bytes)
     about: list[str | Line] = [
         [(f" {units.printable(swap.name)}", BRIGHT)],
-        f"{swap.kind}, {units.size(swap.used_bytes)} of {units.size(swap.size_bytes)} used"
+        f"{swap.kind}, {units.size(used)} of {units.size(swap.size_bytes)} used"
         f"{'' if share is None else f' ({units.percent(100 * share)})'}.",
     ]
     if zram is not None:
@@ -128,7 +129,7 @@ def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
             "name": (swap.name, PLAIN),
             "kind": ("zram" if zram else swap.kind, DIM),
             "size": size_cell(swap.size_bytes, width),
-            "used": size_cell(swap.used_bytes, width),
+            "used": size_cell(used, width),
             "bar": (
                 units.permille_bar(share, bar),
                 theme.style(theme.GROWS if share and share > _FULL else theme.CACHE),

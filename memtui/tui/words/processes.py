@@ -190,7 +190,7 @@ def group_panel(facts: Facts, group: Group, width: int) -> list[Line]:
     members = [
         facts.sample.processes[key] for key in group.members if key in facts.sample.processes
     ]
-    members.sort(key=lambda each: each.rss_bytes, reverse=True)
+    members.sort(key=lambda each: each.rss_bytes or 0, reverse=True)
     lines: list[Line] = [
         [
             (f" {units.printable(group.name)}", _BRIGHT),

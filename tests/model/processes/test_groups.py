@@ -107,7 +107,7 @@ def test_groups_are_a_partition_and_no_sum_exceeds_rss(
         groups = grouped(known, processes, grouping)
         members = [key for group in groups for key in group.members]
         assert sorted(members) == sorted(each.key for each in processes)
-        assert sum(group.rss_bytes for group in groups) == sum(p.rss_bytes for p in processes)
+        assert sum(group.rss_bytes for group in groups) == sum(p.rss_bytes or 0 for p in processes)
         for group in groups:
             assert 0 <= group.memory_bytes <= group.rss_bytes
         for by in SORTS:

@@ -49,7 +49,7 @@ def test_the_columns_of_free() -> None:
     assert free.available_pct == 60
 
 
-@pytest.mark.parametrize("available", [-1024, 1001, 10**18])
+@pytest.mark.parametrize("available", [1001, 10**18])
 def test_an_available_that_cannot_be_is_what_is_free(available: int) -> None:
     free = without(MemAvailable=available)
     assert (free.available, free.used) == (100, 900)
@@ -154,5 +154,24 @@ def test_gaps_of_a_sample() -> None:
 
 
 def test_what_went_below_zero_is_unknown() -> None:
-    found = free_figures({"MemTotal": 8, "MemFree": 4, "SwapTotal": 4, "SwapFree": -2})
-    assert (found.swap_free, found.swap_used, found.swap_total) == (None, None, 4)
+    """In kB as 2^64 − n and as 2^54 − n; and -1, as MemAvailable has been seen."""
+    for wrapped in (2**64 - 128, 2**54 - 5, -2):
+        found = free_figures(
+            parse_meminfo(
+                f"MemTotal: 8 kB\nMemFree: 4 kB\nMemAvailable: {wrapped} kB\n"
+                f"Shmem: {wrapped} kB\nSwapTotal: 4 kB\nSwapFree: {wrapped} kB\n".encode()
+            )
+        )
+        assert (found.available, found.used, found.shared) == (4096, 4096, None)
+        assert (found.swap_free, found.swap_used, found.swap_total) == (None, None, 4096)
+
+
+def test_a_part_larger_than_its_whole_is_unknown() -> None:
+    found = without(MemFree=1001, Shmem=10**9, Buffers=1001, SwapFree=501)
+    assert (found.free, found.shared, found.buffers, found.swap_free) == (None,) * 4
+    assert (found.total, found.available, found.used, found.swap_used) == (1000, 600, 400, 0)
+
+
+def test_of_no_swap_nothing_is_used() -> None:
+    found = free_figures(parse_meminfo(b"SwapTotal: 0 kB\nSwapFree: 18446744073709551488 kB\n"))
+    assert (found.swap_total, found.swap_used, found.swap_free) == (0, 0, None)

@@ -137,7 +137,7 @@ async def test_a_click_chooses_and_a_double_click_opens() -> None:
 async def test_sorting_by_every_column_and_the_other_way_round() -> None:
     app = dashboard()
     async with running(app) as pilot:
-        grown = BIG._replace(rss_bytes=BIG.rss_bytes - 5000)
+        grown = BIG._replace(rss_bytes=(BIG.rss_bytes or 0) - 5000)
         await deliver(pilot, sample(1001.0, grown, *EVERYONE[1:]))
         orders = {
             "rss": [40, 10, 20, 30, 2, 50],

@@ -26,9 +26,9 @@ def _available_pct(now: Sample, _before: Sample | None) -> Value:
 def _left(now: Sample) -> int | None:
     """What programs can still allocate, swap included."""
     free, available = free_figures(now.system.meminfo), allocatable_bytes(now.system.meminfo)
-    # A container may have more swap free than there is.
-    swap = (free.swap_total or 0) - (free.swap_used or 0)
-    return None if available is None else available + swap
+    if available is None or free.swap_total is None or free.swap_used is None:
+        return available
+    return available + free.swap_total - free.swap_used
 
 
 def _left_bytes(now: Sample, _before: Sample | None) -> Value:
