@@ -18,8 +18,8 @@ from typing import Final, Literal
 import pytest
 
 from memtui.kernel.cgroups import Confinement, Level, read_memory_group
-from memtui.kernel.values import parse_counters
 from memtui.kernel.files import LiveFiles
+from memtui.kernel.values import parse_counters
 from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.values import parse_counters
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.kmsg import KernelLog
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import kernel_release, read_oom_domain, read_oom_tasks
 from memtui.kernel.process import parse_cmdline
+from memtui.kernel.values import parse_counters
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.oom.obituary import MACHINE, Known, Look, Memories, Obituary, State, observe
 from memtui.model.oom.ranking import Ranking, group_scope, machine_scope, rank_tasks

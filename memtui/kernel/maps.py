@@ -19,6 +19,7 @@ from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap, Malformed
+from memtui.kernel.values import Counters, number
 
 # The name is everything after the blanks, its own trailing ones included: "rw-p … 0   name ".
 _RANGE = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
@@ -27,8 +28,8 @@ _REST = re.compile(
 )
 _HEAD = re.compile(_RANGE.pattern + rb" " + _REST.pattern, re.DOTALL)
 _VALUE = re.compile(rb"([^\s:]+):\s*(\d+)(?: (kB))?\s*")
-_SUMS = re.compile(rb"^([A-Za-z_]+): +(\d+) kB$", re.MULTILINE)
-_TEXT = re.compile(rb"([^\s:]+):\s*(.*?)\s*", re.DOTALL)
+_SUMS = re.compile(rb"^([A-Za-z_]+): +(\d+) (kB)$", re.MULTILINE)
+_KEY = re.compile(rb"[^\s:]+")
 
 # Known to be sizes: one of them that is none is an error, not a text.
 _SIZES: Final = frozenset(
@@ -66,11 +67,25 @@ class Mappings:
 
     `starts`, `ends`, `offsets`, `inodes` are unsigned 64-bit; `usage` has, for each key of smaps
     verbatim ("Rss", "Private_Dirty" …), a column of bytes (counts where the line has no kB), with
-    `UNKNOWN` where a mapping lacks the line; keys that no mapping has are not there. `texts` has
-    the lines that are no numbers (VmFlags, Android's Name), None where a mapping lacks the line.
+    `UNKNOWN` where a mapping lacks the line or its number cannot be; keys that no mapping has are not
+    there, those without a kB are in `counts`. `texts` has the lines that are no numbers (VmFlags,
+    Android's Name), None where a mapping lacks the line. `left_out`: so many mappings were not in
+    order.
     """
 
-    __slots__ = ("devs", "ends", "inodes", "offsets", "paths", "perms", "starts", "texts", "usage")
+    __slots__ = (
+        "counts",
+        "devs",
+        "ends",
+        "inodes",
+        "left_out",
+        "offsets",
+        "paths",
+        "perms",
+        "starts",
+        "texts",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self.starts = array("Q")
@@ -81,7 +96,9 @@ class Mappings:
         self.inodes = array("Q")
         self.paths: list[str] = []
         self.usage: dict[str, array[int]] = {}
+        self.counts: set[str] = set()
         self.texts: dict[str, list[str | None]] = {}
+        self.left_out = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -176,27 +193,29 @@ def parse_maps(data: bytes | Iterable[bytes]) -> Mappings:
     return reader.finish()
 
 
-def parse_smaps_rollup(data: bytes) -> dict[str, int]:
+def parse_smaps_rollup(data: bytes) -> Counters:
     """The sums of smaps over the whole address space, in bytes; keys verbatim.
 
     Empty: no address space. Raises Malformed.
     """
     lines = data.splitlines()
     if not lines:
-        return {}
+        return Counters(())
     if not _HEAD.fullmatch(lines[0]):
         raise Malformed(_quote(lines[0]))
     found = _SUMS.findall(data)
-    if len(found) == len(lines) - 1:
-        # Every line as all kernels write it: cut at once, in a third of the time.
-        return {key.decode("ascii"): int(number) * 1024 for key, number in found}
-    values = {}
-    for line in lines[1:]:
-        match = _VALUE.fullmatch(line)
-        if not match:
-            raise Malformed(_quote(line))
-        values[match[1].decode("ascii", "replace")] = int(match[2]) * (1024 if match[3] else 1)
-    return values
+    if len(found) != len(lines) - 1:
+        # Some line is not as all kernels write it: cut one by one, in three times the time.
+        matches = [_VALUE.fullmatch(line) for line in lines[1:]]
+        if None in matches:
+            raise Malformed(_quote(lines[1 + matches.index(None)]))
+        found = [match.groups() for match in matches if match]
+    values = {
+        key.decode("ascii", "replace"): number(digits, 1024 if kb else 1)
+        for key, digits, kb in found
+    }
+    known = {key: value for key, value in values.items() if value is not None}
+    return Counters(known, values.keys() - known.keys())
 
 
 class _Irregular(Exception):
@@ -248,6 +267,7 @@ class _BodyMemo(dict[bytes, bytes]):
     def __init__(self) -> None:
         self.columns: dict[bytes, int] = {}  # key → position in a row
         self.text_keys: set[bytes] = set()
+        self.count_keys: set[bytes] = set()
         self.texts: list[str] = []
         self._text_index: dict[bytes, int] = {}
         self._lines: dict[bytes, int] = {}
@@ -268,31 +288,30 @@ class _BodyMemo(dict[bytes, bytes]):
         return packed
 
     def _value(self, line: bytes, key: bytes) -> int:
-        match = _TEXT.fullmatch(line)
-        if not match:
+        if not _KEY.fullmatch(key) or b":" not in line:
             raise _Irregular
-        number = _VALUE.fullmatch(line)
-        if not number and key in _SIZES:
+        match = _VALUE.fullmatch(line)
+        if not match and key in _SIZES:
             raise Malformed(_quote(line))
         if key not in self.columns:
             self.columns[key] = len(self.columns)
-            if not number:
+            if not match:
                 self.text_keys.add(key)
+            elif not match[3]:
+                self.count_keys.add(key)
             self.clear()  # the rows packed so far are too short
             raise _NewColumn
         if key in self.text_keys:
-            text = match[2]
+            text = line.partition(b":")[2].strip()
             index = self._text_index.get(text)
             if index is None:
                 index = self._text_index[text] = len(self.texts)
                 self.texts.append(text.decode("utf-8", "surrogateescape"))
             return index
-        if not number:
+        if not match:
             raise Malformed(_quote(line))
-        value = int(number[2]) * (1024 if number[3] else 1)
-        if value >= 1 << 63:
-            raise Malformed(_quote(line))
-        return value
+        value = number(match[2], 1024 if match[3] else 1)
+        return UNKNOWN if value is None else value
 
 
 class _Reader:
@@ -331,14 +350,17 @@ class _Reader:
             # A head of nothing closes the last record, and stays behind as the rest.
             self._slowly(self.rest.removesuffix(b"\n") + b"\n0-1 ---p 0 0:0 0\n")
         mappings = self.mappings
-        # A mapping that grew while maps was read may be listed twice: the later one is true.
         starts, ends = mappings.starts, mappings.ends
         if any(map(operator.gt, ends, islice(starts, 1, None))):
             rows: list[int] = []
             for row, start in enumerate(starts):
-                while rows and ends[rows[-1]] > start:
+                # One that grew while maps was read may be listed twice: the later one is true.
+                while rows and ends[rows[-1]] > start and starts[rows[-1]] < ends[row]:
                     rows.pop()
-                rows.append(row)
+                if rows and ends[rows[-1]] > start:
+                    mappings.left_out += 1  # it belongs before one that it does not overlap
+                else:
+                    rows.append(row)
             mappings._keep(rows)
         return mappings
 
@@ -398,6 +420,7 @@ class _Reader:
         mappings.perms.extend(perms)
         mappings.devs.extend(devs)
         mappings.paths.extend(paths)
+        mappings.counts.update(key.decode("ascii", "replace") for key in memo.count_keys)
         stride = len(memo.columns)
         for key, position in memo.columns.items():
             values = rows[position::stride] if bodies else array("q", [UNKNOWN]) * added

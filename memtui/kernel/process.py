@@ -277,7 +277,8 @@ def status_name(status: bytes) -> str | None:
 def parse_status(data: bytes) -> dict[str, int | str]:
     """Every key verbatim: kB as bytes, single decimal numbers as int, anything else as text.
 
-    A size whose number cannot be is not there. Raises Malformed where a Vm or Rss line is no size in kB, or there is no `Name:`.
+    A size whose number cannot be is not there. Raises Malformed where a Vm or Rss line is no size in
+    kB, or there is no `Name:`.
     """
     values: dict[str, int | str] = {}
     for line in data.split(b"\n"):

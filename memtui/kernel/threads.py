@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap, Malformed
 
-
 _DIGITS: Final = 20
 
 

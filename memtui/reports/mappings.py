@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Final
@@ -18,7 +18,7 @@ from memtui.live import looker as reading
 from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
-from memtui.model.map.columns import COLUMNS
+from memtui.model.map.columns import COLUMNS, MappingColumn, available
 from memtui.model.map.kinds import KINDS
 from memtui.reports.output import (
     NO_SUCH_PROCESS,
@@ -83,6 +83,9 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     gaps = [f"proc/{pid}/maps: {reason}"] if reason else []
     if map_ is not None and map_.usage_gap is not None:
         gaps.append(str(map_.usage_gap))
+    if map_ is not None and (left_out := map_.mappings.left_out):
+        source = "smaps" if map_.has_usage else "maps"
+        gaps.append(f"proc/{pid}/{source}: {units.count(left_out)} out of order left out")
     if form == "json":
         yield from _maps_json(pid, stat.comm, map_, gaps)
         return
@@ -90,7 +93,8 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
         from memtui.model.map.arrange import export_csv
 
         map_ = map_ or AddressMap(ProcessKey(pid, 0), Mappings())
-        yield from export_csv(map_, range(len(map_)), _CSV_COLUMNS)
+        names = (*_CSV_COLUMNS, *(column.name for column in _more(map_)))
+        yield from export_csv(map_, range(len(map_)), names)
         return
     title = f"{pid} {units.printable(stat.comm)}"
     if map_ is None or reason:
@@ -194,6 +198,11 @@ def _maps_json(pid: int, name: str, map_: AddressMap | None, gaps: list[str]) ->
     yield f'"gaps": {json.dumps(gaps)}}}\n'
 
 
+def _more(map_: AddressMap) -> list[MappingColumn]:
+    """The lines of smaps that this kernel has besides those that JSON always has."""
+    return [each for each in available(map_) if each.key and each.name not in _CSV_COLUMNS]
+
+
 def _mapping_rows(map_: AddressMap) -> list[str]:
     """Each mapping as a JSON object."""
     mappings = map_.mappings
@@ -208,14 +217,26 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
     def flags(value: str | None) -> str:
         return "null" if value is None else json.dumps(value.split())
 
+    more = _more(map_)
+    more_template = "".join(f', "{each.json_name}": %s' for each in more)
+
+    @lru_cache(maxsize=20_000)
+    def rest(values: tuple[int | str | None, ...]) -> str:
+        return more_template % tuple(
+            "null" if value == UNKNOWN else json.dumps(value) for value in values
+        )
+
     unread = [UNKNOWN] * len(map_)
     columns = [mappings.usage.get(key) or unread for key in _USAGE.values()]
+    lines: list[Sequence[int | str | None]] = [
+        mappings.usage.get(each.key) or mappings.texts[each.key] for each in more
+    ]
     kinds = [kind.name for kind in KINDS]
     return [
         f'{{"start": "0x{start:x}", "end": "0x{end:x}", "size_bytes": {end - start}, '
         f'"perms": {perms}, "offset_bytes": {offset}, "dev": {dev}, "inode": {inode}, '
-        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}}}'
-        for start, end, perms, offset, dev, inode, path, kind, used, vm_flags in zip(
+        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}{others}}}'
+        for start, end, perms, offset, dev, inode, path, kind, used, vm_flags, others in zip(
             mappings.starts,
             mappings.ends,
             map(text, mappings.perms),
@@ -226,6 +247,7 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
             map(kinds.__getitem__, map_.kinds),
             map(usage, zip(*columns, strict=True)),
             map(flags, mappings.texts.get("VmFlags") or repeat(None, len(map_))),
+            map(rest, zip(*lines, strict=True)) if lines else repeat("", len(map_)),
             strict=True,
         )
     ]

@@ -21,12 +21,11 @@ from memtui.kernel.files import (
     parsed,
     raise_descriptor_limit,
 )
-from memtui.kernel.maps import Mappings, parse_maps, parse_smaps_rollup, read_mappings
+from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.process import parse_int, parse_stat, parse_statm, parse_status
+from memtui.kernel.process import parse_int, parse_stat
 from memtui.kernel.swaps import parse_swaps
-from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import parse_zoneinfo
 from tests.terminal import PROJECT
 

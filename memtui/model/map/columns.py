@@ -105,6 +105,7 @@ _TABLE: Final = (
     _smaps("Private_Hugetlb", "PRHUGETLB", "hugetlb pages mapped here alone, in no RSS"),
     _smaps("KernelPageSize", "KPAGE", "bytes a page for the kernel"),
     _smaps("MMUPageSize", "MMUPAGE", "bytes a page for the processor"),
+    _column("kernel_size", "KSIZE", "bytes", "its size as smaps has it", "Size"),
     # Lines without a kB.
     _column("thp_eligible", "THP", "count", "1: may get transparent huge pages", "THPeligible"),
     _column("protection_key", "PKEY", "count", "its memory protection key", "ProtectionKey"),
@@ -117,7 +118,7 @@ _TABLE: Final = (
 )
 COLUMNS: Final = {column.name: column for column in _TABLE}
 
-_KNOWN_KEYS: Final = {column.key for column in _TABLE} | {"Size"}  # which the ends say too
+_KNOWN_KEYS: Final = {column.key for column in _TABLE}
 _KIND_NAMES: Final = [kind.name for kind in KINDS]
 _KIND_FIELD: Final = Choice(
     {kind.name: kind.name for kind in KINDS} | {kind.letter: kind.name for kind in KINDS}
@@ -300,11 +301,14 @@ def _is_offered(column: MappingColumn, lines: Set[str]) -> bool:
 
 def _extras(map_: AddressMap) -> dict[str, MappingColumn]:
     """Columns of the lines that the table does not know, by name."""
-    return _unknown_lines(tuple(map_.mappings.usage), tuple(map_.mappings.texts))
+    mappings = map_.mappings
+    return _unknown_lines(tuple(mappings.usage), tuple(mappings.texts), frozenset(mappings.counts))
 
 
 @lru_cache(maxsize=64)
-def _unknown_lines(usage: tuple[str, ...], texts: tuple[str, ...]) -> dict[str, MappingColumn]:
+def _unknown_lines(
+    usage: tuple[str, ...], texts: tuple[str, ...], counts: frozenset[str]
+) -> dict[str, MappingColumn]:
     found: dict[str, MappingColumn] = {}
     for key in (*usage, *texts):
         if key in _KNOWN_KEYS:
@@ -312,6 +316,6 @@ def _unknown_lines(usage: tuple[str, ...], texts: tuple[str, ...]) -> dict[str, 
         name = _snake(key) or "line"
         while name in COLUMNS or name in found:
             name += "_"
-        type_: Measure = "bytes" if key in usage else "text"
+        type_: Measure = "count" if key in counts else "bytes" if key in usage else "text"
         found[name] = _column(name, key, type_, f"{key} of smaps, a line of this kernel's", key)
     return found

@@ -158,7 +158,8 @@ def _partition(
     """Bytes by line, no more than `total` together, what was cut for that, and what was left out:
     what alone is more than there is would cut all others.
     """
-    parts, too_large = {}, {}
+    parts: dict[str, int] = {}
+    too_large: dict[str, int] = {}
     for part in PARTS:
         value = part.measure(meminfo)
         if value is not None:

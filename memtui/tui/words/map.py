@@ -51,6 +51,8 @@ def title(chosen: Chosen, machine: Machine, width: int) -> Line:
             for name, value in (("RSS", totals.rss), ("PSS", totals.pss), ("swap", totals.swap)):
                 if value is not None:
                     left.append((f" · {name} {units.size(value)}", _PLAIN))
+        if left_out := chosen.map.mappings.left_out:
+            right.append((f"{units.count(left_out)} out of order left out ", _DIM))
         if chosen.map.usage_gap is not None:
             right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
         elif not chosen.map.has_usage:

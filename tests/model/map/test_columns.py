@@ -109,7 +109,7 @@ def test_all_of_smaps_is_there_row_by_row_and_column_by_column(host: str, pid: i
     map_ = captured(host, pid)
     columns = {each.key: each for each in available(map_) if each.key}
     mappings = map_.mappings
-    assert {*mappings.usage, *mappings.texts} - {"Size"} == set(columns)
+    assert {*mappings.usage, *mappings.texts} == set(columns)
     for row in range(len(map_)):
         vma = mappings.vma(row)
         for key, each in columns.items():
@@ -419,7 +419,8 @@ def test_csv_quotes_by_the_book_and_leaves_names_as_they_are() -> None:
 def test_json_is_what_the_report_says(host: str, pid: int) -> None:
     """With the report's columns in their order it is the report's mappings, keys and all."""
     map_ = captured(host, pid)
-    text = "".join(export_json(map_, range(len(map_)), REPORTED))
+    more = [each.name for each in available(map_) if each.key and each.name not in REPORTED]
+    text = "".join(export_json(map_, range(len(map_)), [*REPORTED, *more]))
     assert text.isascii()
     reported = json.loads("".join(maps(open_host(host), str(pid), "json")))["mappings"]
     assert [list(row.items()) for row in json.loads(text)] == [
