@@ -81,6 +81,7 @@ class Session:
         self.settings = settings
         self.scope: Scope = "host"
         self._has_begun = False
+        self._group: str | None = None  # whose hour the scope's is
         self.growth = GrowthTracker()
         self.chosen = Chosen()
         self.seen: dict[Scope, Seen] = {"host": Seen(settings), "group": Seen(settings)}
@@ -178,8 +179,11 @@ class Session:
         self.growth.record(host)
         self._rates.record(host.details)
         events: Sequence[Event] = ()
-        if _group(samples) != _group(self._last):
-            self.seen["group"] = Seen(self.settings)  # another one binds: its hour begins
+        group = _group(samples)
+        if group is not None and group != self._group:
+            if self._group is not None:
+                self.seen["group"] = Seen(self.settings)  # another one binds: its hour begins
+            self._group = group
         for scope, sample in samples.items():
             died = deaths if scope == "host" else of_group(sample, deaths)
             found = self.seen[scope].record(sample, died)
