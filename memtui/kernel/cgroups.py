@@ -1,14 +1,17 @@
 """Control groups: which ones a process is in, and what the memory controller says of them.
 
-Source: /proc/PID/cgroup; memory.* below /sys/fs/cgroup (v2), /sys/fs/cgroup/memory (v1).
+Source: /proc/PID/cgroup; memory.* below where /proc/self/mountinfo says, which is mostly /sys/fs/cgroup
+(v2) or /sys/fs/cgroup/memory (v1), on RHEL 6 /cgroup/memory, on Android /dev/memcg.
 Document: Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst, cgroups(7). Permission: anyone.
 Cost: some 4 µs for a membership, 10 µs a counter; memory.stat up to 100 µs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.files import Files, Gap, Malformed
@@ -88,40 +91,100 @@ class MemoryGroup(NamedTuple):
     min_bytes: int | None = None
     low_bytes: int | None = None
 
+    @property
+    def limit_bytes(self) -> int | None:
+        """What binds it: v2's high throttles whoever is above it, v1's soft limit binds nobody."""
+        return _bound(self.max_bytes, self.high_bytes if self.version == 2 else None)
+
+    @property
+    def gives_way_bytes(self) -> int | None:
+        """What reclaim can take without swapping: files on disk and slabs; None: not told."""
+        if isinstance(self.stat, Gap):
+            return None
+        prefix = "total_" if self.version == 1 else ""
+        files = [self.stat.get(f"{prefix}{each}_file") for each in ("active", "inactive")]
+        known = [value for value in files if value is not None]
+        if len(known) < len(files):
+            return None
+        return sum(known) + self.stat.get("slab_reclaimable", 0)
+
+    @property
+    def available_bytes(self) -> int | None:
+        """What can still be had below its limit without swapping; None without a limit."""
+        if self.limit_bytes is None or self.current_bytes is None:
+            return None
+        room = max(0, self.limit_bytes - self.current_bytes)
+        return min(self.limit_bytes, room + (self.gives_way_bytes or 0))
+
 
 class Level(NamedTuple):
-    """A group on the way from a process's own to the root: what it uses of which limit."""
+    """A group on the way from a process's own to the root: what it uses of which limits.
+
+    `high_bytes` is v2's alone, and `soft_bytes` v1's, which binds nobody until the machine is short.
+    """
 
     path: str
     directory: str
     current_bytes: int | None
-    limit_bytes: int | None
+    max_bytes: int | None
+    high_bytes: int | None = None
+    soft_bytes: int | None = None
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """The lower of the two."""
+        return _bound(self.max_bytes, self.high_bytes)
+
+    @property
+    def headroom_bytes(self) -> int | None:
+        """What it can still take; None without a limit."""
+        if self.limit_bytes is None or self.current_bytes is None:
+            return None
+        return max(0, self.limit_bytes - self.current_bytes)
 
 
 class Confinement(NamedTuple):
-    """The groups a process is in, its own first, and all about the one whose limit is the smallest.
+    """The groups a process is in, its own first, and all about the one that binds.
 
-    `group` is the process's own where none has a limit. `headroom_bytes` is what the fullest of them
-    can still take, None without any limit.
+    `group` is of those with a limit that in which the least can still be had, files in memory that
+    give way included, and the process's own where none has a limit. `members` are the pids in it and
+    in those below it; None: not asked for, or not told.
     """
 
     version: Literal[1, 2]
     levels: tuple[Level, ...]
     group: MemoryGroup
+    members: frozenset[int] | None = None
 
     @property
     def limit_bytes(self) -> int | None:
-        return min((level.limit_bytes for level in self.levels if level.limit_bytes), default=None)
+        return self.group.limit_bytes
+
+    @property
+    def limit_name(self) -> str:
+        """The file of the limit that binds."""
+        if self.version == 1:
+            return _V1_LEVEL[1]
+        return "memory.max" if self.limit_bytes == self.group.max_bytes else "memory.high"
+
+    @property
+    def above_soft(self) -> Level | None:
+        """The nearest group that is above v1's soft limit: it is taken from first."""
+        for level in self.levels:
+            if level.soft_bytes is not None and (level.current_bytes or 0) > level.soft_bytes:
+                return level
+        return None
 
     @property
     def headroom_bytes(self) -> int | None:
-        rooms = (
-            level.limit_bytes - level.current_bytes
-            for level in self.levels
-            if level.limit_bytes is not None and level.current_bytes is not None
-        )
-        room = min(rooms, default=None)
-        return None if room is None else max(0, room)
+        """What the group that binds can still take as it is; None without any limit."""
+        if self.limit_bytes is None or self.group.current_bytes is None:
+            return None
+        return max(0, self.limit_bytes - self.group.current_bytes)
+
+
+def _bound(most: int | None, high: int | None) -> int | None:
+    return min((each for each in (most, high) if each is not None), default=None)
 
 
 def parse_limit(data: bytes) -> int | None:
@@ -134,12 +197,12 @@ def parse_limit(data: bytes) -> int | None:
 
 
 def read_confinement(
-    files: Files, memberships: list[Membership], *, always: bool = True
+    files: Files, memberships: list[Membership], *, always: bool = True, members: bool = False
 ) -> Confinement | Gap | None:
     """The groups that hold a process's memory, its own first.
 
     Gap where the hierarchy cannot be read. Unless `always`, None where no group has a limit, at the
-    cost of the limits alone.
+    cost of the limits alone. `members` are looked for only if they are asked for.
     """
     membership = _memory_membership(memberships)
     if membership is None:
@@ -148,22 +211,51 @@ def read_confinement(
     mount = _mount(files, version)
     levels = _levels(files, mount, membership.path, version)
     if not levels:
-        return Gap(f"{mount}{membership.path}", "absent")
-    tightest = levels[0]
-    for level in levels:
-        if level.limit_bytes is not None and (
-            tightest.limit_bytes is None or level.limit_bytes < tightest.limit_bytes
-        ):
-            tightest = level
-    if tightest.limit_bytes is None and not always:
+        return Gap(mount.name_of(membership.path), "absent")
+    limited = [level for level in levels if level.limit_bytes is not None]
+    if not limited and not always:
         return None
-    pressure = None
-    if version == 1:
-        # A hybrid host has PSI in the v2 hierarchy, whose groups systemd names alike.
-        own = next((each.path for each in memberships if not each.controllers), "/")
-        if own == membership.path != "/":
-            pressure = f"{_mount(files, 2)}{tightest.path}/memory.pressure"
-    return Confinement(version, levels, read_memory_group(files, tightest, version, pressure))
+    # A hybrid host has PSI in the v2 hierarchy, whose groups systemd names alike.
+    unified = next((each.path for each in memberships if not each.controllers), "/")
+    has_psi = version == 1 and unified == membership.path != "/"
+    groups = [
+        read_memory_group(
+            files,
+            level,
+            version,
+            f"{_mount(files, 2).name_of(level.path)}/memory.pressure" if has_psi else None,
+        )
+        for level in limited or levels[:1]
+    ]
+    group = min(groups, key=_scarcity)
+    found = None
+    if members:
+        directory = next(each.directory for each in levels if each.path == group.path)
+        found = _members(files, directory)
+    return Confinement(version, levels, group, found)
+
+
+def _scarcity(group: MemoryGroup) -> tuple[int, int]:
+    """What orders groups by how little is left in them; of two alike the smaller limit binds."""
+    limit = group.limit_bytes or 0
+    available = group.available_bytes
+    return limit if available is None else available, limit
+
+
+def _members(files: Files, directory: str) -> frozenset[int] | None:
+    """The pids in a group and in those below it; None where nobody tells."""
+    pids: set[int] = set()
+    waiting, seen, told = [directory], 0, False
+    while waiting and seen < GROUPS_AT_MOST:
+        name = waiting.pop()
+        seen += 1
+        data = files.read(f"{name}/cgroup.procs")
+        if not isinstance(data, Gap):
+            told = True
+            # 0 stands for a process of another PID namespace.
+            pids.update(int(word) for word in data.split() if word.isdigit() and len(word) < 11)
+        waiting += [f"{name}/{each}" for each in files.directories(name)]
+    return frozenset(pids - {0}) if told else None
 
 
 def read_memory_group(
@@ -188,8 +280,8 @@ def read_memory_group(
             2,
             level.current_bytes,
             limit("memory.peak"),
-            level.limit_bytes,
-            limit("memory.high"),
+            level.max_bytes,
+            level.high_bytes,
             limit("memory.swap.current"),
             limit("memory.swap.max"),
             stat,
@@ -211,8 +303,8 @@ def read_memory_group(
     if swap is None and both is not None and current is not None:
         swap = max(0, both - current)
     swap_max = None
-    if both_limit is not None and level.limit_bytes is not None:
-        swap_max = max(0, both_limit - level.limit_bytes)
+    if both_limit is not None and level.max_bytes is not None:
+        swap_max = max(0, both_limit - level.max_bytes)
     psi: Pressure | Gap = Gap(
         f"{level.directory}/memory.pressure", "absent", "cgroup v1 has no PSI of its own"
     )
@@ -223,8 +315,8 @@ def read_memory_group(
         1,
         current,
         limit("memory.max_usage_in_bytes"),
-        level.limit_bytes,
-        limit("memory.soft_limit_in_bytes"),
+        level.max_bytes,
+        level.soft_bytes,
         swap,
         swap_max,
         stat,
@@ -243,6 +335,9 @@ class Tree(NamedTuple):
 
 def memory_version(files: Files) -> Literal[1, 2]:
     """Which hierarchy has the memory controller: on hybrid hosts it is v1's."""
+    mounts = _mounts(files)
+    if mounts:
+        return 1 if any(each.version == 1 for each in mounts) else 2
     # A group of v2 may be called "memory", too.
     if _is_there(files, "sys/fs/cgroup/cgroup.controllers"):
         return 2
@@ -256,13 +351,13 @@ def read_tree(files: Files, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
     """
     version = memory_version(files)
     mount = _mount(files, version)
-    if not _is_there(files, mount):
-        return Gap(mount, "absent", "no memory cgroups")
+    if not _is_there(files, mount.directory):
+        return _no_tree(files, mount.directory)
     groups: list[MemoryGroup] = []
-    waiting = ["/"]
+    waiting = [mount.root]
     while waiting and len(groups) < at_most:
         path = waiting.pop()
-        directory = f"{mount}{path}".rstrip("/")
+        directory = mount.name_of(path)
         level = _level(files, path, directory, version)
         # A group without the controller has no files of it, but may have groups that do.
         if level is not None:
@@ -270,8 +365,18 @@ def read_tree(files: Files, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
         below = [f"{path.rstrip('/')}/{name}" for name in files.directories(directory)]
         waiting += reversed(below)
     if not groups:
-        return Gap(mount, "absent", "no memory cgroups")
+        return _no_tree(files, mount.directory)
     return Tree(version, tuple(groups), bool(waiting))
+
+
+def _no_tree(files: Files, directory: str) -> Gap:
+    """Why there is none: a process may be in a group of the controller that nobody has mounted here."""
+    memberships = files.parsed("proc/self/cgroup", parse_cgroup)
+    if isinstance(memberships, Gap) or not any(
+        "memory" in each.controllers for each in memberships
+    ):
+        return Gap(directory, "absent", "no memory cgroups")
+    return Gap(directory, "failed", "there are memory cgroups, but they are not mounted here")
 
 
 def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> Mapping[str, int]:
@@ -283,11 +388,11 @@ def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> Mapping[str
     mount = _mount(files, version)
     name = "memory.events" if version == 2 else "memory.oom_control"
     counts: dict[str, int] = {}
-    waiting, seen = ["/"], 0
+    waiting, seen = [mount.root], 0
     while waiting and seen < at_most:
         path = waiting.pop()
         seen += 1
-        directory = f"{mount}{path}".rstrip("/")
+        directory = mount.name_of(path)
         counters = files.parsed(f"{directory}/{name}", parse_counters)
         if not isinstance(counters, Gap) and "oom_kill" in counters:
             counts[path] = counters["oom_kill"]
@@ -299,13 +404,13 @@ def _psi(files: Files, path: str, version: Literal[1, 2]) -> str | None:
     """Where a v1 group's PSI is: a hybrid host has it in v2's groups, which systemd names alike."""
     if version == 2 or path == "/":
         return None
-    name = f"{_mount(files, 2)}{path}/memory.pressure"
+    name = f"{_mount(files, 2).name_of(path)}/memory.pressure"
     return name if _is_there(files, name) else None
 
 
 def read_level(files: Files, path: str, version: Literal[1, 2]) -> Level | Gap:
     """One group's use and limit by its path."""
-    directory = f"{_mount(files, version)}{path}".rstrip("/")
+    directory = _mount(files, version).name_of(path)
     level = _level(files, path.rstrip("/") or "/", directory, version)
     return level or Gap(directory, "absent", "no such memory cgroup")
 
@@ -319,24 +424,95 @@ def _is_there(files: Files, name: str) -> bool:
     return not isinstance(files.stat(name), Gap)
 
 
-def _mount(files: Files, version: Literal[1, 2]) -> str:
-    """Where a hierarchy is: on hybrid hosts v2 has a directory of its own."""
+class _Mount(NamedTuple):
+    """Where the groups from `root` on are. A container's begins at its own group."""
+
+    version: Literal[1, 2]
+    root: str
+    directory: str
+
+    def holds(self, path: str) -> bool:
+        return self.root == "/" or path == self.root or path.startswith(self.root + "/")
+
+    def name_of(self, path: str) -> str:
+        """The directory of a group by its path."""
+        # One that is not below the root is told from another cgroup namespace: as it is.
+        inner = path.removeprefix(self.root) if self.root != "/" and self.holds(path) else path
+        return f"{self.directory}/{inner.lstrip('/')}".rstrip("/")
+
+
+_MOUNTINFO: Final = "proc/self/mountinfo"
+_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
+# By machine, since mounts change seldom and there may be thousands: none that has no groups yet.
+_known_mounts: WeakKeyDictionary[Files, tuple[_Mount, ...]] = WeakKeyDictionary()
+
+
+def parse_cgroup_mounts(data: bytes) -> list[tuple[Literal[1, 2], str, str]]:
+    """The version, root and place of each mount of memory cgroups; v1's others are left out.
+
+    Lines are `36 35 0:32 ROOT PLACE OPTIONS [TAGS…] - TYPE SOURCE SUPER_OPTIONS`, with blanks in
+    octal.
+    """
+    found: list[tuple[Literal[1, 2], str, str]] = []
+    for line in data.splitlines():
+        before, _, after = line.partition(b" - ")
+        words, kind = before.split(b" "), after.split(b" ")
+        if len(words) < 6 or len(kind) < 3:
+            continue
+        version: Literal[1, 2] = 2 if kind[0] == b"cgroup2" else 1
+        if version == 1 and (kind[0] != b"cgroup" or b"memory" not in kind[2].split(b",")):
+            continue
+        root, place = (
+            _ESCAPED.sub(lambda match: bytes((int(match[1], 8) & 255,)), word).decode(
+                "utf-8", "surrogateescape"
+            )
+            for word in words[3:5]
+        )
+        found.append((version, root, place))
+    return found
+
+
+def _mounts(files: Files) -> tuple[_Mount, ...]:
+    known = _known_mounts.get(files)
+    if known is None:
+        found = files.parsed(_MOUNTINFO, parse_cgroup_mounts)
+        known = (
+            ()
+            if isinstance(found, Gap)
+            else tuple(
+                _Mount(version, root, place.strip("/"))
+                for version, root, place in found
+                if not root.startswith("/..")  # outside of this cgroup namespace
+            )
+        )
+        if known:
+            _known_mounts[files] = known
+    return known
+
+
+def _mount(files: Files, version: Literal[1, 2]) -> _Mount:
+    """Where a hierarchy is. Without mountinfo where it always was: on hybrid hosts v2 has its own."""
+    of_version = [each for each in _mounts(files) if each.version == version]
+    if of_version:
+        return min(of_version, key=lambda each: len(each.root))  # whole before a part of it
     if version == 1:
-        return "sys/fs/cgroup/memory"
-    return "sys/fs/cgroup/unified" if _is_there(files, "sys/fs/cgroup/unified") else "sys/fs/cgroup"
+        return _Mount(1, "/", "sys/fs/cgroup/memory")
+    unified = "sys/fs/cgroup/unified"
+    return _Mount(2, "/", unified if _is_there(files, unified) else "sys/fs/cgroup")
 
 
-def _levels(files: Files, mount: str, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
+def _levels(files: Files, mount: _Mount, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
     if len(path) > _LONGEST_PATH:
         return ()
     parts = [part for part in path.split("/") if part]
-    levels = []
+    levels: list[Level] = []
     for count in range(len(parts), -1, -1):
-        # A container's own mount begins at its group, which is then the root here.
+        # A container's own mount begins at its group, which without mountinfo is the root here.
         inner = "/" + "/".join(parts[:count])
-        directory = f"{mount}{inner}".rstrip("/")
-        level = _level(files, inner, directory, version)
+        if not mount.holds(inner) and (levels or mount.holds(path)):
+            break
+        level = _level(files, inner, mount.name_of(inner), version)
         if level is not None:
             levels.append(level)
     return tuple(levels)
@@ -349,9 +525,14 @@ def _level(files: Files, path: str, directory: str, version: Literal[1, 2]) -> L
     if isinstance(limit, Gap) and (path != "/" or not _is_there(files, directory)):
         return None  # v2's root has no counters, but is there
     current = files.parsed(f"{directory}/{use}", parse_limit)
+    weak = "memory.high" if version == 2 else "memory.soft_limit_in_bytes"
+    lower = files.parsed(f"{directory}/{weak}", parse_limit)
+    lower = None if isinstance(lower, Gap) else lower
     return Level(
         path,
         directory,
         None if isinstance(current, Gap) else current,
         None if isinstance(limit, Gap) else limit,
+        lower if version == 2 else None,
+        lower if version == 1 else None,
     )

@@ -154,20 +154,20 @@ def read_oom_domain(files: Files, path: str) -> OomDomain | Gap:
         return OomDomain(
             level.path,
             2,
-            level.limit_bytes,
+            level.max_bytes,
             swap,
             read_number(files, "proc/sys/vm/swappiness"),
             False,
         )
     # memsw counts memory and swap together.
     both, swap = limit("memory.memsw.limit_in_bytes"), None
-    if both is not None and level.limit_bytes is not None:
-        swap = max(0, both - level.limit_bytes)
+    if both is not None and level.max_bytes is not None:
+        swap = max(0, both - level.max_bytes)
     control = files.parsed(f"{level.directory}/memory.oom_control", parse_counters)
     return OomDomain(
         level.path,
         1,
-        level.limit_bytes,
+        level.max_bytes,
         swap,
         read_number(files, f"{level.directory}/memory.swappiness"),
         not isinstance(control, Gap) and bool(control.get("oom_kill_disable")),
@@ -181,9 +181,9 @@ def tightest_group(files: Files, path: str) -> str | None:
     """
     levels = read_levels(files, path, memory_version(files))
     rooms = [
-        (level.limit_bytes - level.current_bytes, depth)
+        (level.max_bytes - level.current_bytes, depth)
         for depth, level in enumerate(levels)
-        if level.limit_bytes is not None and level.current_bytes is not None
+        if level.max_bytes is not None and level.current_bytes is not None
     ]
     if rooms:
         return levels[min(rooms)[1]].path

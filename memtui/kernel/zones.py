@@ -43,6 +43,22 @@ class Zone(NamedTuple):
     pagesets: Sequence[Mapping[str, int]] = ()
 
 
+class ZoneMarks(NamedTuple):
+    """A zone's free pages, its lowest watermark, and what is free on the processors' own lists."""
+
+    node: int
+    zone: str
+    free_pages: int
+    min_pages: int
+    managed_pages: int | None
+    on_lists_pages: int | None
+
+    @property
+    def is_below_min(self) -> bool:
+        """Whether only those who may take the last reserve get memory of it without reclaiming."""
+        return self.managed_pages != 0 and self.free_pages < self.min_pages
+
+
 class _Read:
     """A zone as far as it is read."""
 
@@ -63,6 +79,40 @@ class _Read:
             self.protection,
             tuple(map(FrozenDict, self.pagesets)),
         )
+
+
+_FREE = re.compile(rb"pages free\s+(\d{1,19})\s(?:\s+boost\s+\d+)?\s+min\s+(\d{1,19})\s")
+# "present" before 3.8.
+_MANAGED = re.compile(rb" (?:managed|present) +(\d{1,19})\n")
+_COUNT = re.compile(rb"count: +(\d{1,19})\n")
+_ZONE = re.compile(rb"^Node (\d{1,9}), zone\s+(\S+)", re.MULTILINE)
+
+
+def parse_zone_marks(data: bytes) -> list[ZoneMarks]:
+    """Of every zone what is wanted at each tick, in a tenth of the time that all of it takes."""
+    heads = list(_ZONE.finditer(data))
+    if not heads:
+        raise Malformed(repr(data[:60])[1:])
+    found = []
+    for at, head in enumerate(heads):
+        end = heads[at + 1].start() if at + 1 < len(heads) else len(data)
+        own = data[head.end() : end]
+        free = _FREE.search(own)
+        if free is None:
+            continue
+        managed = _MANAGED.findall(own)
+        counts = list(map(int, _COUNT.findall(own)))
+        found.append(
+            ZoneMarks(
+                int(head[1]),
+                head[2].decode("ascii", "replace"),
+                int(free[1]),
+                int(free[2]),
+                int(managed[-1]) if managed else None,
+                sum(counts) if counts else None,
+            )
+        )
+    return found
 
 
 def parse_zoneinfo(data: bytes) -> list[Zone]:

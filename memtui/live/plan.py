@@ -13,7 +13,8 @@ class Plan(NamedTuple):
 
     `every_detail`: the list is sorted or filtered by something that only details tell. `fields`: of
     SystemSample, those that are read only while they are shown; "confinement" among them: memtui's
-    control groups are read even if none of them has a limit. `details`: Details are shown too, with
+    control groups are read even if none of them has a limit, and "members": so are the pids in the
+    one that binds. `details`: Details are shown too, with
     those of DETAIL_FILES that are in it; None: they are not. `shares`: the processes whose PSS and
     USS are shown, and `hurry`: they are asked for, whatever that costs.
     """

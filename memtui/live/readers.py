@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from typing import Any, Final
 
+from memtui.kernel.accounts import read_accounts
+from memtui.kernel.allocations import parse_allocinfo
 from memtui.kernel.buddy import parse_buddyinfo
 from memtui.kernel.cgroups import read_tree
 from memtui.kernel.files import Files, defect_gap
@@ -22,6 +24,7 @@ from memtui.kernel.zones import parse_zoneinfo
 from memtui.kernel.zram import read_zrams, read_zswap
 from memtui.live.budget import Budget
 from memtui.live.clock import Clock
+from memtui.live.machine import page_bytes_of
 
 Reader = Callable[[Files], Any]
 
@@ -43,12 +46,14 @@ READERS: Final[Mapping[str, Reader]] = {
     "thp": read_thp,
     "ksm": read_ksm,
     "settings": read_vm_settings,
+    "allocations": lambda files: files.parsed("proc/allocinfo", parse_allocinfo),
     _CGROUPS: lambda files: read_tree(files, _GROUPS_AT_MOST),
 }
 
+ACCOUNTS: Final = "accounts"
 CONFINEMENT: Final = "confinement"
-# All that a plan can name.
-FIELDS: Final = frozenset(READERS) | {CONFINEMENT}
+# All of SystemSample that a plan can name.
+FIELDS: Final = frozenset(READERS) | {ACCOUNTS, CONFINEMENT}
 
 
 class Readers:
@@ -60,6 +65,7 @@ class Readers:
         self._files = files
         self._budget = budget
         self._clock = clock
+        self._page_bytes = page_bytes_of(files)
         self._before: Set[str] = frozenset()
         self._tree: Any = None
         self._tree_due_s = 0.0
@@ -80,7 +86,11 @@ class Readers:
             return self._tree
         began_s = self._clock.cpu_s()
         try:
-            value = READERS[field](self._files)
+            value = (
+                read_accounts(self._files, self._page_bytes)
+                if field == ACCOUNTS
+                else READERS[field](self._files)
+            )
         except Exception as error:
             value = defect_gap(field, error)
         if field == _CGROUPS:

@@ -40,7 +40,8 @@ _ROTATION: Final = 30
 _FIRST_DETAILS: Final = 64
 _CHANGED_AT_MOST: Final = 200  # a tick, of processes that changed while nobody looks at them
 
-_ALWAYS: Final = frozenset({"confinement"})  # read anyhow; the plan says how much of it
+# Read anyhow; the plan says how much of it.
+_ALWAYS: Final = frozenset({"confinement", "members"})
 
 # New processes are looked at in full by so many a tick, where every detail is wanted.
 _UNSEEN_AT_MOST: Final = 400
@@ -150,16 +151,16 @@ class Sampler:
             self._source("proc/meminfo", parse_meminfo),
             self._source("proc/vmstat", parse_vmstat),
             self._source("proc/pressure/memory", parse_pressure),
-            self._confinement(always="confinement" in plan.fields),
+            self._confinement("confinement" in plan.fields, "members" in plan.fields),
             **self._readers.read(plan.fields - _ALWAYS, interval_s) if self._readers else {},
         )
 
-    def _confinement(self, *, always: bool) -> Confinement | Gap | None:
+    def _confinement(self, always: bool, members: bool) -> Confinement | Gap | None:
         memberships = self._source("proc/self/cgroup", parse_cgroup)
         if isinstance(memberships, Gap):
             return memberships
         try:
-            return read_confinement(self._files, memberships, always=always)
+            return read_confinement(self._files, memberships, always=always, members=members)
         except Exception as error:
             return defect_gap("proc/self/cgroup", error)
 

@@ -17,6 +17,8 @@ from memtui.model.keys import ProcessKey
 
 if TYPE_CHECKING:
     # Read only while they are shown, and their modules imported then.
+    from memtui.kernel.accounts import Accounts
+    from memtui.kernel.allocations import Allocation
     from memtui.kernel.buddy import FreeBlocks
     from memtui.kernel.cgroups import Tree
     from memtui.kernel.details import Details, Shares
@@ -53,6 +55,8 @@ class SystemSample(NamedTuple):
     ksm: Ksm | Gap | None = None
     settings: Mapping[str, int] | Gap | None = None
     cgroups: Tree | Gap | None = None
+    accounts: Accounts | Gap | None = None
+    allocations: Sequence[Allocation] | Gap | None = None
 
 
 class ProcessSample(NamedTuple):

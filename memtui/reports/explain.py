@@ -7,13 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from memtui.kernel.files import Files
-from memtui.kernel.meminfo import parse_meminfo
-from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.vmstat import parse_vmstat
+from memtui.live.look import look
 from memtui.live.machine import machine_of
 from memtui.model.explain import explain as explaining
 from memtui.model.explain.explain import Context, Explanation, ToolFigure, UnknownName
-from memtui.model.sample import Sample, SystemSample
 from memtui.ondemand.context import context_of
 from memtui.reports.output import (
     USAGE,
@@ -57,12 +54,7 @@ def explain(files: Files, name: str | None, form: Form) -> Iterator[str]:
 
 def _context(files: Files) -> Context:
     """This moment: one reading, and none before it."""
-    system = SystemSample(
-        files.parsed("proc/meminfo", parse_meminfo),
-        files.parsed("proc/vmstat", parse_vmstat),
-        files.parsed("proc/pressure/memory", parse_pressure),
-    )
-    return context_of(Sample(0.0, 0.0, system, {}), files, machine_of(files))
+    return context_of(look(files), files, machine_of(files))
 
 
 def _list(form: Form) -> Iterator[str]:

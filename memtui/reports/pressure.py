@@ -5,17 +5,16 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from memtui import units
+from memtui.kernel.cgroups import Confinement
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.meminfo import parse_meminfo
-from memtui.kernel.pressure import Pressure, Stall, parse_pressure
-from memtui.kernel.uptime import since_boot_s
-from memtui.kernel.vmstat import parse_vmstat
+from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.zones import Zone, parse_zoneinfo
+from memtui.live.look import look
 from memtui.live.machine import page_bytes_of
-from memtui.model.sample import Sample, SystemSample
+from memtui.model.sample import Sample
 from memtui.model.shortage.verdict import Verdict, verdict_of
 from memtui.model.system.zones import ZoneDistance, zone_distances
 from memtui.reports.output import (
@@ -29,6 +28,7 @@ from memtui.reports.output import (
     table,
     unreadable,
 )
+from memtui.session.scope import binds, in_group
 
 _BETWEEN_S: Final = 1.0
 _COLUMNS: Final = 80
@@ -42,25 +42,24 @@ def run(files: Files, options: Options) -> Iterator[str]:
 
 
 def pressure(files: Files, form: Form) -> Iterator[str]:
-    """PSI, watermarks and the verdict: JSON and CSV in the kernel's units, sizes of zones in pages.
+    """PSI, watermarks and the verdict, of the machine and of the control group that binds memtui: JSON
+    and CSV in the kernel's units, sizes of zones in pages.
 
     The verdict is from two looks a second apart, of a captured root from the one state there is. CSV
     is PSI's two lines, with the level. Fails where neither meminfo, vmstat nor PSI can be read.
     """
-    now, before = _look(files), None
+    now, before = look(files), None
     if all(isinstance(part, Gap) for part in now.system[:3]):
         assert isinstance(now.system.meminfo, Gap)
         raise unreadable(files, now.system.meminfo)
     if files.is_live:
         before = now
         time.sleep(_BETWEEN_S)
-        now = _look(files)
+        now = look(files)
     verdict = verdict_of(now, before)
+    group = _group(now, before)
     psi = now.system.pressure
-    stalls = {
-        "some": psi.some if isinstance(psi, Pressure) else None,
-        "full": psi.full if isinstance(psi, Pressure) else None,
-    }
+    stalls = _stalls(psi)
     if form == "csv":
         rows = [
             {"line": line, **(_stall(stall) or {}), "level": verdict.level}
@@ -72,10 +71,26 @@ def pressure(files: Files, form: Form) -> Iterator[str]:
     if form == "json":
         memory = {line: _stall(stall) for line, stall in stalls.items()}
         yield document(
-            {"memory": memory, "watermarks": _watermarks(zones), "verdict": _verdict(verdict)}
+            {
+                "memory": memory,
+                "watermarks": _watermarks(zones),
+                "verdict": _verdict(verdict),
+                "group": None if group is None else group.as_json(),
+            }
         )
         return
+    soft = _soft(now)
+    if group is not None and group.binds:
+        yield from _wrapped(group.words)
+        yield "\n"
+        yield "The machine around it:\n"
     yield from _text_verdict(verdict, of_two=before is not None)
+    if group is not None and not group.binds:
+        yield "\n"
+        yield from _wrapped(group.words)
+    if soft:
+        yield "\n"
+        yield from _wrapped(soft)
     yield "\n"
     if isinstance(psi, Gap):
         yield from _wrapped(f"pressure stall information: {units.UNKNOWN}, {psi}")
@@ -88,13 +103,64 @@ def pressure(files: Files, form: Form) -> Iterator[str]:
         yield from _text_zones(zone_distances(zones, page_bytes_of(files)))
 
 
-def _look(files: Files) -> Sample:
-    system = SystemSample(
-        files.parsed("proc/meminfo", parse_meminfo),
-        files.parsed("proc/vmstat", parse_vmstat),
-        files.parsed("proc/pressure/memory", parse_pressure),
+class _Group(NamedTuple):
+    """The control group whose limit is the tightest around memtui."""
+
+    confinement: Confinement
+    verdict: Verdict
+    pressure: Pressure | Gap
+    binds: bool
+
+    @property
+    def words(self) -> str:
+        """What it has left of which limit, and its verdict."""
+        group, name = self.confinement.group, self.confinement.limit_name
+        return (
+            f"Control group {units.printable(group.path)} ({units.size(group.current_bytes)} used, "
+            f"{name} {units.size(group.limit_bytes)}): {self.verdict.sentence}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        group = self.confinement.group
+        return {
+            "path": group.path,
+            "limit": self.confinement.limit_name,
+            "limit_bytes": group.limit_bytes,
+            "current_bytes": group.current_bytes,
+            "available_bytes": group.available_bytes,
+            "binds": self.binds,
+            "memory": {line: _stall(stall) for line, stall in _stalls(self.pressure).items()},
+            "verdict": _verdict(self.verdict),
+        }
+
+
+def _group(now: Sample, before: Sample | None) -> _Group | None:
+    inside = in_group(now)
+    if inside is None:
+        return None
+    confinement = inside.system.confinement
+    assert isinstance(confinement, Confinement)
+    earlier = None if before is None else in_group(before)
+    verdict = verdict_of(inside, earlier)
+    return _Group(confinement, verdict, inside.system.pressure, binds(now, inside))
+
+
+def _soft(now: Sample) -> str:
+    confinement = now.system.confinement
+    level = confinement.above_soft if isinstance(confinement, Confinement) else None
+    if level is None:
+        return ""
+    return (
+        f"Control group {units.printable(level.path)} uses {units.size(level.current_bytes)}, more than "
+        f"its soft limit of {units.size(level.soft_bytes)}: it is taken from first when the machine is "
+        "short."
     )
-    return Sample(since_boot_s(), _BETWEEN_S, system, {})
+
+
+def _stalls(pressure: Pressure | Gap) -> dict[str, Stall | None]:
+    if isinstance(pressure, Gap):
+        return {"some": None, "full": None}
+    return {"some": pressure.some, "full": pressure.full}
 
 
 def _stall(stall: Stall | None) -> dict[str, float] | None:

@@ -138,17 +138,15 @@ class History:
             if times[slot] > since and not math.isnan(series[slot])
         ]
 
-    def trend_per_minute(self, name: str) -> float | None:
-        """How much a metric changed in the last minute; None before there are fifteen seconds."""
-        if self._last is None:
-            return None
-        now = self.latest(name)
-        slots = self._slots_since(self.end_s - 60)
-        then = next((slot for slot in slots if not math.isnan(self._series[name][slot])), None)
-        if now is None or then is None:
-            return None
-        elapsed = self.end_s - self._times[then]
-        return (now - self._series[name][then]) * 60 / elapsed if elapsed >= 15 else None
+    def trend_per_minute(self, name: str, window_s: float) -> float | None:
+        """How fast a metric rises or falls over the last `window_s`; 0 where that is only noise.
+
+        None before a sixth of the window, at least fifteen seconds, has been seen.
+        """
+        from memtui.model.shortage.trend import slope_per_s  # not before there is a history
+
+        slope = slope_per_s(*self.series(name, window_s), least_s=max(15.0, window_s / 6))
+        return None if slope is None else slope * 60
 
     def series(self, name: str, window_s: float) -> tuple[list[float], list[float]]:
         """Times and values of a metric in the last `window_s`, oldest first; holes are left out."""

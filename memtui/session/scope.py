@@ -13,6 +13,7 @@ from memtui.frozen import FrozenDict
 from memtui.kernel.cgroups import Confinement, MemoryGroup
 from memtui.kernel.files import Gap
 from memtui.model.sample import Sample
+from memtui.model.system.free import free_figures
 
 if TYPE_CHECKING:
     from memtui.model.oom.obituary import Obituary
@@ -62,11 +63,53 @@ def in_group(sample: Sample) -> Sample | None:
     limit = confinement.limit_bytes
     if limit is None or limit >= host.get("MemTotal", 0):
         return None
+    from memtui.kernel.accounts import NOTHING  # only where there is such a group
+
     group = confinement.group
     system = sample.system._replace(
-        meminfo=_meminfo(group, limit, host), vmstat=_vmstat(group), pressure=group.pressure
+        meminfo=_meminfo(confinement, limit, host),
+        vmstat=_vmstat(group),
+        pressure=group.pressure,
+        accounts=NOTHING,  # whose share of them nobody tells
     )
-    return sample._replace(system=system)
+    members = confinement.members
+    if members is None:
+        return sample._replace(system=system)
+    inside = {key: each for key, each in sample.processes.items() if key.pid in members}
+    return sample._replace(system=system, processes=FrozenDict(inside))
+
+
+# A group binds that has less of its memory left than the machine and little, or whose tasks wait.
+_LITTLE_PCT: Final = 20.0
+_FULL_SHARE: Final = 0.95
+_WAITING_PCT: Final = 1.0
+
+
+def binds(host: Sample, group: Sample) -> bool:
+    """Whether it is the group around memtui that is short, and not the machine."""
+    own, all_of_it = (free_figures(each.system.meminfo).available_pct for each in (group, host))
+    confinement = group.system.confinement
+    if own is None or all_of_it is None or own >= all_of_it:
+        return False
+    if own < _LITTLE_PCT:
+        return True
+    assert isinstance(confinement, Confinement)
+    limit, current = confinement.limit_bytes, confinement.group.current_bytes
+    pressure = group.system.pressure
+    if limit is None or current is None or isinstance(pressure, Gap) or pressure.some is None:
+        return False
+    return current >= _FULL_SHARE * limit and pressure.some.avg10_pct >= _WAITING_PCT
+
+
+def scopes_of(sample: Sample) -> Mapping[Scope, Sample]:
+    """A sample of the host, and of the group around memtui as a machine where that has a limit."""
+    group = in_group(sample)
+    return {"host": sample} if group is None else {"host": sample, "group": group}
+
+
+def scope_at_first(samples: Mapping[Scope, Sample]) -> Scope:
+    """What to begin with: the one that is short."""
+    return "group" if "group" in samples and binds(samples["host"], samples["group"]) else "host"
 
 
 def of_group(
@@ -85,7 +128,10 @@ def of_group(
     ]
 
 
-def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> FrozenDict[str, int] | Gap:
+def _meminfo(
+    confinement: Confinement, limit: int, host: Mapping[str, int]
+) -> FrozenDict[str, int] | Gap:
+    group = confinement.group
     current = group.current_bytes
     if current is None:
         return Gap(f"memory cgroup {group.path}", "gone")
@@ -95,11 +141,8 @@ def _meminfo(group: MemoryGroup, limit: int, host: Mapping[str, int]) -> FrozenD
         value = stat.get(keys[group.version == 1])
         if value is not None:
             meminfo[name] = value
-    # What reclaim can take without swapping: files, but not those that live in memory alone.
-    files = [meminfo.get("Active(file)"), meminfo.get("Inactive(file)")]
-    if None not in files:
-        gives_way = sum(filter(None, files)) + meminfo.get("SReclaimable", 0)
-        available = min(limit, meminfo["MemFree"] + gives_way)
+    available = group.available_bytes
+    if available is not None and group.gives_way_bytes is not None:
         # A group gets no more than the machine has.
         meminfo["MemAvailable"] = min(available, host.get("MemAvailable", available))
     total, used = host.get("SwapTotal"), group.swap_bytes
@@ -118,9 +161,9 @@ def _vmstat(group: MemoryGroup) -> Mapping[str, int] | Gap:
     prefix = "total_" if group.version == 1 else ""
     vmstat = {name: group.stat[prefix + name] for name in _VMSTAT if prefix + name in group.stat}
     events = {} if isinstance(group.events, Gap) else group.events
-    hits = events.get("failcnt" if group.version == 1 else "max")
-    if hits is not None:
-        vmstat["limit_hits"] = hits
+    hits = [events[key] for key in ("failcnt", "max", "high") if key in events]
+    if hits:
+        vmstat["limit_hits"] = sum(hits)
     if "oom_kill" in events:
         vmstat["oom_kill"] = events["oom_kill"]
     return FrozenDict(vmstat)

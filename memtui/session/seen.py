@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from memtui.session.sartrack import SarTrack
 
 _OBITUARIES_KEPT = 100
-# The trend of an hour is made of 120 spans, and seldom: looking through it takes milliseconds.
-_HOUR_S, _SPANS, _HOUR_EVERY_S, _LEAST_S = 3600, 120, 30.0, 600
+# The trend of an hour is made seldom: looking through it takes milliseconds.
+_HOUR_S, _HOUR_EVERY_S = 3600, 30.0
 
 
 class Seen:
@@ -82,10 +82,11 @@ class Seen:
         return self._sar
 
     def lost_per_hour(self) -> float | None:
-        """What the unaccounted memory gained in an hour; worked out anew now and then."""
+        """What the unaccounted memory gains in an hour; worked out anew now and then."""
         now_s = self.history.end_s
         if self._hour is None or not 0 <= now_s - self._hour[0] < _HOUR_EVERY_S:
-            self._hour = now_s, per_hour(self.history, "unaccounted_bytes")
+            slope = self.history.trend_per_minute("unaccounted_bytes", _HOUR_S)
+            self._hour = now_s, None if slope is None else slope * 60
         return self._hour[1]
 
     def still(self) -> Seen:
@@ -95,14 +96,3 @@ class Seen:
         seen.obituaries = self.obituaries.copy()
         seen._sar = None if self._sar is None else self._sar.still()
         return seen
-
-
-def per_hour(history: History, name: str) -> float | None:
-    """How much a metric changed in the last hour; None before there are ten minutes."""
-    values = history.buckets(name, _HOUR_S, _SPANS).values
-    known = [(at, value) for at, value in enumerate(values) if value is not None]
-    if not known:
-        return None
-    (first, old), (last, new) = known[0], known[-1]
-    elapsed = (last - first) * _HOUR_S / _SPANS
-    return (new - old) * 3600 / elapsed if elapsed >= _LEAST_S else None

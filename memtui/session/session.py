@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from memtui.kernel.cgroups import Confinement
 from memtui.live.source import Source
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
@@ -19,7 +20,7 @@ from memtui.model.shortage.events import Event
 from memtui.model.system.free import Free, free_figures
 from memtui.session.chosen import Chosen
 from memtui.session.history import GrowthTracker, History
-from memtui.session.scope import Scope, in_group, of_group
+from memtui.session.scope import Scope, of_group, scope_at_first, scopes_of
 from memtui.session.seen import Seen
 from memtui.settings.values import Settings
 
@@ -79,6 +80,8 @@ class Session:
         self.source = source
         self.settings = settings
         self.scope: Scope = "host"
+        self._has_begun = False
+        self._group: str | None = None  # whose hour the scope's is
         self.growth = GrowthTracker()
         self.chosen = Chosen()
         self.seen: dict[Scope, Seen] = {"host": Seen(settings), "group": Seen(settings)}
@@ -125,18 +128,20 @@ class Session:
 
     @property
     def fields(self) -> frozenset[str]:
-        """Those of SystemSample that figures of the history are made of, beside what is always read."""
+        """Those of SystemSample that figures of the history are made of, beside what is always read,
+        and who is in the group that is looked at."""
         if not len(self.seen["host"].history):  # the table is not imported before the first frame
             return frozenset()
         from memtui.model.system.metrics import FIELDS
 
-        return FIELDS
+        return FIELDS | {"members"} if self.scope == "group" else FIELDS
 
     # Taking in.
 
     def preview(self, sample: Sample) -> None:
         """Shows a sample that is not judged and remembered yet: that takes imports."""
-        self._last, self._moment = _of_scopes(sample), None
+        self._last, self._moment = scopes_of(sample), None
+        self._begin(self._last)
         self.chosen.update(sample)
 
     def take(self, reading: Sample | MapReading) -> Taken:
@@ -145,7 +150,8 @@ class Session:
             if self.is_frozen and self.chosen.map is not None:
                 return Taken()
             return Taken(map_read=self.chosen.read(reading))
-        samples = _of_scopes(reading)
+        samples = scopes_of(reading)
+        self._begin(samples)
         events = self._record(samples)
         self._last = samples
         if self.is_frozen:
@@ -157,6 +163,12 @@ class Session:
             self.scope = "host"
         return Taken(events, is_news=True, scope_lost=lost)
 
+    def _begin(self, samples: Mapping[Scope, Sample]) -> None:
+        """Begins in the scope that is short; from then on it is the user's."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.scope = scope_at_first(samples)
+
     def _record(self, samples: Mapping[Scope, Sample]) -> Sequence[Event]:
         """Both scopes see every sample, so that each has its hour when it is switched to.
 
@@ -167,6 +179,11 @@ class Session:
         self.growth.record(host)
         self._rates.record(host.details)
         events: Sequence[Event] = ()
+        group = _group(samples)
+        if group is not None and group != self._group:
+            if self._group is not None:
+                self.seen["group"] = Seen(self.settings)  # another one binds: its hour begins
+            self._group = group
         for scope, sample in samples.items():
             died = deaths if scope == "host" else of_group(sample, deaths)
             found = self.seen[scope].record(sample, died)
@@ -224,7 +241,9 @@ class Session:
             self.chosen.update(self._last["host"])
 
 
-def _of_scopes(sample: Sample) -> Mapping[Scope, Sample]:
-    """A sample of the host, and of the group around memtui as a machine where that has a limit."""
-    group = in_group(sample)
-    return {"host": sample} if group is None else {"host": sample, "group": group}
+def _group(samples: Mapping[Scope, Sample]) -> str | None:
+    """Which group is the scope's."""
+    if "group" not in samples:
+        return None
+    confinement = samples["group"].system.confinement
+    return confinement.group.path if isinstance(confinement, Confinement) else None

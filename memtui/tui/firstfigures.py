@@ -18,11 +18,12 @@ from memtui.model.processes.columns import Facts, ordered
 from memtui.model.sample import Sample
 from memtui.model.system.free import free_figures
 from memtui.session.history import GrowthTracker
+from memtui.session.scope import scope_at_first, scopes_of
 from memtui.tui import theme
 from memtui.tui.views import breadth
 from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, digits_of, table_columns, texts
 from memtui.tui.words.cells import Line, Part, fit_columns, head_line, row_line
-from memtui.tui.words.frame import header_line, headline
+from memtui.tui.words.frame import bound_by, header_line, headline
 from memtui.tui.words.verdict import stalled_at_first, verdict_line
 
 # As the style sheet has them: rows that frame the others, and the list's share of the width.
@@ -47,6 +48,9 @@ def first_figures(
     room = breadth(width, height)
     if room["-tiny"]:
         return []
+    samples = scopes_of(sample)
+    scope = scope_at_first(samples)
+    sample = samples[scope]
     ground = theme.style(theme.TEXT, theme.GROUND)
     frame = theme.style(theme.TEXT, theme.SURFACE)
     free = free_figures(sample.system.meminfo)
@@ -58,11 +62,12 @@ def first_figures(
         sample,
         "LIVE",
         interval_s,
+        scope=scope,
         total_bytes=free.total,
         readonly=readonly,
     )
     rows[0] = _filled(header, width, frame)
-    rows[1] = _filled(headline(width, free, None), width, ground)
+    rows[1] = _filled(headline(width, free, None, bound_by(scope, sample)), width, ground)
     at = 2 + (height - _FRAMES) // 2
     stalled = stalled_at_first(pressure)
     rows[at] = _filled(verdict_line(width, pressure, stalled, free, None), width, frame)

@@ -32,7 +32,7 @@ def as_csv(files: Files) -> list[dict[str, str]]:
 @pytest.mark.parametrize("host", HOSTS)
 def test_json_of_a_captured_host(host: str) -> None:
     document = as_json(open_host(host))
-    assert list(document) == ["memory", "watermarks", "verdict"]
+    assert list(document) == ["memory", "watermarks", "verdict", "group"]
     psi = open_host(host).parsed("proc/pressure/memory", parse_pressure)
     for line, shown in document["memory"].items():
         if isinstance(psi, Gap):
@@ -49,7 +49,7 @@ def test_json_of_a_captured_host(host: str) -> None:
     assert verdict["level"] in LEVELS
     assert verdict["sentence"].endswith(".")
     for each in verdict["evidence"]:
-        assert list(each) == ["metric", "label", "value", "unit", "text", "source"]
+        assert list(each) == ["metric", "label", "value", "unit", "text", "source", "decides"]
         assert each["metric"] in METRICS
     if document["watermarks"] is not None:
         zone = document["watermarks"][0]

@@ -139,13 +139,29 @@ def test_a_clock_that_goes_back_begins_anew() -> None:
     assert history.buckets(FREE, 60, 60).values == [None] * 59 + [7]
 
 
-def test_the_trend_of_a_minute() -> None:
-    assert history_of((0.0, 0), (14.0, 99)).trend_per_minute(FREE) is None
-    assert history_of((0.0, 0), (15.0, 50)).trend_per_minute(FREE) == pytest.approx(200)
+def test_the_trend_of_a_window_is_its_slope_in_a_minute() -> None:
+    assert history_of(*every_second(0, 15)).trend_per_minute(FREE, 60) is None
+    rising = history_of(*((float(at), 4 * at) for at in range(16)))
+    assert rising.trend_per_minute(FREE, 60) == pytest.approx(240)
     history = history_of(*((float(at), -3 * at) for at in range(1000)))
-    assert history.trend_per_minute(FREE) == pytest.approx(-180)
-    assert History().trend_per_minute(FREE) is None
-    assert history_of((0.0, 0), (20.0, None)).trend_per_minute(FREE) is None
+    assert history.trend_per_minute(FREE, 60) == pytest.approx(-180)
+    assert History().trend_per_minute(FREE, 60) is None
+    assert history_of((0.0, 0), (20.0, None)).trend_per_minute(FREE, 60) is None
+
+
+def test_a_figure_that_stands_still_has_no_trend_however_it_trembles() -> None:
+    """Unaccounted memory jumped by 200 MiB from tick to tick, and was the same half an hour later."""
+    trembling = [(float(at), 500 + 200 * (-1) ** at + at % 7 * 10) for at in range(1800)]
+    for until in range(100, 1800, 100):
+        assert history_of(*trembling[:until]).trend_per_minute(FREE, 300) == 0
+
+
+def test_a_fall_below_trembling_has_its_sign() -> None:
+    """5 GiB went in five minutes while single values went up as often as down."""
+    falling = [(float(at), 8000 - 17 * at + 150 * (-1) ** at) for at in range(300)]
+    for until in range(100, 300, 20):
+        trend = history_of(*falling[:until]).trend_per_minute(FREE, 300)
+        assert trend == pytest.approx(-17 * 60, rel=0.1)
 
 
 def test_the_series_of_a_window_leaves_holes_out() -> None:

@@ -64,9 +64,9 @@ def group_rows(tree: Tree) -> list[GroupRow]:
 
 
 def _room(group: MemoryGroup) -> tuple[int, str] | None:
-    if group.max_bytes is None or group.current_bytes is None:
+    if group.limit_bytes is None or group.current_bytes is None:
         return None
-    return max(0, group.max_bytes - group.current_bytes), group.path
+    return max(0, group.limit_bytes - group.current_bytes), group.path
 
 
 def _parent(path: str, seen: Mapping[str, int]) -> str | None:

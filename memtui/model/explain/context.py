@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from memtui.kernel.accounts import Accounts
 from memtui.kernel.buddy import FreeBlocks
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.kernel.zones import Zone
 from memtui.model.formula import Quantity, Unit
 from memtui.model.sample import Sample
-from memtui.model.system.balance import per_cpu_free_bytes
+from memtui.model.system.balance import gives_way_bytes
 from memtui.model.system.free import allocatable_bytes, free_figures
 
 VM: Final = "proc/sys/vm/"
@@ -64,6 +65,11 @@ class Context(NamedTuple):
         return None if isinstance(pressure, Gap) else pressure
 
     @property
+    def accounts(self) -> Accounts | None:
+        accounts = self.sample.system.accounts
+        return None if isinstance(accounts, Gap) else accounts
+
+    @property
     def known_zones(self) -> Sequence[Zone]:
         """The zones, or none."""
         return () if self.zones is None or isinstance(self.zones, Gap) else self.zones
@@ -112,10 +118,17 @@ class Context(NamedTuple):
 
     def on_lists_bytes(self) -> float | None:
         """Free pages on the processors' own lists."""
-        zones = self.known_zones
-        if not zones or not self.page_bytes:
-            return None
-        return per_cpu_free_bytes(zones, self.page_bytes)
+        return None if self.accounts is None else self.accounts.lists_bytes
+
+    def arc_bytes(self) -> float | None:
+        """All of ZFS's cache."""
+        arc = self.accounts.arc if self.accounts else None
+        return None if arc is None else arc.size_bytes
+
+    def arc_least_bytes(self) -> float | None:
+        """What of ZFS's cache does not give way."""
+        arc = self.accounts.arc if self.accounts else None
+        return None if arc is None else arc.min_bytes
 
     def free_blocks_bytes(self, at_least_bytes: int = 1) -> float | None:
         """Free memory in blocks of a size or more, by the buddy allocator's lists."""
@@ -171,6 +184,9 @@ _DERIVED: Final[dict[str, Derived]] = {
     "page_size": ("bytes", lambda context: context.page_bytes),
     "uptime": ("s", lambda context: context.uptime_s),
     "on_lists": ("bytes", Context.on_lists_bytes),
+    "ARC": ("bytes", Context.arc_bytes),
+    "ARC_min": ("bytes", Context.arc_least_bytes),
+    "gives_way": ("bytes", lambda context: gives_way_bytes(context.sample.system)),
     "free_in_blocks": ("bytes", lambda context: context.free_blocks_bytes()),
     "free_in_huge_blocks": ("bytes", Context.free_huge_bytes),
     "reserve": ("bytes", Context.reserve_bytes),

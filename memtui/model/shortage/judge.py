@@ -136,7 +136,7 @@ def _kept(sample: Sample) -> Sample:
     if not isinstance(system.vmstat, Gap):
         vmstat = {key: value for key, value in system.vmstat.items() if key.startswith(_KEPT)}
         system = system._replace(vmstat=vmstat)
-    kept = type(system)(system.meminfo, system.vmstat, system.pressure)
+    kept = type(system)(system.meminfo, system.vmstat, system.pressure, accounts=system.accounts)
     return Sample(sample.time_s, sample.interval_s, kept, {}, sample.skipped)
 
 

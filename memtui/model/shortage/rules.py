@@ -54,7 +54,8 @@ KILL_SHOWN_S: Final = 60.0
 SCARCE_PCT: Final = 3.0
 SCARCE_BYTES: Final = 2 << 30  # of a machine with a TiB, three per cent are plenty
 SOON_S: Final = 120.0
-LOW_PCT: Final = 20.0
+LOW_PCT: Final = 50.0
+AT_ONCE_S: Final = 30.0
 STALLING_FULL_PCT: Final = 20.0
 STALLING_SOME_PCT: Final = 40.0
 STALLS_PER_S: Final = 20.0
@@ -127,7 +128,17 @@ RULES: Final = (
     Rule(
         "about_to_run_out",
         (Condition("to_zero_s", "<", SOON_S), Condition("left_pct", "<", LOW_PCT)),
-        "little is left, and it falls steadily",
+        "half or less is left, and it falls steadily",
+    ),
+    Rule(
+        "about_to_run_out",
+        (Condition("to_zero_s", "<", AT_ONCE_S),),
+        "however much is left, it is gone in a moment",
+    ),
+    Rule(
+        "about_to_run_out",
+        (Condition("low_zones_below_min", "≥", 1),),
+        "the memory that the kernel itself can use is below its reserve, whatever highmem has",
     ),
     Rule(
         "stalling", (Condition("full", "≥", STALLING_FULL_PCT),), "all tasks wait at the same time"
@@ -187,6 +198,11 @@ RULES: Final = (
         "memory is put out to swap",
     ),
     Rule("reclaiming", (Condition("some", "≥", WAITING_PCT),), "some tasks wait for memory"),
+    Rule(
+        "reclaiming",
+        (Condition("zones_below_min", "≥", 1),),
+        "a zone is below its min watermark: whoever must have memory of it takes it back himself",
+    ),
 )
 
 
@@ -214,7 +230,10 @@ _RATES: Final = (
     "allocation_stalls_per_s",
     "limit_hits_per_s",
 )
-_GAUGES: Final = ("mem_available_bytes", "available_pct", "left_bytes", "left_pct")
+_GAUGES: Final = (
+    *("mem_available_bytes", "available_pct", "left_bytes", "left_pct"),
+    *("zones_below_min", "low_zones_below_min"),
+)
 SHOWN: Final = {
     **{name: _plain(name) for name in (*_GAUGES, *_RATES)},
     "some": Shown("stalled_some_pct", "some tasks wait", "pct"),

@@ -1,10 +1,10 @@
-"""When a falling figure reaches zero, if that can be said at all."""
+"""Where a figure is going, and when a falling one reaches zero, if that can be said at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 WINDOW_S: Final = 300.0  # what is older says nothing of the rate now
 _LEAST_S: Final = 10.0
@@ -17,28 +17,43 @@ _AHEAD_OF_LONG: Final = 24
 _LONG_S: Final = 120.0
 _PARTS: Final = 5
 _LEAST_STEP: Final = 0.35  # of the average: each part must be lower than the one before it
-_LEAST_FALLING: Final = 0.7  # of all pairs
+_LEAST_AGREEING: Final = 0.7  # of all pairs
 _NOISE: Final = 4.0  # the fall must exceed the scatter around it by this
 _OFF: Final = 0.25  # of the fall: the last value may be so far above the line
 _THERE: Final = 0.02  # of the fall: what has so little left has arrived
 
 
-def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | None:
-    """Seconds from the last of `times` until `values` reach zero, at the rate of the last minutes.
+class _Line(NamedTuple):
+    """The line through points: its slope, its value at their end, how far they are from it, and the
+    share of all pairs of points that rise and that fall."""
 
-    None unless they fall all the time, beyond their scatter, and reach zero within two hours; also
-    where they are there already, or have just come back. A step, a heap that is collected now and
-    then, or noise is no trend. Times ascend, in seconds; what
-    is unknown is left out. The rate is the median of the slopes between all pairs (Theil and Sen).
+    slope_per_s: float
+    level: float
+    scatter: float
+    rising: float
+    falling: float
+
+    def stands_out(self, span_s: float) -> bool:
+        """Whether what it rises or falls by is more than the scatter around it."""
+        agreeing = self.rising if self.slope_per_s > 0 else self.falling
+        moved = abs(self.slope_per_s) * span_s
+        return agreeing >= _LEAST_AGREEING and moved > 0 and moved >= _NOISE * 1.48 * self.scatter
+
+
+def slope_per_s(times: Sequence[float], values: Sequence[float], least_s: float) -> float | None:
+    """How fast a figure rises or falls over all of these times; 0 where that is not significant.
+
+    None before `least_s`, or with fewer than ten values. Times ascend, in seconds.
     """
-    first = next((at for at, time in enumerate(times) if times[-1] - time <= WINDOW_S), 0)
-    points = list(zip(times[first:], values[first:], strict=True))
-    if len(points) < _LEAST_POINTS or points[-1][0] - points[0][0] < _LEAST_S:
+    if len(times) < _LEAST_POINTS or times[-1] - times[0] < least_s:
         return None
-    span = points[-1][0] - points[0][0]
+    line = _line(list(zip(times, values, strict=True)))
+    return line.slope_per_s if line.stands_out(times[-1] - times[0]) else 0.0
+
+
+def _line(points: list[tuple[float, float]]) -> _Line:
+    """By the median of the slopes between all pairs (Theil and Sen)."""
     now = points[-1][0]
-    if not _falls_throughout(points):
-        return None
     points = _thinned(points)
     slopes = [
         (late - early) / (then - time)
@@ -46,12 +61,30 @@ def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | N
         if then > time
     ]
     slope = _median(slopes)
-    if slope >= 0 or sum(each < 0 for each in slopes) < _LEAST_FALLING * len(slopes):
-        return None
-    # The line through the middle of the points, and how far they are from it.
     level = _median(value + slope * (now - time) for time, value in points)
     scatter = _median(abs(value + slope * (now - time) - level) for time, value in points)
-    if -slope * span < _NOISE * 1.48 * scatter:
+    rising = sum(each > 0 for each in slopes) / len(slopes)
+    falling = sum(each < 0 for each in slopes) / len(slopes)
+    return _Line(slope, level, scatter, rising, falling)
+
+
+def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | None:
+    """Seconds from the last of `times` until `values` reach zero, at the rate of the last minutes.
+
+    None unless they fall all the time, beyond their scatter, and reach zero within two hours; also
+    where they are there already, or have just come back. A step, a heap that is collected now and
+    then, or noise is no trend. Times ascend, in seconds; what is unknown is left out.
+    """
+    first = next((at for at, time in enumerate(times) if times[-1] - time <= WINDOW_S), 0)
+    points = list(zip(times[first:], values[first:], strict=True))
+    if len(points) < _LEAST_POINTS or points[-1][0] - points[0][0] < _LEAST_S:
+        return None
+    span = points[-1][0] - points[0][0]
+    if not _falls_throughout(points):
+        return None
+    line = _line(points)
+    slope, level = line.slope_per_s, line.level
+    if slope >= 0 or not line.stands_out(span):
         return None
     fall, last = -slope * span, values[-1]
     if not _THERE * fall < last < level + _OFF * fall:

@@ -28,11 +28,15 @@ from memtui.model.system.metrics import METRICS
 
 # Shown with every verdict, where they are known.
 _ALWAYS: Final = ("mem_available_bytes", "available_pct", "some")
+_COUNTS: Final = ("kills", "zones_below_min", "low_zones_below_min")
 _AMPLE_PCT: Final = 20.0
 
 
 class Evidence(NamedTuple):
-    """A figure that the verdict rests on: `metric` is its key in METRICS, where it is explained."""
+    """A figure beside the verdict: `metric` is its key in METRICS, where it is explained.
+
+    `decides`: the level is what it is because of this one; others are told for comparison.
+    """
 
     metric: str
     label: str
@@ -40,6 +44,7 @@ class Evidence(NamedTuple):
     unit: str
     text: str
     source: str
+    decides: bool = False
 
 
 class Verdict(NamedTuple):
@@ -71,8 +76,8 @@ def worded(
     level: Level, figures: Figures, now: Sample, start: Sample | None, kills_in_group: bool
 ) -> Verdict:
     lacks = _lacks(now)
-    # No kills were seen, which where nothing could be seen tells nothing.
-    if all(value is None for name, value in figures.items() if name != "kills" or value):
+    # That nothing was counted tells nothing where nothing else could be seen.
+    if all(value is None for name, value in figures.items() if name not in _COUNTS or value):
         return Verdict(None, "Nothing to judge by: " + "; ".join(lacks) + ".", (), lacks)
     in_group = kills_in_group if level == "being_killed" else _group_at_limit(figures)
     in_group = in_group and level not in ("comfortable", "about_to_run_out")
@@ -80,18 +85,21 @@ def worded(
     sentence = f"{_head(level)}: {_reason(level, figures, in_group)}"
     if to_zero is not None:
         sentence += f"; at this rate available reaches zero in {figure_text(to_zero, 's')}"
-    names = dict.fromkeys(
-        condition.figure
+    names = {
+        condition.figure: True
         for rule in RULES
         if rule.level == level and rule.holds(figures, SLACK)
         for condition in rule.conditions
-    )
-    names |= dict.fromkeys(name for name in _ALWAYS if figures.get(name) is not None)
+    }
+    beside = [name for name in _ALWAYS if figures.get(name) is not None]
     if in_group and figures.get("group_scanned_pages_per_s"):
-        names["group_scanned_pages_per_s"] = None
+        beside.append("group_scanned_pages_per_s")
     if to_zero is not None:
-        names["to_zero_s"] = None
-    evidence = tuple(_evidence(name, figures, now, start) for name in names)
+        beside.append("to_zero_s")
+    names = {**names, **{name: False for name in beside if name not in names}}
+    evidence = tuple(
+        _evidence(name, decides, figures, now, start) for name, decides in names.items()
+    )
     return Verdict(level, sentence + ".", evidence, lacks, to_zero, in_group)
 
 
@@ -107,7 +115,9 @@ def _head(level: Level) -> str:
     return label[0].upper() + label[1:]
 
 
-def _evidence(name: str, figures: Figures, now: Sample, start: Sample | None) -> Evidence:
+def _evidence(
+    name: str, decides: bool, figures: Figures, now: Sample, start: Sample | None
+) -> Evidence:
     shown, value = SHOWN[name], figures[name]
     metric, label = shown.metric, shown.label
     if name in ("some", "full") and METRICS[metric].value(now, start) is None:
@@ -117,7 +127,8 @@ def _evidence(name: str, figures: Figures, now: Sample, start: Sample | None) ->
     told = None if isinstance(meminfo, Gap) else meminfo.get("MemAvailable")
     if name in ("mem_available_bytes", "available_pct") and free_figures(meminfo).available != told:
         source = source.replace("MemAvailable", "MemFree for lack of MemAvailable")
-    return Evidence(metric, label, value, shown.unit, figure_text(value, shown.unit), source)
+    text = figure_text(value, shown.unit)
+    return Evidence(metric, label, value, shown.unit, text, source, decides)
 
 
 def _reason(level: Level, figures: Figures, in_group: bool) -> str:
@@ -155,6 +166,11 @@ def _killed(figures: Figures, where: str) -> str:
 
 
 def _running_out(figures: Figures, _where: str) -> str:
+    if figures["low_zones_below_min"]:
+        return (
+            "low memory is below its min watermark, and only of that can the kernel itself have any; "
+            f"{_shown('mem_available_bytes', figures)} are available in all"
+        )
     left = f"only {_shown('left_bytes', figures)} ({_shown('left_pct', figures)}) are left"
     return left + ("" if figures["left_bytes"] == figures["mem_available_bytes"] else " with swap")
 
@@ -185,6 +201,10 @@ def _reclaiming(figures: Figures, where: str) -> str:
         if (figures[name] or 0) * SLACK >= limit:
             calm = "" if some is None else ", and hardly anybody waits"
             return who + (f", and {waits}" if some and some >= WAITING_PCT else calm) + where
+    if figures["zones_below_min"] and (some or 0) < WAITING_PCT:
+        zones = "a zone is" if figures["zones_below_min"] == 1 else "zones are"
+        others = f"{_shown('mem_available_bytes', figures)} are available in all"
+        return f"{zones} below the min watermark, although {others}"
     return waits + where
 
 

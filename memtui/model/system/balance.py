@@ -6,17 +6,15 @@ in a container that sees its own total and its host's kernel, the least trusted 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from memtui import units
+from memtui.frozen import FrozenDict
+from memtui.kernel.accounts import NOTHING, Accounts
 from memtui.kernel.files import Gap
 from memtui.kernel.values import Counters
-from memtui.model.system.balanceparts import LISTS, PARTS, ZRAM, Meminfo
-
-if TYPE_CHECKING:
-    # Read only while it is shown, and its module imported then.
-    from memtui.kernel.zones import Zone
+from memtui.model.sample import SystemSample
+from memtui.model.system.balanceparts import ARC, ARC_KEPT, LISTS, PARTS, ZRAM, Meminfo
 
 UNACCOUNTED: Final = "unaccounted"
 
@@ -61,8 +59,9 @@ _UNACCOUNTED_WORDS: Final = (
 
 # Of these the kernel's own come first: a container sees the host's, beside its own total.
 _CUT_FIRST: Final = (
-    *("balloon", "gpu", "zram", "zswap", "vmalloc", "other_reclaimable", "percpu", "page_tables"),
-    *("kernel_stacks", "corrupted", "bounce", "huge_other", "swap_cache", "slab_unreclaimable"),
+    *("balloon", "arc_reclaimable", "arc_kept", "gpu_reclaimable", "gpu", "zram", "zswap"),
+    *("vmalloc", "other_reclaimable", "percpu", "page_tables", "kernel_stacks", "corrupted"),
+    *("bounce", "huge_other", "swap_cache", "slab_unreclaimable"),
     *("slab_reclaimable", "huge_free", "huge_reserved", "huge_used", "shmem", "cache_dirty"),
     *("anon", "cache_clean", "free_lists", "free_cma", "free"),
 )
@@ -87,21 +86,12 @@ _WITHIN: Final = (
 )
 
 
-def per_cpu_free_bytes(zones: Iterable[Zone], page_bytes: int) -> int | None:
-    """Free pages on the processors' own lists, which MemFree does not count; None without any."""
-    counts = [pages.get("count", 0) for zone in zones for pages in zone.pagesets]
-    return sum(counts) * page_bytes if counts else None
+def balance(meminfo: Meminfo | Gap, accounts: Accounts | None = NOTHING) -> Balance:
+    """The sheet of a meminfo in bytes, and of what other files account for.
 
-
-def balance(
-    meminfo: Meminfo | Gap, zram_bytes: int | None = None, lists_bytes: int | None = None
-) -> Balance:
-    """The sheet of a meminfo in bytes.
-
-    `zram_bytes` is what all zram devices take, `lists_bytes` what `per_cpu_free_bytes` gives; None:
-    unknown.
+    Where these are not read yet (None) nobody can tell what is unaccounted.
     """
-    known = _known(meminfo, zram_bytes, lists_bytes)
+    known = _known(meminfo, accounts)
     total = known.get("MemTotal")
     parts, cuts, too_large = _NO_PARTS if total is None else _partition(known, total)
     lines = []
@@ -112,7 +102,7 @@ def balance(
         lines.append(
             Line(part.name, part.label, value, _share(value, total), part.source, words, cut)
         )
-    rest = None if total is None else total - sum(parts.values())
+    rest = None if total is None or accounts is None else total - sum(parts.values())
     source = "/proc/meminfo MemTotal less all the others"
     lines.append(
         Line(UNACCOUNTED, UNACCOUNTED, rest, _share(rest, total), source, _UNACCOUNTED_WORDS)
@@ -133,22 +123,58 @@ def balance(
     return Balance(total, tuple(lines), tuple(contradictions))
 
 
-def unaccounted_bytes(
-    meminfo: Meminfo | Gap, zram_bytes: int | None = None, lists_bytes: int | None = None
-) -> int | None:
-    """The sheet's last line alone, for each sample."""
-    known = _known(meminfo, zram_bytes, lists_bytes)
+def balance_of(system: SystemSample) -> Balance:
+    """The sheet of a moment, of the machine or of a group dressed as one."""
+    return balance(system.meminfo, _accounts(system))
+
+
+# Of the host and of a group lately: several figures of each moment are made of it.
+_lately: tuple[tuple[object, object, dict[str, int]], ...] = ()
+
+
+def account(system: SystemSample) -> dict[str, int]:
+    """Bytes of each line that is told, by name, `unaccounted` among them: the sheet without words."""
+    global _lately
+    accounts = _accounts(system)
+    for meminfo, beside, made in _lately:
+        if meminfo is system.meminfo and beside is accounts:
+            return made
+    known = _known(system.meminfo, accounts)
     total = known.get("MemTotal")
-    return None if total is None else total - sum(_partition(known, total)[0].values())
+    parts = {} if total is None else _partition(known, total)[0]
+    if total is not None and accounts is not None:
+        parts[UNACCOUNTED] = total - sum(parts.values())
+    if isinstance(system.meminfo, FrozenDict):  # any other may have changed by the next time
+        _lately = ((system.meminfo, accounts, parts), *_lately[:1])
+    return parts
 
 
-def _known(
-    meminfo: Meminfo | Gap, zram_bytes: int | None, lists_bytes: int | None
-) -> dict[str, int]:
-    known = {} if isinstance(meminfo, Gap) else dict(meminfo)
-    for key, value in ((ZRAM, zram_bytes), (LISTS, lists_bytes)):
-        if value is not None:
-            known[key] = value
+def gives_way_bytes(system: SystemSample) -> int:
+    """What is given back when memory is short and that no kernel's available counts."""
+    parts = account(system)
+    return parts.get("arc_reclaimable", 0) + parts.get("gpu_reclaimable", 0)
+
+
+def _accounts(system: SystemSample) -> Accounts | None:
+    return NOTHING if isinstance(system.accounts, Gap) else system.accounts
+
+
+def _known(meminfo: Meminfo | Gap, accounts: Accounts | None) -> dict[str, int]:
+    if isinstance(meminfo, Gap):
+        return {}
+    known = dict(meminfo)
+    if accounts is None:
+        return known
+    arc = accounts.arc
+    gives_way = None if arc is None else min(arc.gives_way_bytes, arc.pages_bytes)
+    kept = None if arc is None or gives_way is None else arc.pages_bytes - gives_way
+    beside = {
+        ZRAM: accounts.zram_bytes,
+        LISTS: accounts.lists_bytes,
+        ARC: gives_way,
+        ARC_KEPT: kept,
+    }
+    known |= {key: value for key, value in beside.items() if value is not None}
     return known
 
 

@@ -13,6 +13,8 @@ Meminfo = Mapping[str, int]
 # What other files tell stands beside meminfo's keys, under names that none of them can have.
 ZRAM: Final = ":zram"
 LISTS: Final = ":lists"
+ARC: Final = ":arc"
+ARC_KEPT: Final = ":arc kept"
 _MISSING: Final = "This kernel does not tell; what there is of it is among the unaccounted."
 
 
@@ -329,6 +331,23 @@ PARTS: Final = (
         "There is no zram, or it was not read; what there is of it is among the unaccounted.",
     ),
     Part(
+        "arc_reclaimable",
+        "ZFS ARC, reclaimable",
+        "/proc/spl/kstat/zfs/arcstats size, c_min, data_size, metadata_size",
+        "ZFS's cache of files, as far as it gives way when memory is short. The kernel's available does "
+        "not count it; htop's and btop's do. What of it lies in slabs is among the slabs.",
+        _sum(ARC),
+        "There is no ZFS, or it was not read.",
+    ),
+    Part(
+        "arc_kept",
+        "ZFS ARC, kept",
+        "/proc/spl/kstat/zfs/arcstats size, c_min, data_size, metadata_size",
+        "The part of ZFS's cache below which it does not shrink.",
+        _sum(ARC_KEPT),
+        "There is no ZFS, or it was not read.",
+    ),
+    Part(
         "bounce",
         "bounce buffers",
         "/proc/meminfo Bounce, WritebackTmp",
@@ -345,10 +364,18 @@ PARTS: Final = (
     Part(
         "gpu",
         "GPU",
-        "/proc/meminfo GPUActive, GPUReclaim",
-        "System memory that graphics drivers hold. Kernels that do not count it leave it among the "
-        "unaccounted.",
-        _any("GPUActive", "GPUReclaim"),
+        "/proc/meminfo GPUActive",
+        "System memory that graphics drivers have in use. Kernels that do not count it (before 7.1) "
+        "leave it among the unaccounted.",
+        _sum("GPUActive"),
+    ),
+    Part(
+        "gpu_reclaimable",
+        "GPU, reclaimable",
+        "/proc/meminfo GPUReclaim",
+        "Pages that graphics drivers keep at hand and give back when memory is short. The kernel's "
+        "available does not count it.",
+        _sum("GPUReclaim"),
     ),
     Part(
         "balloon",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from memtui.tui.pages.allocations import ALLOCATIONS
 from memtui.tui.pages.balance import BALANCE
 from memtui.tui.pages.base import Section
 from memtui.tui.pages.cgroup import CGROUP
@@ -29,6 +30,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     KSM,
     CGROUP,
     CGROUPS,
+    ALLOCATIONS,
 )
 
 # What stands beside the section that is read where there is room: short, and cheap to read.

@@ -8,7 +8,7 @@ from rich.style import Style
 
 from memtui import units
 from memtui.kernel.files import Gap
-from memtui.model.system.balance import UNACCOUNTED, Balance, balance, per_cpu_free_bytes
+from memtui.model.system.balance import UNACCOUNTED, Balance, balance_of
 from memtui.model.system.balance import Line as Entry
 from memtui.tui import theme
 from memtui.tui.pages.base import (
@@ -33,8 +33,8 @@ from memtui.tui.pages.base import (
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.words.cells import Column, Line, Part
 
-# Below this a trend is noise.
-_STILL_BYTES: Final = 1 << 20
+_STILL_BYTES: Final = 1 << 20  # a minute: less is not worth an arrow
+_MINUTES_S: Final = 300.0  # that what is moved a minute is made of
 _CONTRADICTIONS_SHOWN: Final = 2
 
 
@@ -47,8 +47,9 @@ class _Group(NamedTuple):
 
 
 _GROUPS: Final = (
-    _Group("free", theme.FREE, ("free", "free_cma")),
+    _Group("free", theme.FREE, ("free", "free_cma", "free_lists")),
     _Group("cache", theme.CACHE, ("cache_clean", "cache_dirty")),
+    _Group("ARC", "#3c6fa0", ("arc_reclaimable", "arc_kept")),
     _Group("shared", "#2f7f8c", ("shmem",)),
     _Group("programs", "#6a5a9c", ("anon", "swap_cache")),
     _Group(
@@ -56,7 +57,8 @@ _GROUPS: Final = (
         "#8a6a3c",
         (
             *("slab_reclaimable", "slab_unreclaimable", "other_reclaimable", "kernel_stacks"),
-            *("page_tables", "percpu", "vmalloc", "bounce", "corrupted", "gpu", "balloon"),
+            *("page_tables", "percpu", "vmalloc", "bounce", "corrupted", "gpu", "gpu_reclaimable"),
+            "balloon",
         ),
     ),
     _Group("huge", "#8c4a6e", ("huge_used", "huge_reserved", "huge_free", "huge_other")),
@@ -86,24 +88,17 @@ _TOPICS: Final = {
     "huge_other": "huge page pool",
     "zswap": "zswap",
     "zram": "zram",
+    "free_lists": "free, on CPU lists",
+    "arc_reclaimable": "ARC",
+    "arc_kept": "ARC",
+    "gpu": "GPU",
+    "gpu_reclaimable": "GPU",
     UNACCOUNTED: "unaccounted_bytes",
 }
 
 
-def sheet(facts: Facts) -> Balance:
-    """The machine's, or the group's, whose share of zram nobody tells."""
-    zrams, zones = facts.system.zrams, facts.system.zones
-    zram = lists = None
-    if not facts.is_group:
-        if zrams is not None and not isinstance(zrams, Gap):
-            zram = sum(device.mem_used_bytes or 0 for device in zrams)
-        if zones is not None and not isinstance(zones, Gap):
-            lists = per_cpu_free_bytes(zones, facts.page_bytes)
-    return balance(facts.system.meminfo, zram, lists)
-
-
 def _summary(facts: Facts) -> Summary:
-    made = sheet(facts)
+    made = balance_of(facts.system)
     lost = made.line(UNACCOUNTED)
     if lost.bytes is None:
         return UNKNOWN
@@ -120,7 +115,7 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
     meminfo = facts.system.meminfo
     if isinstance(meminfo, Gap):
         return only_words(why(meminfo, "the balance"))
-    made = sheet(facts)
+    made = balance_of(facts.system)
     if made.total_bytes is None:
         return only_words(
             "There is no MemTotal here, which the balance is of.", *made.contradictions
@@ -203,7 +198,7 @@ def _sum(made: Balance, group: _Group) -> int:
 
 
 def _minute(facts: Facts) -> float | None:
-    return facts.history.trend_per_minute("unaccounted_bytes")
+    return facts.history.trend_per_minute("unaccounted_bytes", _MINUTES_S)
 
 
 def _moved(value: float | None) -> str:
@@ -238,4 +233,6 @@ def _lost(made: Balance, facts: Facts, width: int) -> Line:
     return parts
 
 
-BALANCE: Final = Section("balance", "Balance", "balance", (), _summary, _page, of_group=True)
+BALANCE: Final = Section(
+    "balance", "Balance", "balance", ("accounts",), _summary, _page, of_group=True
+)

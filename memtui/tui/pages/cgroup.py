@@ -35,19 +35,6 @@ from memtui.tui.words.cells import Column, Line
 _TIGHT_SHARE: Final = 0.1
 
 
-def headroom(level: Level) -> int | None:
-    """What a group can still take; None without a limit."""
-    if level.limit_bytes is None or level.current_bytes is None:
-        return None
-    return max(0, level.limit_bytes - level.current_bytes)
-
-
-def tightest(confinement: Confinement) -> Level | None:
-    """The group that gives the least room; None where none has a limit."""
-    known = [(room, level) for level in confinement.levels if (room := headroom(level)) is not None]
-    return min(known, key=lambda item: item[0])[1] if known else None
-
-
 def _summary(facts: Facts) -> Summary:
     confinement = facts.system.confinement
     if confinement is None:
@@ -78,43 +65,48 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
         Column("bar", "", bar, "<", 1),
         Column("mark", "", 8, "<", 2),
     )
-    tight = tightest(confinement)
+    bound = None if confinement.limit_bytes is None else confinement.group.path
     items = [
-        _item(level, depth, tight, confinement, bar, width)
+        _item(level, depth, bound, confinement, bar, width)
         for depth, level in enumerate(reversed(confinement.levels))
     ]
     head: list[str | Line] = [
         f"cgroup v{confinement.version}: memtui is in {units.printable(confinement.levels[0].path)}"
     ]
-    if tight is None:
+    if bound is None:
         head.append("None of its groups has a limit: the machine's memory is all it is bound by.")
     else:
-        head.append("c switches between the host and the group whose limit is the smallest.")
+        limit = f"{confinement.limit_name} of {units.printable(bound)}"
+        head.append(f"It is bound by {limit}; c switches between the host and that group.")
     return page_of(columns, items, head)
 
 
 def _item(
     level: Level,
     depth: int,
-    tight: Level | None,
+    bound: str | None,
     confinement: Confinement,
     bar: int,
     width: int,
 ) -> Item:
     name = level.path.rstrip("/").rpartition("/")[2] or "/"
-    room = headroom(level)
+    room = level.headroom_bytes
     share = None
     if level.limit_bytes and level.current_bytes is not None:
         share = level.current_bytes / level.limit_bytes
-    is_tight = level is tight
+    is_tight = level.path == bound
     marks = ["tightest"] if is_tight else []
     about: list[str | Line] = [[(f" {units.printable(level.path)}", BRIGHT)]]
     if level.limit_bytes is None:
         about.append("It has no limit of its own.")
     elif share is not None:
         about.append(f"{units.percent(100 * share)} of its limit is used.")
+    if level.high_bytes is not None and level.high_bytes == level.limit_bytes:
+        about.append(
+            "The limit is memory.high: above it tasks are slowed down, and nobody is killed."
+        )
     if is_tight and len(confinement.levels) > 1:
-        about.append("Of all groups around memtui this one gives the least room.")
+        about.append("Of all groups around memtui the least can still be had in this one.")
     if level.path == confinement.group.path:
         about += _about_group(confinement.group)
     about += [[], f"/{units.printable(level.directory)}"]
@@ -154,7 +146,11 @@ def _about_group(group: MemoryGroup) -> list[str | Line]:
     ]
     events = {} if isinstance(group.events, Gap) else group.events
     hits = events.get("failcnt" if group.version == 1 else "max")
-    for label, count in (("limit hits", hits), ("OOM kills", events.get("oom_kill"))):
+    for label, count in (
+        ("limit hits", hits),
+        ("times above high", events.get("high")),
+        ("OOM kills", events.get("oom_kill")),
+    ):
         if count is not None:
             pairs.append(labelled((label, units.count(count))))
     return list(pairs)

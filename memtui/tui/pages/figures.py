@@ -50,14 +50,30 @@ class FigureTable(Table):
         self._most: dict[str, tuple[float, float | None]] = {}
 
     def show(
-        self, history: History, window_s: int, evidence: dict[str, str], glyph: str = ""
+        self,
+        history: History,
+        window_s: int,
+        evidence: dict[str, str],
+        glyph: str = "",
+        *,
+        only_known: bool = False,
     ) -> None:
-        """The figures as they are now; those that the verdict rests on in their colour, and marked."""
+        """The figures as they are now; those that the verdict rests on in their colour, and marked.
+
+        `only_known`: of a control group, which nobody counts half of them for.
+        """
         if history is not self._history:
             self._pictures.clear()
             self._most.clear()
         self._history, self._window_s = history, window_s
         self._evidence, self._glyph = evidence, glyph
+        rows = ROWS
+        if only_known and len(history) > 1:  # with one sample there are no rates
+            rows = tuple(row for row in ROWS if self._highest(row[1]) is not None) or ROWS
+        if rows != self.rows:
+            name = self.metric
+            self.rows = rows
+            self.set_cursor(next((at for at, row in enumerate(rows) if row[1] == name), 0))
         self.repaint()
 
     @property

@@ -103,14 +103,14 @@ class Overview(View):
 
     def update(self, moment: Moment) -> None:
         self._moment = moment
-        sample, free = moment.sample, moment.free
-        self.query_one(Headline).update(moment.history, free)
+        sample = moment.sample
+        self.query_one(Headline).update(moment, self._window_s)
         self.query_one(VerdictLine).update(moment, self._killed_lately(moment))
         self.query_one(StallTable).update(sample)
-        self.query_one(SwapLine).update(free)
+        self.query_one(SwapLine).update(moment.free)
         for name, is_so in _lacking(moment).items():
             self.set_class(is_so, name)
-        if self.screen.has_class("-vast"):
+        if self.screen.has_class("-vast") and sample.system.accounts is not None:
             self._show_balance(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(moment)
@@ -125,9 +125,9 @@ class Overview(View):
 
     def _show_balance(self, sample: Sample) -> None:
         """Where all memory is, the largest parts first; all of it is in the physical view."""
-        from memtui.model.system.balance import balance
+        from memtui.model.system.balance import balance_of
 
-        sheet = balance(sample.system.meminfo)
+        sheet = balance_of(sample.system)
         lines = sorted(
             (line for line in sheet.lines if line.bytes), key=lambda line: -(line.bytes or 0)
         )
@@ -219,6 +219,8 @@ class Overview(View):
     def action_zoom(self, step: int) -> None:
         at = WINDOWS_S.index(self._window_s) - step
         self._window_s = WINDOWS_S[max(0, min(at, len(WINDOWS_S) - 1))]
+        if self._moment is not None:
+            self.query_one(Headline).update(self._moment, self._window_s)
         self._show_graphs()
 
     def show_map(self, chosen: Chosen) -> None:

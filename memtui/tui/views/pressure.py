@@ -132,7 +132,9 @@ class PressureView(View):
         if moment is None:
             return
         if isinstance(table, FigureTable):
-            table.show(moment.history, self._window_s, *self._evidence(moment.seen))
+            colours, glyph = self._evidence(moment.seen)
+            only_known = moment.scope == "group"
+            table.show(moment.history, self._window_s, colours, glyph, only_known=only_known)
         elif isinstance(table, EventTable):
             table.show(moment.seen.events, moment.machine)
             self._show_event()
@@ -175,7 +177,8 @@ class PressureView(View):
         if verdict is None or verdict.level in (None, "comfortable"):
             return {}, ""
         colour = level_colour(verdict.level)
-        return {each.metric: colour for each in verdict.evidence}, level_glyph(verdict.level)
+        deciding = {each.metric: colour for each in verdict.evidence if each.decides}
+        return deciding, level_glyph(verdict.level)
 
     def _turn_to(self, name: str) -> None:
         """Opens a page of tables."""

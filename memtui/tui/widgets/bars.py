@@ -11,13 +11,19 @@ from memtui.kernel.pressure import Pressure
 from memtui.model.machine import Machine
 from memtui.model.sample import Sample
 from memtui.model.system.free import Free
-from memtui.session.history import History
 from memtui.session.session import Moment
 from memtui.tui import theme
 from memtui.tui.keys import keys_of
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.words.cells import Line, Part
-from memtui.tui.words.frame import header_line, headline, stall_parts, swap_parts, why_no_pressure
+from memtui.tui.words.frame import (
+    bound_by,
+    header_line,
+    headline,
+    stall_parts,
+    swap_parts,
+    why_no_pressure,
+)
 from memtui.views import VIEWS
 
 _DIM = theme.style(theme.DIM)
@@ -118,9 +124,15 @@ def _footer_width(item: tuple[str, str, str]) -> int:
 class Headline(Lines):
     """Available first, in bytes and per cent, then where it is going, then the bands' figures."""
 
-    def update(self, history: History, free: Free) -> None:
-        trend = history.trend_per_minute("mem_available_bytes")
-        self.draw(lambda width: [headline(width, free, trend)])
+    def update(self, moment: Moment, window_s: float) -> None:
+        """The trend is of the window that the graph shows."""
+        from memtui.model.system.balance import gives_way_bytes  # after the first frame
+
+        free, sample = moment.free, moment.sample
+        trend = moment.history.trend_per_minute("mem_available_bytes", window_s)
+        bound = bound_by(moment.scope, sample)
+        beside = gives_way_bytes(sample.system) if sample.system.accounts else 0
+        self.draw(lambda width: [headline(width, free, trend, bound, beside)])
 
 
 class StallTable(Lines):

@@ -80,7 +80,10 @@ class VerdictBanner(Lines):
         pieces: list[list[Part]] = [
             [
                 (f"{each.label} ", dim),
-                (each.text, theme.style(level_colour(verdict.level), bold=True)),
+                (
+                    each.text,
+                    theme.style(level_colour(verdict.level), bold=True) if each.decides else plain,
+                ),
                 ("   ", dim),
             ]
             for each in verdict.evidence

@@ -86,10 +86,31 @@ def header_line(
     return spread(parts, end, width)
 
 
-def headline(width: int, free: Free, trend: float | None) -> Line:
+def bound_by(scope: Scope, sample: Sample) -> str:
+    """`memory.max of shop` where that is looked at, what it has left where the host is although that
+    group is short; else nothing."""
+    from memtui.session.scope import binds, in_group
+
+    confinement = sample.system.confinement
+    if not isinstance(confinement, Confinement) or confinement.limit_bytes is None:
+        return ""
+    name = units.printable(confinement.group.path.rpartition("/")[2] or "/")
+    if scope == "group":
+        return f"{confinement.limit_name} of {name}"
+    group = in_group(sample)
+    if group is None or not binds(sample, group):
+        return ""
+    left = units.size(confinement.group.available_bytes)
+    return f"cgroup {name}: {left} of {units.size(confinement.limit_bytes, short=True)} (c)"
+
+
+def headline(
+    width: int, free: Free, trend: float | None, bound: str = "", beside_bytes: int = 0
+) -> Line:
     """Available first, in bytes and per cent, then where it is going, then the bands' figures.
 
-    `trend` is available's, in bytes a minute.
+    `trend` is available's, in bytes a minute. `bound` says which group binds, `beside_bytes` what
+    gives way beside available.
     """
     glyphs = theme.glyphs()
     narrow = width < 100
@@ -99,10 +120,15 @@ def headline(width: int, free: Free, trend: float | None) -> Line:
         (units.size(free.available), _BRIGHT),
         (f" {units.percent(free.available_pct)}", _BRIGHT),
     ]
-    moves: list[Part] = []
+    more: list[list[Part]] = []
+    if bound:
+        more.append([(" · ", _DIM), (bound, _ACCENT)])
     if trend is not None and abs(trend) >= 2**20:
         arrow, colour = ("▼", theme.GROWS) if trend < 0 else ("▲", theme.SHRINKS)
-        moves.append((f" {arrow}{units.size(abs(trend), short=narrow)}/min", theme.style(colour)))
+        moved = f" {arrow}{units.size(abs(trend), short=narrow)}/min"
+        more.append([(moved, theme.style(colour))])
+    if beside_bytes >= 2**20:
+        more.append([(f" + {units.size(beside_bytes, short=narrow)} ZFS, GPU", _DIM)])
     right: list[Part] = []
     for label, value, colour, fill in (
         ("rest", free.rest, theme.REST, glyphs.fills[2]),
@@ -117,8 +143,11 @@ def headline(width: int, free: Free, trend: float | None) -> Line:
             (units.size(value, short=narrow), _PLAIN),
         ]
     right.append((" ", _PLAIN))
-    if cells(left) + cells(moves) + cells(right) < width:
-        left += moves
+    for parts in more:
+        if cells(left) + cells(parts) + cells(right) < width:
+            left += parts
+        elif bound and parts is more[0]:  # which tells more than the bands, that the graph has too
+            right, left = [], [*left, *parts]
     return spread(left, right, width)
 
 

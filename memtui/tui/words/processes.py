@@ -164,8 +164,8 @@ def _cgroup(facts: Facts, process: ProcessSample, place: Place | Gap | None) -> 
     limit = confinement.limit_bytes
     if limit is None:
         return [*parts, (", no limit", _DIM)]
-    by = next(level for level in confinement.levels if level.limit_bytes == limit)
-    where = "" if by is own else f" of {units.printable(by.path)}"
+    by = confinement.group.path
+    where = "" if by == own.path else f" of {units.printable(by)}"
     parts += [(f", limit{where} ", _DIM), (units.size(limit, short=True), _PLAIN)]
     return [*parts, (f", room {units.size(confinement.headroom_bytes, short=True)}", _DIM)]
 

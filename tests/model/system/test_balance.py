@@ -9,19 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memtui.kernel.accounts import NOTHING, Accounts, read_accounts
 from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import Counters
+from memtui.kernel.zfs import Arc
 from memtui.kernel.zones import parse_zoneinfo
-from memtui.kernel.zram import read_zrams
+from memtui.model.sample import Sample, SystemSample
 from memtui.model.system.balance import (
     UNACCOUNTED,
     Balance,
     Line,
+    account,
     balance,
-    per_cpu_free_bytes,
-    unaccounted_bytes,
+    gives_way_bytes,
 )
+from memtui.model.system.metrics import METRICS
 from tests.conftest import HOSTS, open_host
 
 MIB = 1 << 20
@@ -42,13 +45,23 @@ def of_host(name: str) -> dict[str, int]:
 
 
 def lists(files: Files, page_bytes: int = mmap.PAGESIZE) -> int | None:
+    """Free pages on the processors' lists, by zoneinfo read as a whole."""
     zones = files.parsed("proc/zoneinfo", parse_zoneinfo)
-    return None if isinstance(zones, Gap) else per_cpu_free_bytes(zones, page_bytes)
+    if isinstance(zones, Gap):
+        return None
+    counts = [pages["count"] for zone in zones for pages in zone.pagesets]
+    return sum(counts) * page_bytes if counts else None
 
 
 def live() -> Balance:
     files = LiveFiles("/")
-    return balance(files.parsed("proc/meminfo", parse_meminfo), None, lists(files))
+    return balance(files.parsed("proc/meminfo", parse_meminfo), read_accounts(files, mmap.PAGESIZE))
+
+
+def unaccounted(meminfo: dict[str, int], accounts: Accounts | None = NOTHING) -> int | None:
+    """The metric's."""
+    gap = Gap("proc/vmstat", "absent")
+    return account(SystemSample(meminfo, gap, gap, accounts=accounts)).get(UNACCOUNTED)
 
 
 def size(sheet: Balance, name: str) -> int:
@@ -72,11 +85,12 @@ def holds(sheet: Balance) -> None:
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_captured_host_sums_to_its_total(host: str) -> None:
     meminfo = of_host(host)
-    zram = sum(device.mem_used_bytes or 0 for device in read_zrams(open_host(host)))
-    sheet = balance(meminfo, zram)
+    accounts = read_accounts(open_host(host), 4096)
+    assert accounts.lists_bytes == lists(open_host(host), 4096)
+    sheet = balance(meminfo, accounts)
     assert sheet.total_bytes == meminfo["MemTotal"]
     holds(sheet)
-    assert unaccounted_bytes(meminfo, zram) == sheet.lines[-1].bytes
+    assert unaccounted(meminfo, accounts) == sheet.lines[-1].bytes
     # Figures of one machine agree; those of a container and of one written line do not.
     assert bool(sheet.contradictions) == (host in ("arm64-64k", "container"))
     if not sheet.contradictions:
@@ -86,9 +100,10 @@ def test_a_captured_host_sums_to_its_total(host: str) -> None:
 
 @given(st.dictionaries(st.sampled_from(KEYS), SIZES), st.none() | SIZES)
 def test_any_figures_sum_to_the_total(meminfo: dict[str, int], zram: int | None) -> None:
-    sheet = balance(meminfo, zram)
+    accounts = Accounts(None, zram)
+    sheet = balance(meminfo, accounts)
     holds(sheet)
-    assert unaccounted_bytes(meminfo, zram) == sheet.line(UNACCOUNTED).bytes
+    assert unaccounted(meminfo, accounts) == sheet.line(UNACCOUNTED).bytes
     if any(line.cut_bytes for line in sheet.lines if line.name != "balloon"):
         assert sheet.contradictions
 
@@ -105,8 +120,7 @@ def test_without_a_meminfo_there_is_no_sheet() -> None:
     sheet = balance(Gap("proc/meminfo", "denied"))
     holds(sheet)
     assert sheet.total_bytes is None
-    assert unaccounted_bytes(Gap("proc/meminfo", "denied")) is None
-    assert unaccounted_bytes({}) is None
+    assert unaccounted({}) is None
     holds(balance({"MemTotal": 0}))
     holds(balance({"MemTotal": 0, "MemFree": 5}))
 
@@ -194,7 +208,7 @@ def test_old_kernels_leave_lines_open() -> None:
 
 def test_zram_and_zswap_have_their_own_lines() -> None:
     before = balance(of_host("debian-6.18"))
-    after = balance(of_host("debian-6.18") | {"Zswap": 2 * MIB}, zram_bytes=3 * MIB)
+    after = balance(of_host("debian-6.18") | {"Zswap": 2 * MIB}, Accounts(zram_bytes=3 * MIB))
     assert before.line("zram").bytes is None
     assert (size(after, "zram"), size(after, "zswap")) == (3 * MIB, 2 * MIB)
     assert size(after, UNACCOUNTED) == size(before, UNACCOUNTED) - 5 * MIB
@@ -204,12 +218,43 @@ def test_free_pages_on_the_processors_lists_are_no_leak() -> None:
     """Processes ended between these two: what they had is free, but not in MemFree yet."""
     rest = {}
     for host in ("debian-6.18", "debian-6.18-later"):
-        listed = lists(open_host(host), 4096)
-        assert listed and unaccounted_bytes(of_host(host), None, None)
-        rest[host] = unaccounted_bytes(of_host(host), None, listed) or 0
-        assert (unaccounted_bytes(of_host(host)) or 0) - rest[host] == listed
+        accounts = read_accounts(open_host(host), 4096)
+        assert accounts.lists_bytes
+        without = unaccounted(of_host(host))
+        rest[host] = unaccounted(of_host(host), accounts) or 0
+        assert (without or 0) - rest[host] == accounts.lists_bytes
     assert abs(rest["debian-6.18-later"] - rest["debian-6.18"]) < MIB
-    assert per_cpu_free_bytes([], 4096) is None
+
+
+def test_what_is_not_read_yet_is_not_called_unaccounted() -> None:
+    assert unaccounted(of_host("debian-6.18"), None) is None
+    assert balance(of_host("debian-6.18"), None).line(UNACCOUNTED).bytes is None
+
+
+def test_the_cache_of_zfs_and_what_gpus_give_back_have_lines_and_are_left() -> None:
+    """ARC in slabs stands there already; above c_min it gives way."""
+    meminfo = {"MemTotal": 100 * MIB, "MemFree": 10 * MIB, "MemAvailable": 12 * MIB}
+    meminfo |= {"GPUActive": 5 * MIB, "GPUReclaim": 3 * MIB}
+    arc = Arc(size_bytes=60 * MIB, min_bytes=10 * MIB, pages_bytes=55 * MIB)
+    sheet = balance(meminfo, Accounts(arc=arc))
+    holds(sheet)
+    assert size(sheet, "arc_reclaimable") == 50 * MIB
+    assert size(sheet, "arc_kept") == 5 * MIB
+    assert (size(sheet, "gpu"), size(sheet, "gpu_reclaimable")) == (5 * MIB, 3 * MIB)
+    assert size(sheet, UNACCOUNTED) == (100 - 10 - 55 - 5 - 3) * MIB
+    gap = Gap("proc/vmstat", "absent")
+    system = SystemSample(meminfo, gap, gap, accounts=Accounts(arc=arc))
+    assert gives_way_bytes(system) == 53 * MIB
+    now = Sample(1.0, 1.0, system, {})
+    assert METRICS["left_bytes"].value(now, None) == (12 + 53) * MIB
+    assert METRICS["mem_available_bytes"].value(now, None) == 12 * MIB  # as free(1) has it
+
+
+def test_the_arc_of_a_containers_host_gives_a_container_nothing() -> None:
+    meminfo = {"MemTotal": 20 * MIB, "MemFree": 20 * MIB}
+    arc = Arc(size_bytes=60 * MIB, min_bytes=10 * MIB, pages_bytes=60 * MIB)
+    gap = Gap("proc/vmstat", "absent")
+    assert gives_way_bytes(SystemSample(meminfo, gap, gap, accounts=Accounts(arc=arc))) == 0
 
 
 def test_a_container_with_its_hosts_kernel_is_flagged_and_fits() -> None:

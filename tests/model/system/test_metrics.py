@@ -93,7 +93,7 @@ def test_labels_tell_figures_apart() -> None:
 
 def test_names_end_in_their_unit() -> None:
     for name, metric in METRICS.items():
-        ending = "oom_kills" if metric.unit == "count" else f"_{metric.unit}"
+        ending = ("oom_kills", "_below_min") if metric.unit == "count" else f"_{metric.unit}"
         assert name.endswith(ending), name
 
 

@@ -142,7 +142,7 @@ async def test_it_is_whole_and_read_only_while_it_is_open(host: str, size: tuple
     async with running(app, size) as pilot:
         await press(pilot, "5")
         assert "cgroups" not in script_of(app).plan.fields
-        await press(pilot, "end")
+        await press(pilot, "end", "up")
         await settle(pilot)
         assert "cgroups" in script_of(app).plan.fields
         assert "All groups" in screen(app)
@@ -155,7 +155,7 @@ async def test_it_is_whole_and_read_only_while_it_is_open(host: str, size: tuple
 async def test_keys_sort_and_filter_it() -> None:
     app = physical("pod")
     async with running(app) as pilot:
-        await press(pilot, "5", "end", "enter")
+        await press(pilot, "5", "end", "up", "enter")
         assert "  burstable pods" in screen(app)
         await press(pilot, "s")
         assert "▼CURRENT" in screen(app) and "sorted by current" in screen(app)

@@ -151,7 +151,7 @@ def answers(history: History) -> list[object]:
         *(history.highest(name) for name in (FAULTS, KILLS, FREE)),
         history.mean(FAULTS, 60),
         history.total(KILLS, 60),
-        history.trend_per_minute(FREE),
+        history.trend_per_minute(FREE, 60),
         history.series(FREE, 60),
         history.buckets(FREE, 60, 30),
     ]

@@ -21,10 +21,12 @@ from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from memtui.model.explain.explain import canonical
+from memtui.model.system.balance import balance_of
 from memtui.model.system.zones import zone_distance
 from memtui.session.history import History
+from memtui.session.scope import in_group
 from memtui.tui.pages import SECTIONS
-from memtui.tui.pages.balance import bar_of, sheet
+from memtui.tui.pages.balance import bar_of
 from memtui.tui.pages.base import Arrangement, Facts
 from memtui.tui.pages.fragmentation import abbreviated
 from memtui.tui.pages.slabs import arranged
@@ -85,7 +87,7 @@ def test_every_row_is_explained_somewhere(host: str) -> None:
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_balance_s_lines_are_the_model_s_and_sum_to_all_memory(host: str) -> None:
     of = facts(host)
-    made = sheet(of)
+    made = balance_of(of.system)
     shown = page("balance", of)
     assert list(shown.keys) == [line.name for line in made.lines]
     assert sum(line.bytes or 0 for line in made.lines) == of.meminfo["MemTotal"]
@@ -96,7 +98,7 @@ def test_the_balance_s_lines_are_the_model_s_and_sum_to_all_memory(host: str) ->
 def test_the_balance_as_text() -> None:
     shown = page("balance", facts("numa"), 60)
     assert head(shown, 60) == [
-        "free      cache        programs               huge",
+        "free      cache         programs              huge",
         "unaccounted 94.3 MiB 1.3 %                      of 6.8 GiB",
     ]
     assert table(shown, 60)[:2] == [
@@ -110,15 +112,17 @@ def test_the_balance_as_text() -> None:
 def test_zram_is_not_the_group_s() -> None:
     host = machine("numa")
     assert isinstance(host.system.meminfo, dict)
-    total = host.system.meminfo["MemTotal"]
+    total = host.system.meminfo["MemTotal"] // 2
     level = Level("/a", "sys/fs/cgroup/a", 10, total)
     gap = Gap("x", "absent")
     group = MemoryGroup("/a", 2, 10, None, total, None, None, None, gap, gap, gap)
-    grouped = facts("numa", confinement=Confinement(2, (level,), group))
-    assert grouped.is_group
-    assert not facts("numa").is_group
-    assert sheet(facts("numa")).line("zram").bytes == 156 * MIB
-    assert sheet(grouped).line("zram").bytes is None
+    of = facts("numa", confinement=Confinement(2, (level,), group))
+    assert not of.is_group
+    grouped = in_group(of.sample)
+    assert grouped is not None
+    assert of._replace(sample=grouped).is_group
+    assert balance_of(of.system).line("zram").bytes == 156 * MIB
+    assert balance_of(grouped.system).line("zram").bytes is None
 
 
 def test_contradictions_are_flagged() -> None:
@@ -136,14 +140,14 @@ def test_the_unaccounted_memory_s_trend() -> None:
     before = facts("numa")
     meminfo = dict(before.meminfo)
     history = History()
-    for second in range(31):
+    for second in range(61):
         changed = {**meminfo, "MemFree": meminfo["MemFree"] - second * MIB}
         system = before.system._replace(meminfo=changed)
         now = before.sample._replace(time_s=1000.0 + second, system=system)
         history.record(now)
     of = Facts(now, before.sample, history, 4096, lost_per_hour=-3.0 * MIB)
     assert head(page("balance", of))[1].startswith(
-        "unaccounted 124 MiB 1.8 %  ▲ 60.0 MiB/min  ▼ 3.0 MiB/h"
+        "unaccounted 154 MiB 2.2 %  ▲ 60.0 MiB/min  ▼ 3.0 MiB/h"
     )
 
 
@@ -407,8 +411,11 @@ def _confined(limits: Iterable[tuple[str, int, int | None]]) -> Confinement:
     levels = tuple(
         Level(path, f"sys/fs/cgroup{path}", current, limit) for path, current, limit in limits
     )
+    bound = min(levels, key=lambda each: (each.headroom_bytes is None, each.headroom_bytes or 0))
     group = MemoryGroup(
-        levels[0].path, 2, 1, 5 * MIB, None, None, 3, None, {}, {"max": 7}, Gap("x", "absent")
+        *(bound.path, 2, bound.current_bytes, 5 * MIB, bound.max_bytes, None, 3, None, {}),
+        {"max": 7},
+        Gap("x", "absent"),
     )
     return Confinement(2, levels, group)
 
@@ -426,7 +433,8 @@ def test_the_tightest_ancestor_is_marked() -> None:
         " tightest",
         "    b                                    30.0 MiB   100 MiB  70.0 MiB ██████░░░░░░░░░░░░░░",
     ]
-    assert "limit hits 7" in about(page("cgroup", of), 2)
+    assert "limit hits 7" in about(page("cgroup", of), 1)
+    assert "It is bound by memory.max of /a" in " ".join(head(page("cgroup", of), 100))
 
 
 def test_no_limit_and_no_controller() -> None:

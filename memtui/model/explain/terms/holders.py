@@ -168,6 +168,40 @@ OTHERS: Final[tuple[Term, ...]] = (
         aliases=("free, on CPU lists", "pagesets", "pcp"),
     ),
     Entry(
+        "ARC",
+        "Cache of ZFS",
+        "The adaptive replacement cache: ZFS keeps contents of files in memory of its own instead of "
+        "the page cache.",
+        "It is not in buff/cache, nor in the kernel's available, although all of it above c_min gives "
+        "way when memory is short, if not as fast as the page cache. htop and btop add that part to "
+        "available; here it is in what is left.",
+        "/proc/spl/kstat/zfs/arcstats size, c_min",
+        size("ARC"),
+        here=(Fact("Of it gives way:", size("max(0, ARC − ARC_min)")),),
+        see=("available", "left", "balance"),
+        aliases=(
+            "ZFS",
+            "ZFS ARC",
+            "arcstats",
+            "ZFS ARC, reclaimable",
+            "arc_reclaimable",
+            "ZFS ARC, kept",
+            "arc_kept",
+        ),
+    ),
+    Entry(
+        "kernel allocations",
+        "Who in the kernel holds memory",
+        "Since 6.10 a kernel can count for each line of its source what was allocated there and not "
+        "freed since. A driver that leaks stands here by name.",
+        "It is not another use beside slab and unaccounted: what those hold is told here by who asked "
+        "for it, and pages of files and programs stand here as well. Most distributions build it in and "
+        "leave it off: sysctl.vm.mem_profiling=1 at boot.",
+        "/proc/allocinfo",
+        see=("unaccounted", "slab", "balance"),
+        aliases=("allocinfo", "memory allocation profiling"),
+    ),
+    Entry(
         "GPU",
         "Memory of graphics drivers",
         "System memory that graphics drivers hold, where the kernel counts it. Memory on the card "
@@ -175,8 +209,9 @@ OTHERS: Final[tuple[Term, ...]] = (
         "A kernel without these lines tells nothing: what drivers hold is among the unaccounted.",
         "/proc/meminfo GPUActive, GPUReclaim",
         size("GPUActive + GPUReclaim?"),
-        see=("unaccounted", "balance"),
-        aliases=("GPUActive", "GPUReclaim", "graphics"),
+        here=(Fact("Of it gives way, which no available counts:", size("GPUReclaim")),),
+        see=("unaccounted", "balance", "left"),
+        aliases=("GPUActive", "GPUReclaim", "graphics", "GPU, reclaimable", "gpu_reclaimable"),
     ),
     Entry(
         "direct map",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from memtui.kernel.files import Gap
+from memtui.kernel.zones import ZoneMarks
 from memtui.model.entry import Entry, Fact, Tool, share, size
 from memtui.model.sample import Sample
-from memtui.model.system.balance import unaccounted_bytes
+from memtui.model.system.balance import UNACCOUNTED, account
 from memtui.model.system.metrics.base import Metric, Value, of_meminfo
 
 if TYPE_CHECKING:
@@ -17,7 +18,26 @@ _LISTS: Final = ("active and inactive", "working set", "refault", "kswapd")
 
 
 def _unaccounted(now: Sample, _before: Sample | None) -> Value:
-    return unaccounted_bytes(now.system.meminfo)
+    return account(now.system).get(UNACCOUNTED)
+
+
+def _short_zones(now: Sample) -> list[ZoneMarks] | None:
+    accounts = now.system.accounts
+    if accounts is None or isinstance(accounts, Gap) or not accounts.zones:
+        return None
+    return [zone for zone in accounts.zones if zone.is_below_min]
+
+
+def _zones_below_min(now: Sample, _before: Sample | None) -> Value:
+    short = _short_zones(now)
+    return None if short is None else len(short)
+
+
+def _low_zones_below_min(now: Sample, _before: Sample | None) -> Value:
+    short, meminfo = _short_zones(now), now.system.meminfo
+    if short is None or isinstance(meminfo, Gap) or not meminfo.get("HighTotal"):
+        return None
+    return sum(zone.zone == "Normal" for zone in short)
 
 
 def _huge_pages(
@@ -393,15 +413,61 @@ TABLE: Final = (
         ),
     ),
     Metric(
+        "zones_below_min",
+        "zones below min",
+        "count",
+        "/proc/zoneinfo free, min",
+        "How many zones have less free than their min watermark. Memory of such a zone is only for those "
+        "who may take the last reserve; all others must take some back first, even if other zones have "
+        "plenty.",
+        "zones with free < min",
+        _zones_below_min,
+        field="accounts",
+        group="left",
+        topic="Zones, blocks and huge pages",
+        entry=Entry(
+            "zones below min",
+            "Zones below their min watermark",
+            "",
+            "It is no sum: available is of all zones together, and does not tell that one of them is "
+            "empty that a device, or a 32-bit kernel, cannot do without.",
+            see=("watermark", "zone", "direct reclaim"),
+        ),
+    ),
+    Metric(
+        "low_zones_below_min",
+        "low memory below min",
+        "count",
+        "/proc/zoneinfo free, min; /proc/meminfo HighTotal",
+        "On a 32-bit machine with highmem: whether low memory, the only one that the kernel itself can "
+        "use, is below its min watermark.",
+        "Normal zones with free < min, where there is highmem",
+        _low_zones_below_min,
+        field="accounts",
+        group="left",
+        topic="Zones, blocks and huge pages",
+        entry=Entry(
+            "low memory",
+            "Low memory of 32-bit machines",
+            "Such a kernel addresses less than a GiB directly; all above is highmem, for programs and "
+            "files alone. When low memory runs out the OOM killer acts, however much highmem is free.",
+            "It is not the low watermark.",
+            see=("zones below min", "zone", "OOM killer"),
+            aliases=("lowmem", "highmem", "LowFree"),
+        ),
+    ),
+    Metric(
         "unaccounted_bytes",
         "unaccounted",
         "bytes",
-        "/proc/meminfo MemTotal less every use that it tells",
-        "Memory that is neither free nor in any use the kernel counts: pages that drivers, GPUs and "
-        "the network took directly, zram's, and free pages on the processors' own lists. A few per "
-        "cent are normal; if it only grows for hours a driver leaks.",
-        "MemTotal − all other lines of the balance that meminfo tells",
+        "/proc/meminfo, /proc/zoneinfo, /sys/block/zram*/mm_stat, /proc/spl/kstat/zfs/arcstats",
+        "Memory that is neither free nor in any use that somebody counts: pages that drivers, GPUs and "
+        "the network took directly. A few per cent are normal; if it only grows for hours a driver "
+        "leaks.",
+        "MemTotal − all other lines of the balance, free pages on CPU lists, zram and ZFS's ARC among "
+        "them",
         _unaccounted,
+        field="accounts",
         group="kernel",
         topic="Who holds memory",
         entry=Entry(

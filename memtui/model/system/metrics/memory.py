@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from memtui import units
+from memtui.kernel.files import Gap
 from memtui.model.entry import Entry, Fact, Tool, share, size
 from memtui.model.sample import Sample
+from memtui.model.system.balance import gives_way_bytes
 from memtui.model.system.free import allocatable_bytes, free_figures
 from memtui.model.system.metrics.base import Metric, Value, of_free, of_meminfo
 
@@ -26,9 +29,12 @@ def _available_pct(now: Sample, _before: Sample | None) -> Value:
 def _left(now: Sample) -> int | None:
     """What programs can still allocate, swap included."""
     free, available = free_figures(now.system.meminfo), allocatable_bytes(now.system.meminfo)
-    if available is None or free.swap_total is None or free.swap_used is None:
-        return available
-    return available + free.swap_total - free.swap_used
+    if available is None:
+        return None
+    gives_way = available + gives_way_bytes(now.system)
+    if free.swap_total is None or free.swap_used is None:
+        return gives_way
+    return gives_way + free.swap_total - free.swap_used
 
 
 def _left_bytes(now: Sample, _before: Sample | None) -> Value:
@@ -42,6 +48,18 @@ def _left_pct(now: Sample, _before: Sample | None) -> Value:
     return 100 * left / (free.total + (free.swap_total or 0))
 
 
+def _with_arc(context: Context) -> str:
+    accounts = context.sample.system.accounts
+    arc = None if accounts is None or isinstance(accounts, Gap) else accounts.arc
+    if arc is None or not arc.gives_way_bytes:
+        return ""
+    return (
+        f"ZFS's cache would give back {units.size(arc.gives_way_bytes)} of its "
+        f"{units.size(arc.size_bytes)}. htop and btop count that as available; the kernel and free do "
+        "not, and nor does memtui: it stands in the headline and the balance, and in what is left."
+    )
+
+
 def _not_told(context: Context) -> str:
     if not context.meminfo or "MemAvailable" in context.meminfo:
         return ""
@@ -49,9 +67,11 @@ def _not_told(context: Context) -> str:
 
 
 def _allocatable(context: Context) -> str:
+    beside = "gives_way is what ZFS's ARC and GPU drivers would give back."
     if "MemAvailable" in context.meminfo:
-        return "allocatable is available here."
-    return "allocatable is MemFree + buff/cache − shared: this kernel tells no available."
+        return f"allocatable is available here; {beside}"
+    told = "allocatable is MemFree + buff/cache − shared: this kernel tells no available"
+    return f"{told}; {beside}"
 
 
 TABLE: Final = (
@@ -102,6 +122,7 @@ TABLE: Final = (
             ),
             here=(
                 _not_told,
+                _with_arc,
                 Fact(
                     "How the kernel arrives at it, from the zones' low watermarks and reserve:",
                     size(
@@ -300,10 +321,13 @@ TABLE: Final = (
         "available and free swap",
         "bytes",
         "/proc/meminfo MemAvailable, SwapFree",
-        "What is left before the OOM killer must act: what programs can still allocate, and the swap "
-        "that others' memory could be put into.",
-        "available + SwapFree; without MemAvailable (before 3.14) also buff/cache − shared",
+        "What is left before the OOM killer must act: what programs can still allocate, the caches "
+        "of ZFS and of graphics drivers that give way, and the swap that others' memory could be put "
+        "into.",
+        "available + SwapFree + reclaimable parts of ZFS's ARC and of GPU drivers; without "
+        "MemAvailable (before 3.14) also buff/cache − shared",
         _left_bytes,
+        field="accounts",
         group="left",
         topic="Figures of free",
         entry=Entry(
@@ -312,7 +336,7 @@ TABLE: Final = (
             "The two are not the same: memory can be had at once, swap only by writing others' pages "
             "there.",
             "It is no promise of speed: long before it is used up a machine may thrash.",
-            formula=size("allocatable + min(SwapFree, SwapTotal)"),
+            formula=size("allocatable + gives_way + min(SwapFree, SwapTotal)"),
             here=(_allocatable,),
             see=("available", "swap free", "OOM killer", "thrashing"),
         ),
@@ -323,8 +347,9 @@ TABLE: Final = (
         "pct",
         "/proc/meminfo MemAvailable, MemTotal, SwapTotal, SwapFree",
         "What is left before the OOM killer must act, as a share of memory and swap.",
-        "(available + SwapFree) / (MemTotal + SwapTotal)",
+        "left / (MemTotal + SwapTotal)",
         _left_pct,
+        field="accounts",
         group="left",
         topic="Figures of free",
         entry=Entry(
@@ -333,7 +358,7 @@ TABLE: Final = (
             "It falls to 0 where nothing can be reclaimed and all swap is full.",
             "It is no time: how long it lasts depends on how fast it falls.",
             formula=share(
-                "100 × (allocatable + min(SwapFree, SwapTotal)) / (MemTotal + SwapTotal)"
+                "100 × (allocatable + gives_way + min(SwapFree, SwapTotal)) / (MemTotal + SwapTotal)"
             ),
             here=(_allocatable,),
             see=("left", "available share", "OOM killer"),
