@@ -10,6 +10,7 @@ from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.kmsg import read_log
 from memtui.live.machine import page_bytes_of
+from memtui.model.oom.causes import why_killed
 from memtui.model.oom.policy import PolicyLine
 from memtui.model.oom.ranking import CandidateOom, Ranking, signed
 from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
@@ -39,7 +40,7 @@ _KEYS: Final = (
 _KILL_KEYS: Final = (
     *("pid", "name", "is_group", "total_vm_bytes", "anon_rss_bytes", "file_rss_bytes"),
     *("shmem_rss_bytes", "page_tables_bytes", "uid", "oom_score_adj", "constraint", "oom_group"),
-    *("task_group", "invoked_by"),
+    *("task_group", "invoked_by", "is_manual", "nodes", "took_asker"),
 )
 _LISTED: Final = 20
 _KILLS_LISTED: Final = 5
@@ -207,15 +208,8 @@ def _kills(kills: list[OomKill] | Gap) -> Iterator[str]:
         return
     yield f"\nkills in the kernel's log: {units.count(len(kills))}\n"
     for kill in kills[-_KILLS_LISTED:]:
-        where = ""
-        if kill.is_group:
-            where = (
-                f" in {units.printable(kill.oom_group)}"
-                if kill.oom_group
-                else " in a memory cgroup"
-            )
         adj = "" if not kill.oom_score_adj else f", adj {signed(kill.oom_score_adj)}"
         yield (
             f"  {units.duration(kill.time_us / 1e6)} after boot: {units.printable(kill.name)} "
-            f"({kill.pid}), {units.size(kill.rss_bytes)}{adj}{where}\n"
+            f"({kill.pid}), {units.size(kill.rss_bytes)}{adj}: {why_killed(kill)}\n"
         )

@@ -1,4 +1,5 @@
-"""Who died for want of memory or of a segfault, told once, from all that is known.
+"""Who died for want of memory, of a segfault or of memory with errors, told once, from all that is
+known.
 
 The kernel's log says it best. Where it is closed or silent, its counters tell that somebody was
 killed, and a process that vanished in that time, the first of the ranking, is taken for the one:
@@ -12,14 +13,16 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from memtui import units
-from memtui.kernel.deaths import OomKill, Segfault
+from memtui.kernel.deaths import CPUSET, POLICY, Death, OomKill, Poisoned
+from memtui.kernel.segfaults import Segfault
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
+from memtui.model.oom.causes import why_killed
 from memtui.model.oom.ranking import ENDED, CandidateOom, Ranking, is_inside, points_of
 from memtui.model.oom.segfaults import explain_segfault
 from memtui.model.shortage.events import Event
 
-Cause = Literal["oom", "oom in cgroup", "segfault"]
+Cause = Literal["oom", "oom in cgroup", "oom on nodes", "by hand", "memory failure", "segfault"]
 Told = Literal["kernel log", "inferred"]
 
 MACHINE: Final = ""  # the machine's own count, beside the groups' by path
@@ -118,7 +121,7 @@ class Look(NamedTuple):
     ranking: Ranking
     kills: Mapping[str, int]
     totals: Mapping[str, int] = {}
-    log: tuple[OomKill | Segfault, ...] = ()
+    log: tuple[Death, ...] = ()
     log_is_read: bool = False
     suspended_s: float = 0.0
 
@@ -126,9 +129,9 @@ class Look(NamedTuple):
 class Obituary(NamedTuple):
     """One death. Sizes in bytes, of the last look or the kernel's word; None: unknown.
 
-    `pid` is None for one that lived too briefly to be seen. `others` are further processes that
-    may have been the one, where it is inferred. `sentence` is printable. `death` is what the
-    kernel's log said, where it did.
+    `pid` is None for one that lived too briefly to be seen, or that the log has no number of.
+    `others` are further processes that may have been the one, where it is inferred. `sentence` is
+    printable. `death` is what the kernel's log said, where it did.
     """
 
     time_s: float
@@ -145,7 +148,14 @@ class Obituary(NamedTuple):
     key: ProcessKey | None = None
     map: AddressMap | None = None
     others: tuple[str, ...] = ()
-    death: OomKill | Segfault | None = None
+    death: Death | None = None
+
+    @property
+    def was_killed(self) -> bool:
+        """By the kernel: for a segfault the process itself gave the reason, a SIGBUS it may outlive."""
+        if isinstance(self.death, Poisoned):
+            return self.death.is_killed
+        return self.cause != "segfault"
 
 
 class Owed(NamedTuple):
@@ -180,6 +190,11 @@ def observe(state: State, now: Look, memories: Memories) -> tuple[State, list[Ob
         if isinstance(death, Segfault):
             found.append(_of_segfault(death, now, memories))
             continue
+        if isinstance(death, Poisoned):
+            found.append(_of_poisoned(death, now, memories))
+            if death.is_killed:
+                told[death.pid] = now.time_s  # and vanishes for no other reason
+            continue
         obituary = _of_kill(death, now, memories, before)
         if death.pid in told and _is_alike(death, state, before):
             continue  # it was inferred, and paid for
@@ -208,9 +223,9 @@ def observe(state: State, now: Look, memories: Memories) -> tuple[State, list[Ob
 
 def event_of(obituary: Obituary) -> Event:
     """An obituary among the events that mark the graphs."""
-    level: Literal["warning", "alarm"] = "warning" if obituary.cause == "segfault" else "alarm"
-    kind = "segfault" if obituary.cause == "segfault" else "oom_kill"
-    return Event(obituary.time_s, kind, level, obituary.sentence)
+    kinds = {"segfault": "segfault", "memory failure": "memory_failure"}
+    level: Literal["warning", "alarm"] = "alarm" if obituary.was_killed else "warning"
+    return Event(obituary.time_s, kinds.get(obituary.cause, "oom_kill"), level, obituary.sentence)
 
 
 class _Ledger:
@@ -272,19 +287,19 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
     if group is None:
         group = known.group if known and known.group else seen.group if seen else kill.oom_group
     who = f"{units.printable(kill.name)} ({kill.pid})"
-    why = "memory had run out"
-    if kill.is_group:
-        full = f" {units.printable(kill.oom_group)}" if kill.oom_group is not None else ""
-        why = f"the memory cgroup{full} was full"
     rss, swap = kill.rss_bytes, None
     if seen is not None and seen.name == kill.name:
         swap = None if seen.swap_pages is None else seen.swap_pages * now.page_bytes
         # The line is written after the signal: a quick victim has given some back by then.
         rss = max(rss or 0, (seen.rss_pages or 0) * now.page_bytes) or rss
     swapped = f" and {units.size(swap)} in swap" if swap else ""
-    sentence = f"the kernel killed {who}, {units.size(rss)} in memory{swapped}: {why}"
-    if kill.invoked_by is not None and kill.invoked_by != kill.name:
-        sentence += f" as {units.printable(kill.invoked_by)} asked for more"
+    words = why_killed(kill)
+    sentence = f"the kernel killed {who}, {units.size(rss)} in memory{swapped}: {words}"
+    cause: Cause = "oom in cgroup" if kill.is_group else "oom"
+    if kill.is_manual:
+        cause = "by hand"
+    elif cause == "oom" and kill.constraint in (CPUSET, POLICY):
+        cause = "oom on nodes"
     return Obituary(
         _log_time(kill.time_us, now),
         kill.pid,
@@ -294,7 +309,7 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
         rss,
         swap,
         kill.page_tables_bytes,
-        "oom in cgroup" if kill.is_group else "oom",
+        cause,
         "kernel log",
         sentence,
         known.key if known else None,
@@ -304,30 +319,56 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
 
 
 def _of_segfault(fault: Segfault, now: Look, memories: Memories) -> Obituary:
-    known = memories.of_thread(fault.tid)
+    tid = fault.tid
+    known = None if tid is None else memories.of_thread(tid)
     # A thread may have a name of its own.
-    if known is not None and known.key.pid == fault.tid:
+    if known is not None and known.key.pid == tid:
         known = _same(known, fault.name)
-    pid = known.key.pid if known else fault.tid
-    who = f"{units.printable(fault.name)} ({fault.tid})"
-    if pid != fault.tid and known is not None:
+    who = units.printable(fault.name) or "a process"
+    if tid is not None:
+        who += f" ({tid})"
+    pid = known.key.pid if known else tid
+    if pid != tid and known is not None:
         who = f"thread {who} of {units.printable(known.name)} ({pid})"
     words = units.printable(explain_segfault(fault, known.map if known else None))
+    sentence = f"segfault of {who}: {words}"
+    return _of_log(fault, pid, "segfault", sentence, known, now)
+
+
+def _of_poisoned(death: Poisoned, now: Look, memories: Memories) -> Obituary:
+    known = _same(memories.of(death.pid), death.name)
+    who = f"{units.printable(death.name)} ({death.pid})"
+    done = f"killed {who}" if death.is_killed else f"sent SIGBUS to {who}, which may live on"
+    page = "" if death.page_frame is None else f" {death.page_frame:#x}"
+    at = "" if death.address is None else f", touched at {death.address:#x}"
+    sentence = f"the kernel {done}: the hardware found errors in a page{page} of its memory{at}"
+    return _of_log(death, death.pid, "memory failure", sentence, known, now)
+
+
+def _of_log(
+    death: Segfault | Poisoned,
+    pid: int | None,
+    cause: Cause,
+    sentence: str,
+    known: Known | None,
+    now: Look,
+) -> Obituary:
+    """A death that the log alone tells, which says nothing of sizes."""
     return Obituary(
-        _log_time(fault.time_us, now),
+        _log_time(death.time_us, now),
         pid,
-        known.name if known else fault.name,
+        known.name if known else death.name,
         known.command if known else None,
         known.group if known else None,
         None,
         None,
         None,
-        "segfault",
+        cause,
         "kernel log",
-        f"segfault of {who}: {words}",
+        sentence,
         known.key if known else None,
         known.map if known else None,
-        death=fault,
+        death=death,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from memtui import units
-from memtui.kernel.deaths import Segfault
+from memtui.kernel.segfaults import Segfault
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
 

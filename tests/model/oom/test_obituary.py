@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memtui.kernel.deaths import Access, OomKill, Segfault
+from memtui.kernel.deaths import Death, OomKill, Poisoned
 from memtui.kernel.maps import Mappings, parse_maps
 from memtui.kernel.oom import OomTask
+from memtui.kernel.segfaults import Access, Segfault
 from memtui.kernel.threads import Thread
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
@@ -41,7 +42,7 @@ def task(pid: int, mib: int = 10, group: str = "/g", adj: int = 0, start: int = 
 def look(
     time_s: float,
     tasks: list[OomTask],
-    log: tuple[OomKill | Segfault, ...] = (),
+    log: tuple[Death, ...] = (),
     *,
     is_read: bool = False,
     machine: int = 0,
@@ -382,6 +383,46 @@ def test_a_thread_of_a_known_process() -> None:
     assert (told.pid, told.name, told.command, told.cause) == (7, "prog", "prog -x", "segfault")
     assert told.sentence.startswith("segfault of thread worker (12) of prog (7): write to 0x10: ")
     assert event_of(told).kind == "segfault"
+
+
+def test_a_segfault_of_whom_the_log_has_no_number() -> None:
+    fault = Segfault(1, None, "", 0x10, None, None, None, "read", None, None, None, None, None)
+    (told,) = all_of(look(10, [A], (fault, fault._replace(name="p3")), is_read=True))[:1]
+    assert (told.pid, told.name, told.command) == (None, "", None)
+    assert (
+        told.sentence == "segfault of a process: read of 0x10: not mapped, a null pointer plus 16"
+    )
+
+
+def test_memory_with_errors_kills_or_warns() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(3, 1), "p3", "p3 --serve", "/g"))
+    killed = Poisoned(9_000_000, 3, "p3", True, 0x1A2B, None)
+    warned = Poisoned(9_000_000, 4, "p4", False, None, 0x7F10)
+    first, second = all_of(
+        look(9, [A, B], is_read=True),
+        look(10, [B], (killed, warned), is_read=True),
+        look(11, [B], is_read=True, machine=1),  # somebody else's
+        memories=memories,
+    )
+    assert (first.command, first.cause, first.was_killed) == ("p3 --serve", "memory failure", True)
+    assert first.sentence == (
+        "the kernel killed p3 (3): the hardware found errors in a page 0x1a2b of its memory"
+    )
+    assert second.sentence.startswith("the kernel sent SIGBUS to p4 (4), which may live on: ")
+    assert second.sentence.endswith(", touched at 0x7f10") and not second.was_killed
+    assert [event_of(each).level for each in (first, second)] == ["alarm", "warning"]
+
+
+def test_a_kill_by_hand_is_told_as_one() -> None:
+    by_hand = kill(3, None)._replace(is_manual=True)
+    (told,) = all_of(look(9, [A], is_read=True), look(10, [], (by_hand,), is_read=True, machine=1))
+    assert told.cause == "by hand" and told.sentence.endswith(
+        ": somebody asked for it by hand (SysRq f)"
+    )
+    on_nodes = kill(4, None)._replace(constraint="CONSTRAINT_CPUSET")
+    (told,) = all_of(look(9, [B], is_read=True), look(10, [], (on_nodes,), is_read=True, machine=1))
+    assert told.cause == "oom on nodes"
 
 
 def test_other_peoples_text_is_printable_in_sentences() -> None:
