@@ -9,7 +9,6 @@ from memtui import units
 from memtui.kernel.deaths import OomKill, Poisoned
 from memtui.kernel.files import Gap
 from memtui.model.machine import Machine
-from memtui.model.oom.causes import why_killed
 from memtui.model.oom.obituary import Obituary
 from memtui.model.oom.ranking import signed
 from memtui.session.session import Moment
@@ -141,8 +140,11 @@ def _facts(obituary: Obituary, page_bytes: int) -> list[tuple[str, str]]:
     if isinstance(death, OomKill):
         if death.oom_score_adj is not None:
             facts.append(("adj", signed(death.oom_score_adj)))
-        constraint = [] if death.constraint is None else [death.constraint]
-        facts.append(("why", " · ".join([why_killed(death), *constraint])))
+        asks = death.invoked_by is not None and not death.is_manual
+        asked = [f"{death.invoked_by} asked for more"] if asks else []
+        asked += [] if death.oom_group is None else [f"{death.oom_group} was full"]
+        asked += [] if death.constraint is None else [death.constraint]
+        facts.append(("why", " · ".join(asked)))
     if isinstance(death, Poisoned) and death.page_frame is not None:
         facts.append(
             ("page", f"{death.page_frame:#x}, in bytes {death.page_frame * page_bytes:#x}")

@@ -370,7 +370,7 @@ def test_a_segfault_without_a_map() -> None:
     fault = Segfault(0, 7, "prog", 0x401010, 0x400010, 1, 7, "write", True, True, "prog", 1, 2)
     assert (
         explain_segfault(fault)
-        == "write to 0x401010: mapped, but not for this; at 0x400010 in prog"
+        == "write to 0x401010: mapped, but not for this; at 0x400010, 0x40000f into the mapping of prog"
     )
     assert "nothing there" in explain_segfault(fault._replace(is_protection=False))
 
