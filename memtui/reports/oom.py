@@ -8,6 +8,7 @@ from typing import Any, Final
 from memtui import units
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.hidden import read_hidden
 from memtui.kernel.kmsg import read_log
 from memtui.live.machine import page_bytes_of
 from memtui.model.oom.causes import why_killed
@@ -69,6 +70,7 @@ def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
             {
                 "policy": {key: settings.get(key) for key in _POLICY},
                 "candidates": rows,
+                "hidden": outlook.hidden.words if outlook.hidden else None,
                 "kills": [
                     {
                         "time_s": kill.time_us / 1e6,
@@ -85,7 +87,7 @@ def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
 
 def _outlook(files: Files, group: str | None) -> Outlook:
     path = None if group is None else _group(files, group)
-    outlook = read_outlook(files, page_bytes_of(files), path)
+    outlook = read_outlook(files, page_bytes_of(files), path, read_hidden(files))
     if not isinstance(outlook, Gap):
         return outlook
     if outlook.source != MEMINFO:

@@ -150,7 +150,7 @@ def stall_parts(value: float | None, word: str = "") -> list[Part]:
 
 def why_no_pressure(gap: Gap) -> str:
     """In words."""
-    if gap.reason == "absent" and gap.detail:
+    if gap.reason in ("absent", "denied") and gap.detail:
         return gap.detail
     return {
         "absent": "this kernel has no PSI",
