@@ -472,14 +472,12 @@ def raise_descriptor_limit() -> int:
 
 
 def _is_somebodys(pid: int) -> bool:
-    """Whether there is a process with this pid that may not be signalled: it need not be in /proc."""
+    """Whether there is a process with this pid, in /proc or not: anybody may ask for its group."""
     try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
+        os.getpgid(pid)
     except (OSError, OverflowError):
         return False
-    return False
+    return True
 
 
 def _stat(found: os.stat_result) -> FileStat:
