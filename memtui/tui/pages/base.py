@@ -181,7 +181,7 @@ def why(gap: Gap | None, subject: str) -> str:
     if gap is None:
         return f"{subject}: not read yet"
     source = "/" + units.printable(gap.source)
-    if gap.reason == "unrecorded":
+    if gap.reason == "not recorded":
         return f"{subject}: not recorded"
     if gap.reason == "denied" and gap.detail:
         return f"{subject}: {source} may not be read: {units.printable(gap.detail)}."
