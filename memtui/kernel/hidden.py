@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.mounts import ProcMount, parse_mountinfo, proc_mount
-from memtui.kernel.process import parse_identity, status_value
+from memtui.kernel.process import read_identity, status_value
 
 FOREIGN: Final = "/proc is another PID namespace's, whose pids are not those that a signal goes to"
 
@@ -59,7 +59,7 @@ def read_hidden(files: Files) -> Hidden | None:
         return _BY_MOUNT[mount.hidepid]
     if isinstance(files.read("proc/1/stat"), Gap):
         return _NO_INIT
-    kthreadd = files.parsed(f"proc/{_KTHREADD}/stat", parse_identity)
+    kthreadd = read_identity(files, _KTHREADD)
     if not isinstance(kthreadd, Gap) and kthreadd.is_kernel_thread:
         return None
     namespace = files.stat("proc/self/ns/pid")

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 
 PF_KTHREAD: Final = 0x0020_0000
+_KTHREADD: Final = 2
 
 
 class Stat(NamedTuple):
@@ -83,14 +84,17 @@ class Stat(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """The fields of stat that tell who a process is and how it fares; see `Stat`."""
+    """The fields of stat that tell who a process is and how it fares; see `Stat`.
+
+    Where there is only a status, faults are None and `starttime` is 0: not known.
+    """
 
     comm: str
     state: str
     ppid: int
     flags: int
-    minflt: int
-    majflt: int
+    minflt: int | None
+    majflt: int | None
     num_threads: int
     starttime: int
 
@@ -147,6 +151,31 @@ def parse_identity(data: bytes) -> Identity:
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
 
 
+def identity_of_status(status: bytes) -> Identity:
+    """The same from status, which captures may have alone. Raises Malformed."""
+    values = parse_status(status)
+    pid, parent = values.get("Pid"), values.get("PPid", 0)
+    state, threads = str(values.get("State", ""))[:1], values.get("Threads", 1)
+    if not (isinstance(pid, int) and isinstance(parent, int) and isinstance(threads, int)):
+        raise Malformed("no Pid, PPid or Threads in status")
+    # Before 6.8 it does not say so; kernel threads are kthreadd and its children.
+    is_kernel = values.get("Kthread") == 1 or (
+        "VmSize" not in values and _KTHREADD in (pid, parent)
+    )
+    name = str(values["Name"]).replace("\\n", "\n").replace("\\\\", "\\")
+    flags = PF_KTHREAD if is_kernel and state not in "ZX" else 0
+    return Identity(name, state, parent, flags, None, None, threads, 0)
+
+
+def read_identity(files: Files, pid: int) -> Identity | Gap:
+    """Who a process is: by its stat, and in a capture that has none by its status."""
+    found = files.parsed(f"proc/{pid}/stat", parse_identity)
+    if isinstance(found, Gap) and found.reason == "absent":
+        status = files.parsed(f"proc/{pid}/status", identity_of_status)
+        return found if isinstance(status, Gap) else status
+    return found
+
+
 class Statm(NamedTuple):
     """/proc/PID/statm, in pages. `text`, `lib` and `dt` are constant 0 or useless since 2.6."""
 
@@ -167,6 +196,32 @@ def parse_statm(data: bytes) -> Statm:
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
     # 2^64 - 1 has been seen: a counter that went below zero, which says nothing.
     return Statm(size, resident, shared if shared < 1 << 63 else None, text, lib, data_, dt)
+
+
+class Extent(NamedTuple):
+    """How large a process is, and what of that is in memory; in bytes."""
+
+    size_bytes: int
+    rss_bytes: int
+    shared_bytes: int | None
+
+
+def parse_extent(data: bytes, page_bytes: int) -> Extent:
+    """Of a statm, or of a status that stands for one: a capture may have that alone. Raises Malformed."""
+    if not data.startswith(b"Name:"):
+        statm = parse_statm(data)
+        shared = statm.shared_pages
+        return Extent(
+            statm.size_pages * page_bytes,
+            statm.resident_pages * page_bytes,
+            None if shared is None else shared * page_bytes,
+        )
+    sizes = status_sizes(data)
+    shared = None
+    if sizes.rss_file is not None and sizes.rss_shmem is not None:
+        shared = sizes.rss_file + sizes.rss_shmem
+    # Kernel threads and zombies have no such lines, and statm says 0.
+    return Extent(status_bytes(data, b"VmSize") or 0, sizes.rss or 0, shared)
 
 
 _STATUS_SIZE = re.compile(rb"\s*(-?\d+) kB\s*")

@@ -11,9 +11,9 @@ from memtui.kernel.files import Files, Gap, parsed
 from memtui.kernel.hidden import read_hidden
 from memtui.kernel.process import (
     parse_cmdline,
-    parse_identity,
     parse_int,
     parse_statm,
+    read_identity,
     status_name,
     status_sizes,
     status_value,
@@ -133,7 +133,7 @@ class _Reader:
         minor = major = None
         is_kernel = False
         if self._whole or rss is None or name is None:
-            stat = files.parsed(prefix + "stat", parse_identity)
+            stat = read_identity(files, pid)
             if isinstance(stat, Gap):
                 if stat.reason == "gone":
                     return None
