@@ -22,28 +22,27 @@ _CAP_SYS_PTRACE: Final = 19
 class Hidden(NamedTuple):
     """Why not every process is to be seen: `words` as a sentence's part, `short` for a line's end.
 
-    `in_groups`: of this process's own control groups there may be others too.
+    `is_namespace`: those that are seen are those of a PID namespace, and their pids its own, where
+    the kernel's log has those of the first. Of a control group there they are mostly all.
     """
 
     words: str
     short: str
-    in_groups: bool
+    is_namespace: bool = False
 
 
 _BY_MOUNT: Final = {
-    1: Hidden("hidepid=1 closes other users' processes", "others closed", True),
-    2: Hidden("hidepid=2 hides other users' processes", "others hidden", True),
-    4: Hidden("hidepid=4 hides processes that this user may not trace", "others hidden", True),
+    1: Hidden("hidepid=1 closes other users' processes", "others closed"),
+    2: Hidden("hidepid=2 hides other users' processes", "others hidden"),
+    4: Hidden("hidepid=4 hides processes that this user may not trace", "others hidden"),
 }
 _NAMESPACE: Final = Hidden(
-    "processes outside this PID namespace cannot be seen", "PID namespace", False
+    "processes outside this PID namespace cannot be seen", "PID namespace", True
 )
 _NO_INIT: Final = Hidden(
-    "process 1 cannot be seen, and so others may be hidden too", "others hidden", True
+    "process 1 cannot be seen, and so others may be hidden too", "others hidden"
 )
-_NOT_CAPTURED: Final = Hidden(
-    "process 1 was not captured, and so others may be missing too", "", True
-)
+_NOT_CAPTURED: Final = Hidden("process 1 was not captured, and so others may be missing too", "")
 
 
 def read_hidden(files: Files) -> Hidden | None:

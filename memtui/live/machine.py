@@ -23,12 +23,12 @@ def machine_of(files: Files) -> Machine:
     here = files.is_live
     hidden = read_hidden(files)
     return Machine(
-        name=_value(files, "proc/sys/kernel/hostname") or "?",
+        name=_value(files, "proc/sys/kernel/hostname") or (os.uname().nodename if here else "?"),
         page_bytes=page_bytes_of(files),
         booted_s=time.time() - since_boot_s(),
         ticks_per_s=os.sysconf("SC_CLK_TCK") if here else None,
         architecture=os.uname().machine if here else "",
-        release=_value(files, "proc/sys/kernel/osrelease"),
+        release=_value(files, "proc/sys/kernel/osrelease") or (os.uname().release if here else ""),
         users=KnownUsers() if here else Numbers(),
         sight=_sight(files, hidden),
         no_acting=_no_acting(files),
@@ -63,13 +63,12 @@ def _sight(files: Files, hidden: Hidden | None) -> str:
     """In words, whose address spaces this user may read."""
     if not files.is_live:
         return "captured machine"
-    return f"{_maps(files)}, {hidden.short}" if hidden else _maps(files)
-
-
-def _maps(files: Files) -> str:
     status = files.parsed("proc/self/status", parse_status)
     effective = 0 if isinstance(status, Gap) else int(str(status.get("CapEff", "0")), 16)
-    return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
+    reads_all = effective >> _CAP_SYS_PTRACE & 1
+    if hidden is None:
+        return "maps of all processes" if reads_all else "maps of own processes"
+    return f"maps of {'all that are seen' if reads_all else 'own processes'}, {hidden.short}"
 
 
 def _value(files: Files, name: str) -> str:

@@ -74,7 +74,7 @@ def read_outlook(
         scope = group_scope(domain, meminfo, page_bytes)
     if scope is None:
         return Gap(MEMINFO, "unsupported", "no MemTotal, so there are no shares of it")
-    if group is not None and hidden is not None and not hidden.in_groups:
+    if group is not None and hidden is not None and hidden.is_namespace:
         hidden = None
     tasks = read_oom_tasks(files, groups=True)
     ranking = rank_tasks(tasks, scope, page_bytes, kernel_release(files))

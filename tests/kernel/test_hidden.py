@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.files import LiveFiles
-from memtui.kernel.hidden import FOREIGN, is_own_proc, read_hidden
+from memtui.kernel.hidden import FOREIGN, Hidden, is_own_proc, read_hidden
 from memtui.kernel.mounts import Mount, ProcMount, parse_mountinfo, proc_mount
+from memtui.ondemand.oom import Outlook, read_outlook
+from tests.conftest import open_host
 from tests.recorded import Recorded
 
 PROC = (0, 40)
@@ -198,6 +200,9 @@ def test_in_a_pid_namespace_the_others_are_not_seen() -> None:
     assert found["hidden"] == "processes outside this PID namespace cannot be seen"
     assert found["sight"] == "maps of own processes, PID namespace"
     assert "would be killed on the machine" not in found["oom"][1]
+    hidden = Hidden("processes outside this PID namespace cannot be seen", "PID namespace", True)
+    ranking = read_outlook(open_host("pod"), 4096, "/", hidden)
+    assert isinstance(ranking, Outlook) and ranking.hidden is None  # of a group they are all
 
 
 def test_nothing_acts_by_the_pids_of_another_namespace() -> None:

@@ -33,8 +33,10 @@ _NOWHERE = OomScope(None, 1, 1, True)  # a machine that does not say how much it
 class DeathWatch:
     """Sees every sample in its order, and remembers."""
 
-    def __init__(self, page_bytes: int) -> None:
+    def __init__(self, page_bytes: int, in_namespace: bool = False) -> None:
+        """`in_namespace`: as a Look has it."""
         self._page_bytes = page_bytes
+        self._in_namespace = in_namespace
         self._memories = Memories()
         self._state = State()
         self._before: Sample | None = None
@@ -83,6 +85,7 @@ class DeathWatch:
             signs.deaths if signs is not None and told else (),
             signs is not None and signs.log is None,
             0.0 if signs is None else signs.suspended_s,
+            self._in_namespace,
         )
 
     def _ranking(self, sample: Sample) -> Ranking:

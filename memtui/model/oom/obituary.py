@@ -92,6 +92,11 @@ class Memories:
     def of(self, pid: int) -> Known | None:
         return self._by_pid.get(pid)
 
+    def only(self, name: str) -> Known | None:
+        """The one of that name, if there is one and no other."""
+        found = [known for known in self._by_pid.values() if known.name == name]
+        return found[0] if len(found) == 1 else None
+
     def of_thread(self, tid: int) -> Known | None:
         """The process that a thread is of, where its map has its threads."""
         own = self._by_pid.get(tid)
@@ -113,7 +118,8 @@ class Look(NamedTuple):
     `ranking` is the machine's, of everybody there is; `kills` the counts of oom_kill, the machine's
     (vmstat) under `MACHINE` and each group's under its path; `totals` the groups' pages, as
     `oom.group_scope` has them; `log` the deaths that were new in the kernel's log, where `log_is_read`.
-    `suspended_s` is how much longer the machine is up than the log's clock ran.
+    `suspended_s` is how much longer the machine is up than the log's clock ran. `in_namespace`: pids
+    here are those of a PID namespace, and those in the log another's.
     """
 
     time_s: float
@@ -124,6 +130,7 @@ class Look(NamedTuple):
     log: tuple[Death, ...] = ()
     log_is_read: bool = False
     suspended_s: float = 0.0
+    in_namespace: bool = False
 
 
 class Obituary(NamedTuple):
@@ -193,13 +200,14 @@ def observe(state: State, now: Look, memories: Memories) -> tuple[State, list[Ob
         if isinstance(death, Poisoned):
             found.append(_of_poisoned(death, now, memories))
             if death.is_killed:
-                told[death.pid] = now.time_s  # and vanishes for no other reason
+                told[found[-1].pid or death.pid] = now.time_s  # and vanishes for no other reason
             continue
         obituary = _of_kill(death, now, memories, before)
-        if death.pid in told and _is_alike(death, state, before):
+        pid = obituary.pid or death.pid
+        if pid in told and _is_alike(pid, state, before):
             continue  # it was inferred, and paid for
         found.append(obituary)
-        told[death.pid] = now.time_s
+        told[pid] = now.time_s
         ledger.pay(obituary.group)
     vanished = [each for each in state.vanished if now.time_s - each[0] <= WAIT_S]
     if before is not None:
@@ -272,21 +280,23 @@ def _vanished(before: Ranking, now: Ranking) -> list[CandidateOom]:
     return [each for each in before.candidates if each.points is not None and each.key not in alive]
 
 
-def _is_alike(kill: OomKill, state: State, before: Look | None) -> bool:
+def _is_alike(pid: int, state: State, before: Look | None) -> bool:
     """Whether a pid that was told is still the same death, and not that of its successor."""
-    successor = None if before is None else before.ranking.of(kill.pid)
+    successor = None if before is None else before.ranking.of(pid)
     if successor is None:
         return True
     return any(each.key == successor.key for _, each in state.vanished)
 
 
 def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) -> Obituary:
-    known = _same(memories.of(kill.pid), kill.name)
-    seen = None if before is None else before.ranking.of(kill.pid)
+    known, who = _meant(kill, kill.pid, now, memories)
+    pid = known.key.pid if known else kill.pid
+    # By the pid, where that is one of these: it may not be remembered, and still be in the ranking.
+    is_here = known is not None or not now.in_namespace
+    seen = before.ranking.of(pid) if before is not None and is_here else None
     group = kill.task_group
     if group is None:
         group = known.group if known and known.group else seen.group if seen else kill.oom_group
-    who = f"{units.printable(kill.name)} ({kill.pid})"
     rss, swap = kill.rss_bytes, None
     if seen is not None and seen.name == kill.name:
         swap = None if seen.swap_pages is None else seen.swap_pages * now.page_bytes
@@ -302,7 +312,7 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
         cause = "oom on nodes"
     return Obituary(
         _log_time(kill.time_us, now),
-        kill.pid,
+        pid,
         kill.name,
         known.command if known else None,
         group,
@@ -319,30 +329,40 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
 
 
 def _of_segfault(fault: Segfault, now: Look, memories: Memories) -> Obituary:
-    tid = fault.tid
-    known = None if tid is None else memories.of_thread(tid)
-    # A thread may have a name of its own.
-    if known is not None and known.key.pid == tid:
-        known = _same(known, fault.name)
-    who = units.printable(fault.name) or "a process"
-    if tid is not None:
-        who += f" ({tid})"
-    pid = known.key.pid if known else tid
-    if pid != tid and known is not None:
+    known, who = _meant(fault, fault.tid, now, memories)
+    pid = known.key.pid if known else fault.tid
+    if known is not None and not now.in_namespace and pid != fault.tid:
         who = f"thread {who} of {units.printable(known.name)} ({pid})"
     words = units.printable(explain_segfault(fault, known.map if known else None))
-    sentence = f"segfault of {who}: {words}"
-    return _of_log(fault, pid, "segfault", sentence, known, now)
+    return _of_log(fault, pid, "segfault", f"segfault of {who}: {words}", known, now)
 
 
 def _of_poisoned(death: Poisoned, now: Look, memories: Memories) -> Obituary:
-    known = _same(memories.of(death.pid), death.name)
-    who = f"{units.printable(death.name)} ({death.pid})"
+    known, who = _meant(death, death.pid, now, memories)
     done = f"killed {who}" if death.is_killed else f"sent SIGBUS to {who}, which may live on"
     page = "" if death.page_frame is None else f" {death.page_frame:#x}"
     at = "" if death.address is None else f", touched at {death.address:#x}"
     sentence = f"the kernel {done}: the hardware found errors in a page{page} of its memory{at}"
-    return _of_log(death, death.pid, "memory failure", sentence, known, now)
+    pid = known.key.pid if known else death.pid
+    return _of_log(death, pid, "memory failure", sentence, known, now)
+
+
+def _meant(
+    death: Death, number: int | None, now: Look, memories: Memories
+) -> tuple[Known | None, str]:
+    """Whom the log means by a name and a number, as far as it is remembered; and in words."""
+    name = units.printable(death.name) or "a process"
+    if now.in_namespace:
+        known = memories.only(death.name)
+        here = f"{known.key.pid} here, " if known else ""
+        return known, f"{name} ({here}{number} outside)" if number is not None else name
+    if number is None:
+        return None, name
+    known = memories.of_thread(number) if isinstance(death, Segfault) else memories.of(number)
+    # A thread may have a name of its own.
+    if known is not None and known.key.pid == number:
+        known = _same(known, death.name)
+    return known, f"{name} ({number})"
 
 
 def _of_log(

@@ -414,6 +414,26 @@ def test_memory_with_errors_kills_or_warns() -> None:
     assert [event_of(each).level for each in (first, second)] == ["alarm", "warning"]
 
 
+def test_in_a_pid_namespace_the_log_has_other_numbers() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(3, 1), "p3", "p3 --serve", "/g"))
+    memories.note(Known(ProcessKey(4, 1), "p4", "p4 of ours", "/g"))
+    outer = kill(3)._replace(name="p4")  # the number is another's here
+    fault = Segfault(1, 3, "x", 0x10, None, 1, 6, "write", False, True, None, None, None)
+    looks = (
+        look(9, [A, B], is_read=True, machine=0),
+        look(10, [A], (outer, fault), is_read=True, machine=1),
+        look(11, [A], is_read=True, machine=1),
+        look(20, [A], is_read=True, machine=1),
+    )
+    killed, crashed = all_of(
+        *(each._replace(in_namespace=True) for each in looks), memories=memories
+    )
+    assert (killed.pid, killed.name, killed.command) == (4, "p4", "p4 of ours")
+    assert killed.sentence.startswith("the kernel killed p4 (4 here, 3 outside), 20.0 MiB")
+    assert crashed.sentence.startswith("segfault of x (3 outside): ") and crashed.command is None
+
+
 def test_a_kill_by_hand_is_told_as_one() -> None:
     by_hand = kill(3, None)._replace(is_manual=True)
     (told,) = all_of(look(9, [A], is_read=True), look(10, [], (by_hand,), is_read=True, machine=1))
