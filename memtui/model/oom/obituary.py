@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from memtui import units
 from memtui.kernel.deaths import CPUSET, POLICY, Death, OomKill, Poisoned
+from memtui.kernel.hidden import Hidden
 from memtui.kernel.segfaults import Segfault
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
@@ -118,8 +119,8 @@ class Look(NamedTuple):
     `ranking` is the machine's, of everybody there is; `kills` the counts of oom_kill, the machine's
     (vmstat) under `MACHINE` and each group's under its path; `totals` the groups' pages, as
     `oom.group_scope` has them; `log` the deaths that were new in the kernel's log, where `log_is_read`.
-    `suspended_s` is how much longer the machine is up than the log's clock ran. `in_namespace`: pids
-    here are those of a PID namespace, and those in the log another's.
+    `suspended_s` is how much longer the machine is up than the log's clock ran. `hidden` is why
+    there may be more processes than in the ranking; in a PID namespace the log has other pids, too.
     """
 
     time_s: float
@@ -130,7 +131,11 @@ class Look(NamedTuple):
     log: tuple[Death, ...] = ()
     log_is_read: bool = False
     suspended_s: float = 0.0
-    in_namespace: bool = False
+    hidden: Hidden | None = None
+
+    @property
+    def in_namespace(self) -> bool:
+        return self.hidden is not None and self.hidden.is_namespace
 
 
 class Obituary(NamedTuple):
@@ -416,7 +421,9 @@ def _inferred(
     where = "on the machine" if path is None else f"in {units.printable(path)}"
     who = f"{units.printable(victim.name)} ({victim.pid})"
     sentence = f"{who} vanished when the kernel counted a kill {where}: "
-    if not others:
+    if now.hidden is not None:
+        sentence += f"it may have been the one, but {now.hidden.words}"
+    elif not others:
         sentence += "inferred, as nothing else ended there at that time"
     else:
         named = ", ".join(others[:_SUSPECTS])
@@ -456,9 +463,8 @@ def _whole(vanished: CandidateOom, before: Ranking) -> CandidateOom:
 def _unseen(debt: Owed, now: Look) -> Obituary:
     path = None if debt.path == MACHINE else debt.path
     where = "on the machine" if path is None else f"in {units.printable(path)}"
-    sentence = (
-        f"the kernel counted a kill {where}, of a process that no look had seen: it lived briefly"
-    )
+    why = now.hidden.words if now.hidden is not None else "it lived briefly"
+    sentence = f"the kernel counted a kill {where}, of a process that no look had seen: {why}"
     cause: Cause = "oom" if path is None else "oom in cgroup"
     return Obituary(
         debt.since_s, None, "", None, path, None, None, None, cause, "inferred", sentence

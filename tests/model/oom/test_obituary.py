@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memtui.kernel.deaths import Death, OomKill, Poisoned
+from memtui.kernel.hidden import Hidden
 from memtui.kernel.maps import Mappings, parse_maps
 from memtui.kernel.oom import OomTask
 from memtui.kernel.segfaults import Access, Segfault
@@ -414,6 +415,19 @@ def test_memory_with_errors_kills_or_warns() -> None:
     assert [event_of(each).level for each in (first, second)] == ["alarm", "warning"]
 
 
+NAMESPACE = Hidden("processes outside this PID namespace cannot be seen", "PID namespace", True)
+
+
+def test_where_processes_are_hidden_nobody_is_named_for_sure() -> None:
+    hidden = Hidden("hidepid=2 hides other users' processes", "others hidden")
+    looks = [look(10, [A, B]), look(11, [B], machine=1)]
+    (told,) = all_of(*(each._replace(hidden=hidden) for each in looks))
+    assert told.sentence.endswith(f": it may have been the one, but {hidden.words}")
+    looks = [look(10, [A]), look(11, [A], machine=1), look(11 + WAIT_S, [A], machine=1)]
+    (unseen,) = all_of(*(each._replace(hidden=hidden) for each in looks))
+    assert unseen.sentence.endswith(f"of a process that no look had seen: {hidden.words}")
+
+
 def test_in_a_pid_namespace_the_log_has_other_numbers() -> None:
     memories = Memories()
     memories.note(Known(ProcessKey(3, 1), "p3", "p3 --serve", "/g"))
@@ -427,7 +441,7 @@ def test_in_a_pid_namespace_the_log_has_other_numbers() -> None:
         look(20, [A], is_read=True, machine=1),
     )
     killed, crashed = all_of(
-        *(each._replace(in_namespace=True) for each in looks), memories=memories
+        *(each._replace(hidden=NAMESPACE) for each in looks), memories=memories
     )
     assert (killed.pid, killed.name, killed.command) == (4, "p4", "p4 of ours")
     assert killed.sentence.startswith("the kernel killed p4 (4 here, 3 outside), 20.0 MiB")
