@@ -17,7 +17,7 @@ from memtui.commands import COMMANDS, Command, Option
 from memtui.defects import defect
 from memtui.imported import imported
 from memtui.kernel.files import Files, Gap, LiveFiles
-from memtui.reports.output import NO_SUCH_PROCESS, USAGE, Failure
+from memtui.reports.output import USAGE, Failure, no_process, unreadable
 from memtui.setting import Setting
 from memtui.settings.table import SETTINGS
 from memtui.settings.values import Settings, default_path, settings_of
@@ -223,10 +223,11 @@ def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
     if text is not None:
         target = targets.find(files, text)
         if target is None:
-            raise Failure(
-                f"no process {text!r}, and no command either: memtui --help lists those",
-                NO_SUCH_PROCESS,
-            )
+            raise no_process(files, text, ", and no command either: memtui --help lists those")
+        if target.pid is not None:
+            stat = files.read(f"proc/{target.pid}/stat")
+            if isinstance(stat, Gap) and stat.reason == "denied":
+                raise unreadable(files, stat)
     if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
         raise Failure(f"the dashboard needs a terminal; to print there is {_report_names()}")
     if os.environ.get("TERM") == "dumb":

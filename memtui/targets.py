@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.process import parse_cmdline, parse_stat, parse_status
+from memtui.kernel.process import parse_cmdline, parse_stat, parse_status, read_identity
 from memtui.model.sample import ProcessSample
 
 _PID_DIGITS = 10  # more than any pid has: a longer number is a name, if anything
@@ -101,7 +101,7 @@ def named(files: Files, text: str) -> list[Named]:
     own_pid = None if isinstance(own, Gap) else own.pid
     processes = []
     for pid in sorted(files.pids()):
-        stat = files.parsed(f"proc/{pid}/stat", parse_stat)
+        stat = read_identity(files, pid)
         if pid != own_pid and not isinstance(stat, Gap):
             processes.append(Named(pid, stat.comm))
     if same := [process for process in processes if process.name == text]:

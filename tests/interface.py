@@ -75,7 +75,7 @@ MACHINE = Machine(
     release=os.uname().release,
     users=KnownUsers(),
     sight="maps of own processes",
-    may_act=True,
+    no_acting="",
 )
 
 
@@ -90,7 +90,8 @@ class Script:
         self.silent_s = 0.0
         self.files = files
         booted_s = time.time() - since_boot_s()
-        self.machine = machine._replace(booted_s=booted_s, may_act=bool(files and files.is_live))
+        no_acting = "" if files and files.is_live else "this is no running machine"
+        self.machine = machine._replace(booted_s=booted_s, no_acting=no_acting)
         # Read in the future: its age is 0 s on every screen.
         self.read_at_s = 1e9
         self.maps = dict(maps)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from memtui.defects import defect
+from memtui.kernel.mounts import ProcMount, parse_mountinfo, proc_mount
 
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ _PIECES_AT_MOST: Final = 2 << 30  # smaps of three million mappings
 _KMSG: Final = os.makedev(1, 11)
 _PID_DIGITS: Final = 10
 _RECORD_BYTES: Final = 16_384  # the kernel's own limit is 8 KiB, and a shorter buffer an error
+_PIDS_BY_NAME: Final = ("self", "thread-self")
 _SPARE_DESCRIPTORS: Final = 128  # that are never kept
 
 _REASONS: Final[dict[int, Reason]] = {
@@ -266,6 +268,7 @@ class LiveFiles(Files):
         self._prefix = root if root.endswith("/") else root + "/"
         self.keeps = 0  # files that are open
         self._keeps_at_most: int | None = None
+        self._proc: ProcMount | None = None
 
     def read(self, name: str) -> bytes | Gap:
         descriptor = self._open(name)
@@ -444,17 +447,30 @@ class LiveFiles(Files):
 
     def _gap(self, name: str, error: OSError) -> Gap:
         gap = _gap(name, error)
-        # A file missing from a process's directory is absent; with the directory, it is gone.
         parts = name.split("/", 2)
-        if (
-            gap.reason == "absent"
-            and parts[0] == "proc"
-            and len(parts) == 3
-            and parts[1].isdecimal()
-            and not os.path.isdir(f"{self._prefix}proc/{parts[1]}")
-        ):
-            return Gap(name, "gone")
-        return gap
+        if gap.reason != "absent" or parts[0] != "proc" or len(parts) == 1:
+            return gap
+        if not parts[1].isdecimal():
+            # The mount hides what the kernel has.
+            if parts[1] not in _PIDS_BY_NAME and self._proc_mount().has_only_pids:
+                return Gap(name, "denied", "/proc is mounted with subset=pid, which hides it")
+            return gap
+        # A file missing from a process's directory is absent; with the directory, it is gone.
+        if len(parts) == 2 or os.path.isdir(f"{self._prefix}proc/{parts[1]}"):
+            return gap
+        if self.is_live and self._proc_mount().hidepid and _is_somebodys(int(parts[1])):
+            return Gap(name, "denied", "/proc is mounted with hidepid, which hides that process")
+        return Gap(name, "gone")
+
+    def _proc_mount(self) -> ProcMount:
+        """How /proc is mounted, asked for when something is missing from it."""
+        if self._proc is None:
+            self._proc = ProcMount()  # also while it is looked for
+            mountinfo, directory = self.read("proc/self/mountinfo"), self.stat("proc")
+            if not isinstance(mountinfo, Gap) and not isinstance(directory, Gap):
+                mount = proc_mount(parse_mountinfo(mountinfo), directory.device)
+                self._proc = mount or self._proc
+        return self._proc
 
 
 def parsed(source: str, data: bytes, parse: Callable[[bytes], T]) -> T | Gap:
@@ -487,6 +503,15 @@ def raise_descriptor_limit() -> int:
 
 def _endless(source: str) -> Gap:
     return Gap(source, "malformed", "longer than a kernel's file is, or one line without an end")
+
+
+def _is_somebodys(pid: int) -> bool:
+    """Whether there is a process with this pid, in /proc or not: anybody may ask for its group."""
+    try:
+        os.getpgid(pid)
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _stat(found: os.stat_result) -> FileStat:

@@ -17,7 +17,8 @@ SOURCE: Final = "dev/kmsg"
 KERNEL_FACILITY: Final = 0
 RECORDS_AT_ONCE: Final = 50_000
 
-_HEAD: Final = re.compile(rb"(\d{1,10}),(\d{1,20}),(\d{1,20}),([^,;]{0,32})(?:,[^;]*)?")
+_HEAD: Final = re.compile(rb"(\d{1,10}),(\d{1,20}),(\d{1,20}),([^,;]{0,32})((?:,[^;]*)?)")
+_CALLER: Final = re.compile(rb",caller=([TC]\d{1,10})(?=,|$)")
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
 _RECORD_START: Final = re.compile(rb"^(?=\d)", re.MULTILINE)
 
@@ -27,7 +28,8 @@ class LogRecord(NamedTuple):
 
     `facility` is 0 only for what the kernel itself said: programs that write to the log get another.
     `level` is 0 (emergency) to 7 (debug). `message` is as the kernel meant it, escapes undone, and
-    may hold other people's text. `flags` is `-`, or `c` for a part of a line.
+    may hold other people's text. `flags` is `-`, or `c` and `+` for a piece of a line (`WholeLines`).
+    `caller` is the thread or processor that said it, where the kernel tells (CONFIG_PRINTK_CALLER).
     """
 
     facility: int
@@ -37,10 +39,12 @@ class LogRecord(NamedTuple):
     flags: str
     message: bytes
     fields: Mapping[str, str]
+    caller: str = ""
 
 
 class LogPart(NamedTuple):
-    """What was new in the log. `lost`: older records had been overwritten before they were read."""
+    """What was new in the log, line by line. `lost`: older ones had been overwritten before they were
+    read."""
 
     records: list[LogRecord]
     lost: bool
@@ -68,6 +72,7 @@ def parse_kmsg_record(data: bytes) -> LogRecord:
         _text(match[4]),
         _unescaped(message),
         fields,
+        _text(caller[1]) if (caller := _CALLER.search(match[5])) else "",
     )
 
 
@@ -80,6 +85,44 @@ def parse_kmsg(data: bytes) -> list[LogRecord]:
         except Malformed:
             continue
     return records
+
+
+class WholeLines:
+    """Puts lines together that are longer than a record, some 1,000 bytes: paths of groups make such.
+
+    A piece with the flag `c` continues what its caller said last, with others' records between them
+    perhaps. Before 4.10 `c` is the first piece, and those that continue it have `+`.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[int, str], LogRecord] = {}
+
+    def of(self, records: list[LogRecord]) -> list[LogRecord]:
+        """The records with each line in the first one's place. A line whose beginning was in the
+        records before comes again, whole."""
+        lines: list[LogRecord] = []
+        last: dict[tuple[int, str], int] = {}
+        for number, record in enumerate(records):
+            by = (record.facility, record.caller)
+            if _continues(record, records[number + 1 : number + 2]):
+                at = last.get(by)
+                before = self._last.get(by) if at is None else lines[at]
+                if before is not None:
+                    record = before._replace(message=before.message + record.message)
+                if at is not None:
+                    lines[at] = record
+                    continue
+            last[by] = len(lines)
+            lines.append(record)
+        if lines:
+            self._last = {by: lines[at] for by, at in last.items()}
+        return lines
+
+
+def _continues(record: LogRecord, following: list[LogRecord]) -> bool:
+    if record.flags == "c":
+        return not any(each.flags == "+" for each in following)
+    return record.flags == "+"
 
 
 def _unescaped(text: bytes) -> bytes:
@@ -100,6 +143,7 @@ class KernelLog:
         """`only_new`: what was logged before is left out."""
         self._files = files
         self._log = files.records(SOURCE, only_new=only_new)
+        self._lines = WholeLines()
 
     def read(self, at_most: int = RECORDS_AT_ONCE) -> LogPart | Gap:
         """What came since; a Gap where the log may not be read, with the reason in words."""
@@ -107,7 +151,8 @@ class KernelLog:
         if isinstance(found, Gap):
             return self._explained(found)
         pieces, lost = found
-        return LogPart([record for piece in pieces for record in parse_kmsg(piece)], lost)
+        records = [record for piece in pieces for record in parse_kmsg(piece)]
+        return LogPart(self._lines.of(records), lost)
 
     def close(self) -> None:
         if not isinstance(self._log, Gap):

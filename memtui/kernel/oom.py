@@ -20,7 +20,7 @@ from memtui.kernel.cgroups import (
     read_levels,
 )
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.process import parse_identity, parse_int, status_bytes, status_value
+from memtui.kernel.process import parse_int, read_identity, status_bytes, status_value
 from memtui.kernel.values import parse_counters, read_number
 
 _RELEASE: Final = re.compile(rb"(\d{1,4})\.(\d{1,4})")
@@ -87,7 +87,7 @@ def read_oom_tasks(files: Files, *, groups: bool = False) -> list[OomTask]:
 def read_oom_task(files: Files, pid: int, *, groups: bool = False) -> OomTask | Gap:
     """One process now; a Gap where it is gone or nothing says who it is."""
     base = f"proc/{pid}/"
-    stat = files.parsed(base + "stat", parse_identity)
+    stat = read_identity(files, pid)
     if isinstance(stat, Gap):
         return stat
     sizes: tuple[int | None, int | None, int | None] = (None, None, None)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.values import BELOW_ZERO, number, part, signed
 
 PF_KTHREAD: Final = 0x0020_0000
+_KTHREADD: Final = 2
 _PAGES: Final = BELOW_ZERO >> 12  # of the smallest size there is: nobody has as many
 _USUAL_STATM: Final = 128  # bytes; a longer one may hold a number that Python does not convert
 
@@ -87,7 +88,10 @@ class Stat(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """The fields of stat that tell who a process is and how it fares; see `Stat`."""
+    """The fields of stat that tell who a process is and how it fares; see `Stat`.
+
+    Where there is only a status, faults are None and `starttime` is 0: not known.
+    """
 
     comm: str
     state: str
@@ -163,6 +167,31 @@ def parse_identity(data: bytes) -> Identity:
         raise Malformed(repr(data[:60].decode("ascii", "backslashreplace"))) from None
 
 
+def identity_of_status(status: bytes) -> Identity:
+    """The same from status, which captures may have alone. Raises Malformed."""
+    values = parse_status(status)
+    pid, parent = values.get("Pid"), values.get("PPid", 0)
+    state, threads = str(values.get("State", ""))[:1], values.get("Threads", 1)
+    if not (isinstance(pid, int) and isinstance(parent, int) and isinstance(threads, int)):
+        raise Malformed("no Pid, PPid or Threads in status")
+    # Before 6.8 it does not say so; kernel threads are kthreadd and its children.
+    is_kernel = values.get("Kthread") == 1 or (
+        "VmSize" not in values and _KTHREADD in (pid, parent)
+    )
+    name = str(values["Name"]).replace("\\n", "\n").replace("\\\\", "\\")
+    flags = PF_KTHREAD if is_kernel and state not in "ZX" else 0
+    return Identity(name, state, parent, flags, None, None, threads, 0)
+
+
+def read_identity(files: Files, pid: int) -> Identity | Gap:
+    """Who a process is: by its stat, and in a capture that has none by its status."""
+    found = files.parsed(f"proc/{pid}/stat", parse_identity)
+    if isinstance(found, Gap) and found.reason == "absent":
+        status = files.parsed(f"proc/{pid}/status", identity_of_status)
+        return found if isinstance(status, Gap) else status
+    return found
+
+
 class Statm(NamedTuple):
     """/proc/PID/statm, in pages. `text`, `lib` and `dt` are constant 0 or useless since 2.6.
 
@@ -205,6 +234,28 @@ def _in_64_bits(digits: bytes) -> int:
     if not -_LARGEST < value < _LARGEST:
         raise ValueError
     return value
+
+
+class Extent(NamedTuple):
+    """How large a process is, and what of that is in memory; in bytes. None: not told, or impossible."""
+
+    size_bytes: int | None
+    rss_bytes: int | None
+    shared_bytes: int | None
+
+
+def parse_extent(data: bytes, page_bytes: int) -> Extent:
+    """Of a statm, or of a status that stands for one: a capture may have that alone. Raises Malformed."""
+    if not data.startswith(b"Name:"):
+        statm = parse_statm(data)
+        pages = (statm.size_pages, statm.resident_pages, statm.shared_pages)
+        return Extent(*(None if count is None else count * page_bytes for count in pages))
+    sizes = status_sizes(data)
+    shared = None
+    if sizes.rss_file is not None and sizes.rss_shmem is not None:
+        shared = sizes.rss_file + sizes.rss_shmem
+    # Kernel threads and zombies have no such lines, and statm says 0.
+    return Extent(status_bytes(data, b"VmSize") or 0, sizes.rss or 0, shared)
 
 
 _STATUS_SIZE = re.compile(rb"\s*(-?\d+) kB\s*")

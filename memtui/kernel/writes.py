@@ -4,7 +4,8 @@ Source: kill(2), pidfd_send_signal(2), /proc/PID/oom_score_adj. Document:
 Documentation/filesystems/proc.rst. Since: oom_score_adj 2.6.36, pidfds 5.3; before them there is a
 moment in which a pid may be reused between the check and the signal. Permission: signals go to one's
 own processes, else CAP_KILL; the owner may raise oom_score_adj, lowering it takes CAP_SYS_RESOURCE.
-Always of the live kernel, whatever root is looked at.
+Always of the live kernel, whatever root is looked at; never where /proc is another PID namespace's,
+whose pids are other processes' here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtui.kernel.files import Gap, Reason, parsed
+from memtui.kernel.hidden import FOREIGN, is_own_proc
 from memtui.kernel.process import parse_identity, parse_int
 
 if TYPE_CHECKING:
@@ -90,6 +92,9 @@ class Changes:
             if self._readonly:
                 return Gap(source, "denied", "read-only")
             try:
+                with open("/proc/self/status", "rb") as status:
+                    if not is_own_proc(status.read(), os.getpid()):
+                        return Gap(source, "denied", FOREIGN)
                 act()
             except _Another:
                 return Gap(source, "gone", _ANOTHER)

@@ -14,7 +14,7 @@ from typing import Final
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.cgroups import read_kill_counts
-from memtui.kernel.deaths import DeathReader, OomKill, Segfault
+from memtui.kernel.deaths import Death, DeathReader
 from memtui.kernel.files import Files, Gap, defect_gap
 from memtui.kernel.kmsg import SOURCE, KernelLog
 from memtui.kernel.oom import read_oom_domain, read_oom_task
@@ -69,15 +69,14 @@ class DeathSigns:
             suspended_s = sample.time_s - time.clock_gettime(time.CLOCK_MONOTONIC)
         return Signs(deaths, self._gap, self._kills, totals, self._handed_on, max(0.0, suspended_s))
 
-    def _deaths(self) -> tuple[OomKill | Segfault, ...]:
+    def _deaths(self) -> tuple[Death, ...]:
         if self._gap is not None:
             return ()
         part = self._log.read(_RECORDS_AT_ONCE)
         if isinstance(part, Gap):
             self._gap = part
             return ()
-        found = (self._reader.feed(record) for record in part.records)
-        return tuple(each for each in found if each is not None)
+        return tuple(self._reader.read(part.records))
 
     def _count_kills(self, sample: Sample) -> Mapping[str, int]:
         """Brings the groups' counts up to date; the pages of the groups whose count grew."""

@@ -14,7 +14,7 @@ from memtui.frozen import FrozenDict
 from memtui.kernel.details import Shares, read_shares
 from memtui.kernel.files import Files, Gap, defect_gap
 from memtui.kernel.maps import read_mappings
-from memtui.kernel.process import Identity, parse_identity
+from memtui.kernel.process import Identity, read_identity
 from memtui.kernel.threads import Thread, read_threads, with_last_known
 from memtui.live.budget import Budget
 from memtui.live.clock import Clock, SystemClock
@@ -51,7 +51,7 @@ def read_map(
         return MapReading(key, map_, stat, started, clock.monotonic_s() - started)
 
     mappings = read_mappings(files, key.pid, source)
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
+    stat = read_identity(files, key.pid)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         return reading(Gap(f"proc/{key.pid}/{source}", "gone"), None)
     if isinstance(mappings, Gap):
@@ -101,7 +101,7 @@ class ShareReader:
 
     def _read(self, key: ProcessKey) -> Shares | Gap:
         shares = read_shares(self._files, key.pid, self._clock.boot_s())
-        stat = self._files.parsed(f"proc/{key.pid}/stat", parse_identity)
+        stat = read_identity(self._files, key.pid)
         if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
             return Gap(f"proc/{key.pid}/smaps_rollup", "gone")
         return shares

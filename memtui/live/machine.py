@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.hidden import FOREIGN, Hidden, is_own_proc, read_hidden
 from memtui.kernel.process import parse_statm, parse_status
 from memtui.kernel.uptime import since_boot_s
 from memtui.model.machine import Machine, Numbers
@@ -20,16 +21,18 @@ def machine_of(files: Files) -> Machine:
     from memtui.live.users import KnownUsers  # and its thread, which no report needs
 
     here = files.is_live
+    hidden = read_hidden(files)
     return Machine(
-        name=_value(files, "proc/sys/kernel/hostname") or "?",
+        name=_value(files, "proc/sys/kernel/hostname") or (os.uname().nodename if here else "?"),
         page_bytes=page_bytes_of(files),
         booted_s=time.time() - since_boot_s(),
         ticks_per_s=os.sysconf("SC_CLK_TCK") if here else None,
         architecture=os.uname().machine if here else "",
-        release=_value(files, "proc/sys/kernel/osrelease"),
+        release=_value(files, "proc/sys/kernel/osrelease") or (os.uname().release if here else ""),
         users=KnownUsers() if here else Numbers(),
-        sight=_sight(files),
-        may_act=here,
+        sight=_sight(files, hidden),
+        no_acting=_no_acting(files),
+        hidden=hidden,
     )
 
 
@@ -49,13 +52,23 @@ def page_bytes_of(files: Files) -> int:
     return here
 
 
-def _sight(files: Files) -> str:
+def _no_acting(files: Files) -> str:
+    """Why no process of it can be signalled from here; "" where they can."""
+    if not files.is_live:
+        return "this is no running machine"
+    return "" if is_own_proc(files.read("proc/self/status"), os.getpid()) else FOREIGN
+
+
+def _sight(files: Files, hidden: Hidden | None) -> str:
     """In words, whose address spaces this user may read."""
     if not files.is_live:
         return "captured machine"
     status = files.parsed("proc/self/status", parse_status)
     effective = 0 if isinstance(status, Gap) else int(str(status.get("CapEff", "0")), 16)
-    return "maps of all processes" if effective >> _CAP_SYS_PTRACE & 1 else "maps of own processes"
+    reads_all = effective >> _CAP_SYS_PTRACE & 1
+    if hidden is None:
+        return "maps of all processes" if reads_all else "maps of own processes"
+    return f"maps of {'all that are seen' if reads_all else 'own processes'}, {hidden.short}"
 
 
 def _value(files: Files, name: str) -> str:

@@ -13,10 +13,10 @@ from memtui.kernel.files import Files, Gap, Kept, defect_gap, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import (
-    Statm,
-    parse_identity,
+    Extent,
+    parse_extent,
     parse_int,
-    parse_statm,
+    read_identity,
     status_bytes,
     status_value,
 )
@@ -100,9 +100,9 @@ class Sampler:
         sizes: list[tuple[int, int]] = []
         for each in self._files.pids():
             data = self._statm(each, self._keep(each))
-            words = [] if isinstance(data, Gap) else data.split(None, 2)
-            if len(words) > 1 and words[1].isdigit():
-                sizes.append((int(words[1]), each))
+            extent = data if isinstance(data, Gap) else self._extent(data)
+            if not isinstance(extent, Gap):
+                sizes.append((extent.rss_bytes or 0, each))
         shown = {each for _, each in nlargest(most, sizes)}
         if pid is not None and pid in self._kept:
             shown.add(pid)
@@ -234,14 +234,15 @@ class Sampler:
         before = kept.sample
         if before is not None and data == kept.data:
             return True
-        statm = parsed("statm", data, parse_statm)
-        if isinstance(statm, Gap):
+        sizes = self._extent(data)
+        if isinstance(sizes, Gap):
             self._forget(pid)
             return False
         kept.data = data
-        sizes = self._sizes(pid, statm)
+        if sizes.size_bytes is None or sizes.rss_bytes is None:
+            sizes = self._extent_of_status(pid, sizes)
         if before is None:
-            stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
+            stat = read_identity(self._files, pid)
             if isinstance(stat, Gap):
                 self._forget(pid)
                 return False
@@ -273,21 +274,18 @@ class Sampler:
             due.append(pid)
         return True
 
-    def _sizes(self, pid: int, statm: Statm) -> tuple[int | None, int | None, int | None]:
-        """In bytes; from status, which is dearer, where statm's cannot be."""
-        size, resident, shared = statm.size_pages, statm.resident_pages, statm.shared_pages
-        page = self._page_bytes
-        shared_bytes = None if shared is None else shared * page
-        if size is not None and resident is not None:
-            return size * page, resident * page, shared_bytes
+    def _extent_of_status(self, pid: int, sizes: Extent) -> Extent:
+        """From status, which is dearer, where statm's cannot be."""
         status = self._files.read(f"proc/{pid}/status")
         found = b"" if isinstance(status, Gap) else status
-        return status_bytes(found, b"VmSize"), status_bytes(found, b"VmRSS"), shared_bytes
+        return sizes._replace(
+            size_bytes=status_bytes(found, b"VmSize"), rss_bytes=status_bytes(found, b"VmRSS")
+        )
 
     def _read_details(self, kept: _Process, sample: ProcessSample, now: float, plan: Plan) -> None:
         """Brings up to date what a process's statm does not tell."""
         pid = sample.pid
-        stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
+        stat = read_identity(self._files, pid)
         if isinstance(stat, Gap):
             return
         swap, uid = sample.swap_bytes, sample.uid
@@ -326,7 +324,16 @@ class Sampler:
         return kept
 
     def _statm(self, pid: int, kept: _Process) -> bytes | Gap:
-        return kept.file.read_record() if kept.file else self._files.read(f"proc/{pid}/statm")
+        """What tells of its size: in a capture without statm that is status."""
+        if kept.file:
+            return kept.file.read_record()
+        data = self._files.read(f"proc/{pid}/statm")
+        if isinstance(data, Gap) and data.reason == "absent":
+            return self._files.read(f"proc/{pid}/status")
+        return data
+
+    def _extent(self, data: bytes) -> Extent | Gap:
+        return parsed("statm", data, lambda data: parse_extent(data, self._page_bytes))
 
     def _forget(self, pid: int) -> None:
         kept = self._kept.pop(pid, None)

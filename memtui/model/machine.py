@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple, Protocol
 
 from memtui import units
+from memtui.kernel.hidden import Hidden
 
 
 class Users(Protocol):
@@ -20,8 +21,8 @@ class Machine(NamedTuple):
 
     `booted_s` is when their `time_s` was 0, in seconds since the epoch. `ticks_per_s` is the unit of
     start times, `architecture` as uname -m has it and `release` as uname -r. None, or "": not told.
-    `sight` says in words whose address spaces may be read, `may_act` whether its processes can be
-    signalled from here.
+    `sight` says in words whose address spaces may be read, `hidden` why not all processes are to be
+    seen, and `no_acting` why none can be signalled from here, "" where they can.
     """
 
     name: str
@@ -32,13 +33,17 @@ class Machine(NamedTuple):
     release: str
     users: Users
     sight: str
-    may_act: bool
+    no_acting: str
+    hidden: Hidden | None = None
 
     def time_of_day(self, time_s: float) -> str:
         """`14:03:59`: a time since boot as a clock on the wall shows it; without one, since boot."""
         if self.booted_s is None:
             return f"+{units.duration(time_s)}"
-        return time.strftime("%H:%M:%S", time.localtime(self.booted_s + time_s))
+        try:
+            return time.strftime("%H:%M:%S", time.localtime(self.booted_s + time_s))
+        except (OverflowError, ValueError, OSError):  # a time that no calendar has
+            return f"+{units.duration(time_s)}"
 
 
 class Numbers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from memtui.kernel.deaths import OomKill, Segfault
+from memtui.kernel.deaths import Death
 from memtui.kernel.files import Gap
 from memtui.kernel.oom import OomTask
 from memtui.model.keys import ProcessKey
@@ -28,7 +28,7 @@ class Signs(NamedTuple):
     on the screen. `suspended_s` is how much longer the machine is up than the log's clock ran.
     """
 
-    deaths: tuple[OomKill | Segfault, ...]
+    deaths: tuple[Death, ...]
     log: Gap | None
     kills: Mapping[str, int]
     totals: Mapping[str, int]

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 
 from memtui.kernel.files import Files, FileStat, Gap
 from memtui.kernel.maps import Mappings
-from memtui.kernel.process import parse_identity
+from memtui.kernel.process import read_identity
 from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbols, text_at
 
@@ -70,7 +70,7 @@ def read_image(
         return Gap(maps, "unsupported", "no file is behind this mapping")
     found = _find(files, key.pid, mappings, row)
     # Only now: a process that is there after it was there when the file was found.
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
+    stat = read_identity(files, key.pid)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         return Gap(maps, "gone", "the process has ended")
     if isinstance(found, Gap):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.hidden import Hidden
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import (
     dies_with,
@@ -32,7 +33,8 @@ MEMINFO = "proc/meminfo"
 
 
 class Outlook(NamedTuple):
-    """Who would die now, and by which rules. `dies_whole` is the group that goes with the first."""
+    """Who would die now, and by which rules. `dies_whole` is the group that goes with the first,
+    `hidden` why not everybody is in the ranking."""
 
     ranking: Ranking
     policy: OomPolicy
@@ -40,6 +42,7 @@ class Outlook(NamedTuple):
     prediction: Prediction
     dies_whole: str | None
     page_bytes: int
+    hidden: Hidden | None = None
 
 
 def group_of(files: Files, pid: int) -> str | Gap | None:
@@ -54,7 +57,9 @@ def group_of(files: Files, pid: int) -> str | Gap | None:
     return None if own is None else tightest_group(files, own)
 
 
-def read_outlook(files: Files, page_bytes: int, group: str | None = None) -> Outlook | Gap:
+def read_outlook(
+    files: Files, page_bytes: int, group: str | None = None, hidden: Hidden | None = None
+) -> Outlook | Gap:
     """On the machine, or in the memory cgroup of that path; a Gap where nothing says how much there
     is, or there is no such group."""
     meminfo = files.parsed(MEMINFO, parse_meminfo)
@@ -69,6 +74,8 @@ def read_outlook(files: Files, page_bytes: int, group: str | None = None) -> Out
         scope = group_scope(domain, meminfo, page_bytes)
     if scope is None:
         return Gap(MEMINFO, "unsupported", "no MemTotal, so there are no shares of it")
+    if group is not None and hidden is not None and hidden.is_namespace:
+        hidden = None
     tasks = read_oom_tasks(files, groups=True)
     ranking = rank_tasks(tasks, scope, page_bytes, kernel_release(files))
     policy = OomPolicy(read_vm_settings(files), running_killers(task.name for task in tasks))
@@ -79,7 +86,8 @@ def read_outlook(files: Files, page_bytes: int, group: str | None = None) -> Out
         ranking,
         policy,
         explain(policy, meminfo, scope),
-        predict(ranking, policy, whole),
+        predict(ranking, policy, whole, hidden.words if hidden else ""),
         whole,
         page_bytes,
+        hidden,
     )

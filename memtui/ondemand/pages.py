@@ -17,7 +17,7 @@ from memtui.kernel.pagemap import (
     read_page_flags,
     read_pagemap,
 )
-from memtui.kernel.process import parse_identity
+from memtui.kernel.process import read_identity
 from memtui.model.keys import ProcessKey
 
 
@@ -43,7 +43,7 @@ def read_pages(
     """
     start -= start % page_bytes
     entries = read_pagemap(files, key.pid, start, count, page_bytes)
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
+    stat = read_identity(files, key.pid)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         return Gap(f"proc/{key.pid}/pagemap", "gone")
     if isinstance(entries, Gap):

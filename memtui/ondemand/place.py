@@ -8,7 +8,7 @@ from typing import NamedTuple
 from memtui.kernel.cgroups import Confinement, parse_cgroup, read_confinement
 from memtui.kernel.details import Limit, parse_limits
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.process import parse_identity
+from memtui.kernel.process import read_identity
 from memtui.model.keys import ProcessKey
 
 
@@ -25,7 +25,7 @@ def read_place(files: Files, key: ProcessKey) -> Place:
     limits: Mapping[str, Limit] | Gap = files.parsed(f"proc/{key.pid}/limits", parse_limits)
     groups = files.parsed(f"proc/{key.pid}/cgroup", parse_cgroup)
     confinement = groups if isinstance(groups, Gap) else read_confinement(files, groups)
-    stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
+    stat = read_identity(files, key.pid)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
         gap = Gap(f"proc/{key.pid}", "gone")
         return Place(key, gap, gap)

@@ -137,7 +137,7 @@ class OutlookIn(Question["Outlook"]):
     def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Outlook | Gap:
         from memtui.ondemand.oom import read_outlook
 
-        return read_outlook(files, machine.page_bytes, self.group)
+        return read_outlook(files, machine.page_bytes, self.group, machine.hidden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import Mappings, read_mappings
-from memtui.kernel.process import parse_identity, status_value
+from memtui.kernel.process import read_identity, status_value
 from memtui.model.keys import ProcessKey
 
 # Given by the kernel, equal in all processes. A System V segment's inode is its shmid, which may
@@ -225,12 +225,12 @@ def _mentioned(files: Files, name: str, needles: tuple[bytes, bytes]) -> bool | 
 
 
 def _has_no_memory(files: Files, pid: int) -> bool:
-    stat = files.parsed(f"proc/{pid}/stat", parse_identity)
+    stat = read_identity(files, pid)
     return not isinstance(stat, Gap) and (stat.is_kernel_thread or stat.state in ("Z", "X"))
 
 
 def _share(files: Files, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
-    before = files.parsed(f"proc/{pid}/stat", parse_identity)
+    before = read_identity(files, pid)
     if isinstance(before, Gap):
         return before
     mappings = read_mappings(files, pid)
@@ -239,7 +239,7 @@ def _share(files: Files, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
     if isinstance(mappings, Gap):
         return mappings
     status = files.read(f"proc/{pid}/status")
-    stat = files.parsed(f"proc/{pid}/stat", parse_identity)
+    stat = read_identity(files, pid)
     if isinstance(stat, Gap) or stat.starttime != before.starttime:
         return Gap(f"proc/{pid}/smaps", "gone")
     rows = wanted.rows(mappings)

@@ -13,7 +13,7 @@ from typing import Final
 from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import UNKNOWN, Mappings
-from memtui.kernel.process import Stat, parse_stat, parse_status
+from memtui.kernel.process import Identity, parse_status, read_identity
 from memtui.live import looker as reading
 from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
@@ -67,7 +67,7 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     no such process, several fit the name, or its maps may not be read.
     """
     pid = one_process(files, text)
-    stat = files.parsed(f"proc/{pid}/stat", parse_stat)
+    stat = read_identity(files, pid)
     if isinstance(stat, Gap):
         raise unreadable(files, stat)
     reason = ""
@@ -103,9 +103,9 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     yield from _maps_text(title, map_, gaps)
 
 
-def _read_map(files: Files, pid: int, stat: Stat) -> AddressMap:
+def _read_map(files: Files, pid: int, stat: Identity) -> AddressMap:
     """smaps; maps, and so no usage, where smaps is missing or cannot be understood."""
-    key = ProcessKey(pid, stat.starttime or 0)
+    key = ProcessKey(pid, stat.starttime)
     found = reading.read_map(files, key, "smaps").map
     if isinstance(found, Gap) and found.reason not in ("denied", "gone"):
         found = reading.read_map(files, key, "maps", None, found).map

@@ -8,8 +8,10 @@ from typing import Any, Final
 from memtui import units
 from memtui.kernel.deaths import OomKill, deaths
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.hidden import read_hidden
 from memtui.kernel.kmsg import read_log
 from memtui.live.machine import page_bytes_of
+from memtui.model.oom.causes import why_killed
 from memtui.model.oom.policy import PolicyLine
 from memtui.model.oom.ranking import CandidateOom, Ranking, signed
 from memtui.ondemand.oom import MEMINFO, Outlook, group_of, read_outlook
@@ -39,7 +41,7 @@ _KEYS: Final = (
 _KILL_KEYS: Final = (
     *("pid", "name", "is_group", "total_vm_bytes", "anon_rss_bytes", "file_rss_bytes"),
     *("shmem_rss_bytes", "page_tables_bytes", "uid", "oom_score_adj", "constraint", "oom_group"),
-    *("task_group", "invoked_by"),
+    *("task_group", "invoked_by", "is_manual", "nodes", "took_asker"),
 )
 _LISTED: Final = 20
 _KILLS_LISTED: Final = 5
@@ -68,6 +70,7 @@ def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
             {
                 "policy": {key: settings.get(key) for key in _POLICY},
                 "candidates": rows,
+                "hidden": outlook.hidden.words if outlook.hidden else None,
                 "kills": [
                     {
                         "time_s": kill.time_us / 1e6,
@@ -84,7 +87,7 @@ def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
 
 def _outlook(files: Files, group: str | None) -> Outlook:
     path = None if group is None else _group(files, group)
-    outlook = read_outlook(files, page_bytes_of(files), path)
+    outlook = read_outlook(files, page_bytes_of(files), path, read_hidden(files))
     if not isinstance(outlook, Gap):
         return outlook
     if outlook.source != MEMINFO:
@@ -207,15 +210,8 @@ def _kills(kills: list[OomKill] | Gap) -> Iterator[str]:
         return
     yield f"\nkills in the kernel's log: {units.count(len(kills))}\n"
     for kill in kills[-_KILLS_LISTED:]:
-        where = ""
-        if kill.is_group:
-            where = (
-                f" in {units.printable(kill.oom_group)}"
-                if kill.oom_group
-                else " in a memory cgroup"
-            )
         adj = "" if not kill.oom_score_adj else f", adj {signed(kill.oom_score_adj)}"
         yield (
             f"  {units.duration(kill.time_us / 1e6)} after boot: {units.printable(kill.name)} "
-            f"({kill.pid}), {units.size(kill.rss_bytes)}{adj}{where}\n"
+            f"({kill.pid}), {units.size(kill.rss_bytes)}{adj}: {why_killed(kill)}\n"
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from memtui import targets, units
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.hidden import read_hidden
 from memtui.model.csvlines import csv_lines, flat
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def unreadable(files: Files, gap: Gap) -> Failure:
     path = place(files, gap.source)
     detail = f" ({gap.detail})" if gap.detail else ""
     if gap.reason == "denied":
-        return Failure(f"{path}: not permitted; as root it may be", NOT_PERMITTED)
+        hint = f": {gap.detail}" if gap.detail else "; as root it may be"
+        return Failure(f"{path}: not permitted{hint}", NOT_PERMITTED)
     if gap.reason == "gone":
         return Failure(f"{path}: no such process", NO_SUCH_PROCESS)
     hint = "" if files.is_live else ", and this root has no other"
@@ -125,13 +127,20 @@ def one_process(files: Files, text: str) -> int:
         return pid
     found = targets.named(files, text)
     if not found:
-        raise Failure(f"no process {text!r}: memtui procs lists them", NO_SUCH_PROCESS)
+        raise no_process(files, text, ": memtui procs lists them")
     if len(found) > 1:
         listed = ", ".join(f"{process.pid} {process.name}" for process in found[:_NAMES_LISTED])
         more = len(found) - _NAMES_LISTED
         listed += f" and {more} more" if more > 0 else ""
         raise Failure(f"{text!r} fits {len(found)} processes, give a pid: {listed}")
     return found[0].pid
+
+
+def no_process(files: Files, text: str, way_out: str) -> Failure:
+    """There is none of that name or number, or none that can be seen."""
+    hidden = read_hidden(files)
+    words = f" that can be seen: {hidden.words}" if hidden else way_out
+    return Failure(f"no process {text!r}{words}", NO_SUCH_PROCESS)
 
 
 def effective_uid(status: Mapping[str, int | str] | Gap) -> int | None:

@@ -8,11 +8,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from memtui import units
 from memtui.kernel.files import Files, Gap, parsed
+from memtui.kernel.hidden import read_hidden
 from memtui.kernel.process import (
     parse_cmdline,
-    parse_identity,
     parse_int,
     parse_statm,
+    read_identity,
     status_name,
     status_sizes,
     status_value,
@@ -61,7 +62,9 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
     if form == "csv":
         yield from csv_document(_KEYS, [row.json for row in found])
         return
-    listed = [row for row in found if not row.is_kernel or row.json["rss_bytes"]]
+    listed = [
+        row for row in found if (not row.is_kernel or row.json["rss_bytes"]) and not row.is_closed
+    ]
     size = lru_cache(maxsize=None)(units.size)  # many are alike
 
     def sizes(head: str, key: str) -> TextColumn:
@@ -89,17 +92,21 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
             texts("NAME", "name", "<"),
         ]
     )
-    if left_out := len(found) - len(listed):
+    if left_out := sum(row.is_kernel and not row.json["rss_bytes"] for row in found):
         threads = "1 kernel thread" if left_out == 1 else f"{left_out} kernel threads"
         yield f"\n{threads} without memory left out\n"
+    if hidden := read_hidden(files):
+        yield f"\nnot all processes: {hidden.words}\n"
 
 
 class _Row(NamedTuple):
-    """One process: what JSON says of it. `is_denied`: its PSS and USS may not be read."""
+    """One process: what JSON says of it. `is_denied`: its PSS and USS may not be read; `is_closed`:
+    nothing of it may."""
 
     json: dict[str, Any]
     is_kernel: bool
     is_denied: bool
+    is_closed: bool
 
 
 class _Reader:
@@ -126,7 +133,7 @@ class _Reader:
         minor = major = None
         is_kernel = False
         if self._whole or rss is None or name is None:
-            stat = files.parsed(prefix + "stat", parse_identity)
+            stat = read_identity(files, pid)
             if isinstance(stat, Gap):
                 if stat.reason == "gone":
                     return None
@@ -159,7 +166,8 @@ class _Reader:
             "oom_score_adj": self._of(pid, "oom_score_adj", parse_int),
             "cgroup": self._cgroup(pid) if self._whole else None,
         }
-        return _Row(row, is_kernel, self._pss and self._add_shares(pid, row))
+        is_closed = isinstance(data, Gap) and data.reason == "denied" and name is None
+        return _Row(row, is_kernel, self._pss and self._add_shares(pid, row), is_closed)
 
     def _cgroup(self, pid: int) -> str | None:
         from memtui.kernel.details import memory_path

@@ -197,7 +197,7 @@ class Session:
         if self._deaths is None:
             from memtui.model.oom.deathwatch import DeathWatch  # after the first frame
 
-            self._deaths = DeathWatch(self.machine.page_bytes)
+            self._deaths = DeathWatch(self.machine.page_bytes, self.machine.hidden)
         chosen = self.chosen
         if chosen.process is not None and chosen.map is not None:
             self._deaths.note_map(chosen.process.key, chosen.process.name, chosen.map)

@@ -51,8 +51,8 @@ class Acting:
             why = "choose a process first"
         elif listed.is_gone(process):
             why = f"{process.pid} has ended"
-        elif not view.session.machine.may_act:
-            why = "this is no running machine"
+        elif view.session.machine.no_acting:
+            why = view.session.machine.no_acting
         else:
             return cls(view, process, facts)
         view.notify(why, severity="warning")

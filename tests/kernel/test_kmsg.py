@@ -13,17 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.deaths import DeathReader, OomKill, Segfault, deaths, parse_segfault
+from memtui.kernel.deaths import Death, DeathReader, OomKill, Poisoned, deaths
 from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.kmsg import (
     KernelLog,
     LogPart,
     LogRecord,
+    WholeLines,
     parse_kmsg,
     parse_kmsg_record,
     read_log,
 )
+from memtui.kernel.segfaults import Segfault
 from memtui.model.map.addressmap import AddressMap
+from memtui.model.oom.causes import why_killed
 from memtui.model.oom.obituary import Known, Look, Memories, State, observe
 from memtui.model.oom.ranking import OomScope, Ranking
 from tests.programs import compiled, look
@@ -59,7 +62,7 @@ def only_kill(*lines: str | bytes) -> OomKill:
 def test_a_record() -> None:
     data = rb"30,339,5140900,-,caller=T1;NET: a \x5cx41 \x0a; b" + b"\n SUBSYSTEM=net\n DEVICE=n2\n"
     assert parse_kmsg_record(data) == LogRecord(
-        3, 6, 339, 5140900, "-", b"NET: a \\x41 \n; b", {"SUBSYSTEM": "net", "DEVICE": "n2"}
+        3, 6, 339, 5140900, "-", b"NET: a \\x41 \n; b", {"SUBSYSTEM": "net", "DEVICE": "n2"}, "T1"
     )
 
 
@@ -74,7 +77,7 @@ def test_any_bytes_are_a_record_or_malformed(data: bytes) -> None:
     with contextlib.suppress(Malformed):
         parse_kmsg_record(data)
     parse_kmsg(data)
-    parse_segfault(0, data)
+    deaths(said(data))
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8))
@@ -172,7 +175,199 @@ def test_a_log_that_is_closed_says_who_may() -> None:
         assert pipe.read().startswith("dev/kmsg: denied (kernel.dmesg_restrict is 1: root")
 
 
+def pieces(*records: str) -> list[LogRecord]:
+    """What a log of these records says, line by line."""
+    numbered = (f"4,{number},{number}000,{each}" for number, each in enumerate(records, 1))
+    return WholeLines().of(parse_kmsg("\n".join(numbered).encode()))
+
+
+@pytest.mark.parametrize(
+    ("records", "lines"),
+    [
+        (["-;a", "c;b", "c;c", "-;d"], [b"abc", b"d"]),
+        # Before 4.10: c is the first piece.
+        (["-;a", "c;b", "+;c", "+;d", "-;e"], [b"a", b"bcd", b"e"]),
+        # Where the kernel says who speaks, another may speak between.
+        (["-,caller=T7;a", "-,caller=C0;x", "c,caller=T7;b"], [b"ab", b"x"]),
+        (["c;a", "-;b"], [b"a", b"b"]),  # its beginning is lost
+    ],
+)
+def test_pieces_of_a_line_are_one(records: list[str], lines: list[bytes]) -> None:
+    assert [each.message for each in pieces(*records)] == lines
+
+
+def test_a_program_never_has_its_words_continued_by_the_kernel() -> None:
+    written = LogRecord(1, 4, 1, 1, "-", b"oom-kill:", {})
+    said_by_kernel = LogRecord(0, 4, 2, 2, "c", b"constraint=", {})
+    lines = WholeLines().of([written, said_by_kernel])
+    assert [each.message for each in lines] == [b"oom-kill:", b"constraint="]
+
+
+def test_a_line_cut_by_the_end_of_a_reading_comes_whole(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    saved = tmp_path / "dev/kmsg"
+    saved.write_bytes(b"4,1,10,-;oom-\n")
+    log = KernelLog(LiveFiles(str(tmp_path)))
+    first = log.read()
+    with saved.open("ab") as file:
+        file.write(b"4,2,20,c;kill\n4,3,30,-;next\n")
+    second = log.read()
+    log.close()
+    assert isinstance(first, LogPart) and isinstance(second, LogPart)
+    assert [each.message for each in first.records] == [b"oom-"]
+    assert [(each.time_us, each.message) for each in second.records] == [
+        (10, b"oom-kill"),
+        (30, b"next"),
+    ]
+
+
 # Kills.
+
+
+def test_a_long_path_of_groups_is_cut_in_the_log() -> None:
+    own = "/lxc.payload" + 5 * ("/" + 230 * "x")
+    (kill,) = deaths(
+        pieces(
+            "-;hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+            "-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,"
+            "oom_memcg=/lxc.payload,task_memcg=",
+            f"c;{own[:900]}",
+            f"c;{own[900:]},task=hog,pid=27856,uid=0",
+            "-;" + KILLED.format(27856, "hog"),
+        )
+    )
+    assert isinstance(kill, OomKill)
+    assert (kill.oom_group, kill.task_group, kill.invoked_by) == ("/lxc.payload", own, "hog")
+    assert kill.constraint == "CONSTRAINT_MEMCG"
+
+
+INVOKED = "{} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order={}, oom_score_adj=0"
+ON_MACHINE = (
+    "oom-kill:constraint={},nodemask={},cpuset=/box,mems_allowed=0-1,{}task_memcg=/u,task=a,pid=5,"
+    "uid=0"
+)
+OUT_OF_MEMORY = (
+    "Out of memory{}: Killed process 5 (a) total-vm:9000kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB, "
+    "UID:0 pgtables:8kB oom_score_adj:0"
+)
+OLD = (
+    "{}: kill process 5 (a) score 9 or a child",
+    "Killed process 5 (a) vsz:1kB, anon-rss:2kB, file-rss:3kB",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            (
+                "sysrq: Manual OOM execution",
+                INVOKED.format("kworker/3:1", -1),
+                ON_MACHINE.format("CONSTRAINT_NONE", "(null)", "global_oom,"),
+                OUT_OF_MEMORY.format(""),
+            ),
+            "somebody asked for it by hand (SysRq f)",
+        ),
+        (
+            # 3.10: the order is no sign, the line before is.
+            (
+                "SysRq : Manual OOM execution",
+                INVOKED.format("kworker/0:1", 0),
+                OUT_OF_MEMORY.format(""),
+            ),
+            "somebody asked for it by hand (SysRq f)",
+        ),
+        (
+            (
+                "SysRq : Manual OOM execution",
+                INVOKED.format("java", 0),
+                OUT_OF_MEMORY.format(""),
+            ),
+            "memory had run out as java asked for more",
+        ),
+        (
+            (
+                INVOKED.format("dd", 0),
+                ON_MACHINE.format("CONSTRAINT_CPUSET", "(null)", "global_oom,"),
+                OUT_OF_MEMORY.format(""),
+            ),
+            "the NUMA nodes that a cpuset allows (node 0-1) had none left as dd asked for more",
+        ),
+        (
+            (
+                INVOKED.format("dd", 2),
+                ON_MACHINE.format("CONSTRAINT_MEMORY_POLICY", "1", "global_oom,"),
+                OUT_OF_MEMORY.format(""),
+            ),
+            "the NUMA nodes that a memory policy allows (node 1) had none left as dd asked for more",
+        ),
+        (
+            (
+                INVOKED.format("a", 0),
+                ON_MACHINE.format("CONSTRAINT_NONE", "(null)", ""),
+                OUT_OF_MEMORY.format(" (oom_kill_allocating_task)"),
+            ),
+            "memory had run out, and it was the one that asked (oom_kill_allocating_task)",
+        ),
+        (
+            (OLD[0].format("No available memory (cpuset)"), OLD[1]),
+            "the NUMA nodes that a cpuset allows had none left",
+        ),
+        (
+            (OLD[0].format("No available memory (MPOL_BIND)"), OLD[1]),
+            "the NUMA nodes that a memory policy allows had none left",
+        ),
+        ((OLD[0].format("Out of memory"), OLD[1]), "memory had run out"),
+    ],
+)
+def test_why_is_what_the_log_says(lines: tuple[str, ...], why: str) -> None:
+    assert why_killed(only_kill(*lines)) == why
+
+
+POISON = "due to hardware memory corruption"
+
+
+@pytest.mark.parametrize(
+    ("lines", "deaths_"),
+    [
+        (
+            [f"Memory failure: 0x1a2b: Killing a b:c:7777 {POISON}"],
+            [Poisoned(1000, 7777, "a b:c", True, 0x1A2B, None)],
+        ),
+        (
+            [f"Memory failure: 0x1a2b: Sending SIGBUS to qemu-kvm:77 {POISON}"],
+            [Poisoned(1000, 77, "qemu-kvm", False, 0x1A2B, None)],
+        ),
+        ([f"MCE 0x1a2b: Killing a:7 {POISON}"], [Poisoned(1000, 7, "a", True, 0x1A2B, None)]),
+        (
+            [f"MCE: Killing a:7 {POISON} fault at 7f0010"],
+            [Poisoned(1000, 7, "a", True, None, 0x7F0010)],
+        ),
+        (
+            # One page, told by who found it and by who touched it.
+            [
+                f"Memory failure: 0x1a2b: Killing a:7 {POISON}",
+                f"MCE: Killing a:7 {POISON} fault at 7f0010",
+                "Memory failure: 0x1a2b: recovery action for dirty LRU page: Recovered",
+            ],
+            [Poisoned(1000, 7, "a", True, 0x1A2B, None)],
+        ),
+        (
+            [
+                "Memory failure: 0x1f: forcibly killing a:7 because of failure to unmap corrupted page",
+                f"Memory failure: 0x2f: Sending SIGBUS to b:8 {POISON}",
+                f"Memory failure: 0x3f: Sending SIGBUS to b:8 {POISON}",
+            ],
+            [
+                Poisoned(1000, 7, "a", True, 0x1F, None),
+                Poisoned(2000, 8, "b", False, 0x2F, None),
+                Poisoned(3000, 8, "b", False, 0x3F, None),
+            ],
+        ),
+    ],
+)
+def test_memory_with_errors(lines: list[str], deaths_: list[Death]) -> None:
+    assert deaths(said(*lines)) == deaths_
 
 
 def test_6_18_in_a_group() -> None:
@@ -327,9 +522,9 @@ def test_what_a_program_writes_is_no_kill() -> None:
 X86 = "s [x][22899]: segfault at 10 ip 0000561df1c3c15f sp 00007ffd43df89f0 error 6"
 
 
-def fault(line: str | bytes) -> Segfault:
-    found = DeathReader().feed(said(line)[0])
-    assert isinstance(found, Segfault), line
+def fault(*lines: str | bytes) -> Segfault:
+    (found,) = deaths(said(*lines))
+    assert isinstance(found, Segfault), lines
     return found
 
 
@@ -374,7 +569,6 @@ def test_a_general_protection_fault_has_no_address() -> None:
             "write",
             True,
         ),
-        ("a.out[123]: unhandled page fault (11) at 0x00000008, code 0x017", 8, None, None),
         (
             "a.out[123]: unhandled signal 11 code 0x1 at 0x0000000000000008 in a[10000+1000]",
             8,
@@ -387,6 +581,14 @@ def test_a_general_protection_fault_has_no_address() -> None:
             None,
             True,
         ),
+        (
+            # 4.19: the upper half of the code is the kernel's own.
+            "a.out[123]: unhandled signal 11 at 0000000000000000 nip 00003fff9474fcb0 "
+            "lr 00003fff9474fa48 code 30001",
+            0,
+            None,
+            False,
+        ),
     ],
 )
 def test_other_processors(
@@ -395,6 +597,134 @@ def test_other_processors(
     found = fault(line)
     assert (found.tid, found.name) == (123, "a.out")
     assert (found.address, found.access, found.is_protection) == (address, access, is_protection)
+
+
+REGISTERS = "CPU: 0 {}PID: 123 Comm: {} Not tainted 6.1.21 #1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "tid", "name", "address", "instruction", "access", "is_protection", "file"),
+    [
+        (
+            # MIPS, LoongArch: nobody says which process.
+            [
+                "do_page_fault(): sending SIGSEGV to a for b for invalid read access from 0000000c",
+                "epc = 77db6928 in libc.so[77d92000+b2000]",
+                "ra  = 00437ab9 in busybox[400000+4f000]",
+            ],
+            *(None, "a for b", 0xC, 0x77DB6928, "read", None, "libc.so"),
+        ),
+        (
+            [
+                "do_page_fault(): sending SIGSEGV to a for invalid write access to 000000fff6828000",
+                "era = 0000000120003e94 in a[3e94,120000000+8000]",
+            ],
+            *(None, "a", 0xFFF6828000, 0x120003E94, "write", None, "a"),
+        ),
+        (
+            # MIPS before 3.13
+            [
+                "do_page_fault() #2: sending SIGSEGV to a for invalid write access to\n"
+                "00000010 (epc == 00400abc, ra == 00400123)"
+            ],
+            *(None, "a", 0x10, 0x400ABC, "write", None, None),
+        ),
+        (
+            # arm32, its registers in lines of their own
+            [
+                "8<--- cut here ---",
+                "a: b: unhandled page fault (11) at 0x00000010, code 0x817",
+                "[00000010] *pgd=00000000",
+                REGISTERS.format("", "a: b"),
+                "Hardware name: BCM2711",
+                "PC is at 0x10444",
+            ],
+            *(123, "a: b", 0x10, 0x10444, "write", False, None),
+        ),
+        (
+            # … of another process
+            [
+                "a: unhandled page fault (11) at 0x00010000, code 0x80000007",
+                REGISTERS.format("", "b"),
+            ],
+            *(None, "a", 0x10000, None, "execute", False, None),
+        ),
+        (
+            # arm32 with the long format of tables: permission
+            ["a: unhandled page fault (11) at 0x00010000, code 0xa0f"],
+            *(None, "a", 0x10000, None, "write", True, None),
+        ),
+        (
+            [
+                "User process fault: interruption code 003b ilc:3 in a[100000000+1000]",
+                "Failing address: 0000000000000000 TEID: 0000000000000400",
+                "Fault in primary space mode while using user ASCE.",
+                REGISTERS.format("UID: 0 ", "a Not tainted"),
+                "Hardware name: IBM 3931 A01 704 (KVM/Linux)",
+                "User PSW : 0705000180000000 0000000100000722",
+            ],
+            *(123, "a Not tainted", 0, 0x100000722, "write", False, "a"),
+        ),
+        (
+            # 2.6.32
+            ["User process fault: interruption code 0x4", "failing address: 80001000"],
+            *(None, "", 0x80001000, None, None, True, None),
+        ),
+    ],
+)
+def test_processors_that_take_several_lines(
+    lines: list[str],
+    tid: int | None,
+    name: str,
+    address: int,
+    instruction: int | None,
+    access: str,
+    is_protection: bool | None,
+    file: str | None,
+) -> None:
+    found = fault(*lines)
+    assert (found.time_us, found.tid, found.name) == (1000 + 1000 * ("8<" in lines[0]), tid, name)
+    assert (found.address, found.instruction) == (address, instruction)
+    assert (found.access, found.is_protection, found.file) == (access, is_protection, file)
+
+
+def test_a_fault_waits_for_its_other_lines_no_longer_than_a_reading() -> None:
+    first, second = said(
+        "do_page_fault(): sending SIGSEGV to a for invalid read access from 0000000c",
+        "epc = 77db6928 in libc.so[77d92000+b2000]",
+    )
+    reader = DeathReader()
+    assert reader.read([first]) == []
+    (whole,) = reader.read([second])
+    assert isinstance(whole, Segfault) and whole.instruction == 0x77DB6928
+    assert reader.read([first]) == []
+    (alone,) = reader.read([])
+    assert isinstance(alone, Segfault) and alone.instruction is None
+    assert reader.read([]) == []
+    one, two = deaths([first, first._replace(time_us=1500), second])
+    assert isinstance(one, Segfault) and isinstance(two, Segfault)
+    assert (one.instruction, two.instruction) == (None, 0x77DB6928)
+
+
+def test_the_registers_of_a_later_report_are_not_a_faults() -> None:
+    found = fault(
+        "a: unhandled page fault (11) at 0x00000010, code 0x817",
+        *["usb 1-1: new device"] * 2000,
+        REGISTERS.format("", "a"),
+    )
+    assert found.tid is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "User process fault: interruption code 0007 ilc:2 in a[100000000+1000]",  # data exception
+        "a[5]: unhandled exception: BRK (AArch64), ESR 0x00000000f2000001, ptrace BRK handler in a[1+1]",
+        "a: unhandled page fault (7) at 0x00000010, code 0x817",
+    ],
+)
+def test_what_is_no_segfault(line: str) -> None:
+    assert deaths(said(line)) == []
 
 
 @given(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from memtui.kernel.files import Gap
+from memtui.kernel.hidden import Hidden
 from memtui.kernel.oom import OomTask
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
@@ -33,8 +34,10 @@ _NOWHERE = OomScope(None, 1, 1, True)  # a machine that does not say how much it
 class DeathWatch:
     """Sees every sample in its order, and remembers."""
 
-    def __init__(self, page_bytes: int) -> None:
+    def __init__(self, page_bytes: int, hidden: Hidden | None = None) -> None:
+        """`hidden`: as a Look has it."""
         self._page_bytes = page_bytes
+        self._hidden = hidden
         self._memories = Memories()
         self._state = State()
         self._before: Sample | None = None
@@ -83,6 +86,7 @@ class DeathWatch:
             signs.deaths if signs is not None and told else (),
             signs is not None and signs.log is None,
             0.0 if signs is None else signs.suspended_s,
+            self._hidden,
         )
 
     def _ranking(self, sample: Sample) -> Ranking:

@@ -1,4 +1,5 @@
-"""Who died for want of memory or of a segfault, told once, from all that is known.
+"""Who died for want of memory, of a segfault or of memory with errors, told once, from all that is
+known.
 
 The kernel's log says it best. Where it is closed or silent, its counters tell that somebody was
 killed, and a process that vanished in that time, the first of the ranking, is taken for the one:
@@ -12,14 +13,17 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from memtui import units
-from memtui.kernel.deaths import OomKill, Segfault
+from memtui.kernel.deaths import CPUSET, POLICY, Death, OomKill, Poisoned
+from memtui.kernel.hidden import Hidden
+from memtui.kernel.segfaults import Segfault
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
+from memtui.model.oom.causes import why_killed
 from memtui.model.oom.ranking import ENDED, CandidateOom, Ranking, is_inside, points_of
 from memtui.model.oom.segfaults import explain_segfault
 from memtui.model.shortage.events import Event
 
-Cause = Literal["oom", "oom in cgroup", "segfault"]
+Cause = Literal["oom", "oom in cgroup", "oom on nodes", "by hand", "memory failure", "segfault"]
 Told = Literal["kernel log", "inferred"]
 
 MACHINE: Final = ""  # the machine's own count, beside the groups' by path
@@ -89,6 +93,11 @@ class Memories:
     def of(self, pid: int) -> Known | None:
         return self._by_pid.get(pid)
 
+    def only(self, name: str) -> Known | None:
+        """The one of that name, if there is one and no other."""
+        found = [known for known in self._by_pid.values() if known.name == name]
+        return found[0] if len(found) == 1 else None
+
     def of_thread(self, tid: int) -> Known | None:
         """The process that a thread is of, where its map has its threads."""
         own = self._by_pid.get(tid)
@@ -110,7 +119,8 @@ class Look(NamedTuple):
     `ranking` is the machine's, of everybody there is; `kills` the counts of oom_kill, the machine's
     (vmstat) under `MACHINE` and each group's under its path; `totals` the groups' pages, as
     `oom.group_scope` has them; `log` the deaths that were new in the kernel's log, where `log_is_read`.
-    `suspended_s` is how much longer the machine is up than the log's clock ran.
+    `suspended_s` is how much longer the machine is up than the log's clock ran. `hidden` is why
+    there may be more processes than in the ranking; in a PID namespace the log has other pids, too.
     """
 
     time_s: float
@@ -118,17 +128,22 @@ class Look(NamedTuple):
     ranking: Ranking
     kills: Mapping[str, int]
     totals: Mapping[str, int] = {}
-    log: tuple[OomKill | Segfault, ...] = ()
+    log: tuple[Death, ...] = ()
     log_is_read: bool = False
     suspended_s: float = 0.0
+    hidden: Hidden | None = None
+
+    @property
+    def in_namespace(self) -> bool:
+        return self.hidden is not None and self.hidden.is_namespace
 
 
 class Obituary(NamedTuple):
     """One death. Sizes in bytes, of the last look or the kernel's word; None: unknown.
 
-    `pid` is None for one that lived too briefly to be seen. `others` are further processes that
-    may have been the one, where it is inferred. `sentence` is printable. `death` is what the
-    kernel's log said, where it did.
+    `pid` is None for one that lived too briefly to be seen, or that the log has no number of.
+    `others` are further processes that may have been the one, where it is inferred. `sentence` is
+    printable. `death` is what the kernel's log said, where it did.
     """
 
     time_s: float
@@ -145,7 +160,14 @@ class Obituary(NamedTuple):
     key: ProcessKey | None = None
     map: AddressMap | None = None
     others: tuple[str, ...] = ()
-    death: OomKill | Segfault | None = None
+    death: Death | None = None
+
+    @property
+    def was_killed(self) -> bool:
+        """By the kernel: for a segfault the process itself gave the reason, a SIGBUS it may outlive."""
+        if isinstance(self.death, Poisoned):
+            return self.death.is_killed
+        return self.cause != "segfault"
 
 
 class Owed(NamedTuple):
@@ -180,11 +202,17 @@ def observe(state: State, now: Look, memories: Memories) -> tuple[State, list[Ob
         if isinstance(death, Segfault):
             found.append(_of_segfault(death, now, memories))
             continue
+        if isinstance(death, Poisoned):
+            found.append(_of_poisoned(death, now, memories))
+            if death.is_killed:
+                told[found[-1].pid or death.pid] = now.time_s  # and vanishes for no other reason
+            continue
         obituary = _of_kill(death, now, memories, before)
-        if death.pid in told and _is_alike(death, state, before):
+        pid = obituary.pid or death.pid
+        if pid in told and _is_alike(pid, state, before):
             continue  # it was inferred, and paid for
         found.append(obituary)
-        told[death.pid] = now.time_s
+        told[pid] = now.time_s
         ledger.pay(obituary.group)
     vanished = [each for each in state.vanished if now.time_s - each[0] <= WAIT_S]
     if before is not None:
@@ -208,9 +236,9 @@ def observe(state: State, now: Look, memories: Memories) -> tuple[State, list[Ob
 
 def event_of(obituary: Obituary) -> Event:
     """An obituary among the events that mark the graphs."""
-    level: Literal["warning", "alarm"] = "warning" if obituary.cause == "segfault" else "alarm"
-    kind = "segfault" if obituary.cause == "segfault" else "oom_kill"
-    return Event(obituary.time_s, kind, level, obituary.sentence)
+    kinds = {"segfault": "segfault", "memory failure": "memory_failure"}
+    level: Literal["warning", "alarm"] = "alarm" if obituary.was_killed else "warning"
+    return Event(obituary.time_s, kinds.get(obituary.cause, "oom_kill"), level, obituary.sentence)
 
 
 class _Ledger:
@@ -257,44 +285,46 @@ def _vanished(before: Ranking, now: Ranking) -> list[CandidateOom]:
     return [each for each in before.candidates if each.points is not None and each.key not in alive]
 
 
-def _is_alike(kill: OomKill, state: State, before: Look | None) -> bool:
+def _is_alike(pid: int, state: State, before: Look | None) -> bool:
     """Whether a pid that was told is still the same death, and not that of its successor."""
-    successor = None if before is None else before.ranking.of(kill.pid)
+    successor = None if before is None else before.ranking.of(pid)
     if successor is None:
         return True
     return any(each.key == successor.key for _, each in state.vanished)
 
 
 def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) -> Obituary:
-    known = _same(memories.of(kill.pid), kill.name)
-    seen = None if before is None else before.ranking.of(kill.pid)
+    known, who = _meant(kill, kill.pid, now, memories)
+    pid = known.key.pid if known else kill.pid
+    # By the pid, where that is one of these: it may not be remembered, and still be in the ranking.
+    is_here = known is not None or not now.in_namespace
+    seen = before.ranking.of(pid) if before is not None and is_here else None
     group = kill.task_group
     if group is None:
         group = known.group if known and known.group else seen.group if seen else kill.oom_group
-    who = f"{units.printable(kill.name)} ({kill.pid})"
-    why = "memory had run out"
-    if kill.is_group:
-        full = f" {units.printable(kill.oom_group)}" if kill.oom_group is not None else ""
-        why = f"the memory cgroup{full} was full"
     rss, swap = kill.rss_bytes, None
     if seen is not None and seen.name == kill.name:
         swap = None if seen.swap_pages is None else seen.swap_pages * now.page_bytes
         # The line is written after the signal: a quick victim has given some back by then.
         rss = max(rss or 0, (seen.rss_pages or 0) * now.page_bytes) or rss
     swapped = f" and {units.size(swap)} in swap" if swap else ""
-    sentence = f"the kernel killed {who}, {units.size(rss)} in memory{swapped}: {why}"
-    if kill.invoked_by is not None and kill.invoked_by != kill.name:
-        sentence += f" as {units.printable(kill.invoked_by)} asked for more"
+    words = why_killed(kill)
+    sentence = f"the kernel killed {who}, {units.size(rss)} in memory{swapped}: {words}"
+    cause: Cause = "oom in cgroup" if kill.is_group else "oom"
+    if kill.is_manual:
+        cause = "by hand"
+    elif cause == "oom" and kill.constraint in (CPUSET, POLICY):
+        cause = "oom on nodes"
     return Obituary(
         _log_time(kill.time_us, now),
-        kill.pid,
+        pid,
         kill.name,
         known.command if known else None,
         group,
         rss,
         swap,
         kill.page_tables_bytes,
-        "oom in cgroup" if kill.is_group else "oom",
+        cause,
         "kernel log",
         sentence,
         known.key if known else None,
@@ -304,30 +334,66 @@ def _of_kill(kill: OomKill, now: Look, memories: Memories, before: Look | None) 
 
 
 def _of_segfault(fault: Segfault, now: Look, memories: Memories) -> Obituary:
-    known = memories.of_thread(fault.tid)
-    # A thread may have a name of its own.
-    if known is not None and known.key.pid == fault.tid:
-        known = _same(known, fault.name)
+    known, who = _meant(fault, fault.tid, now, memories)
     pid = known.key.pid if known else fault.tid
-    who = f"{units.printable(fault.name)} ({fault.tid})"
-    if pid != fault.tid and known is not None:
+    if known is not None and not now.in_namespace and pid != fault.tid:
         who = f"thread {who} of {units.printable(known.name)} ({pid})"
     words = units.printable(explain_segfault(fault, known.map if known else None))
+    return _of_log(fault, pid, "segfault", f"segfault of {who}: {words}", known, now)
+
+
+def _of_poisoned(death: Poisoned, now: Look, memories: Memories) -> Obituary:
+    known, who = _meant(death, death.pid, now, memories)
+    done = f"killed {who}" if death.is_killed else f"sent SIGBUS to {who}, which may live on"
+    page = "" if death.page_frame is None else f" {death.page_frame:#x}"
+    at = "" if death.address is None else f", touched at {death.address:#x}"
+    sentence = f"the kernel {done}: the hardware found errors in a page{page} of its memory{at}"
+    pid = known.key.pid if known else death.pid
+    return _of_log(death, pid, "memory failure", sentence, known, now)
+
+
+def _meant(
+    death: Death, number: int | None, now: Look, memories: Memories
+) -> tuple[Known | None, str]:
+    """Whom the log means by a name and a number, as far as it is remembered; and in words."""
+    name = units.printable(death.name) or "a process"
+    if now.in_namespace:
+        known = memories.only(death.name)
+        here = f"{known.key.pid} here, " if known else ""
+        return known, f"{name} ({here}{number} outside)" if number is not None else name
+    if number is None:
+        return None, name
+    known = memories.of_thread(number) if isinstance(death, Segfault) else memories.of(number)
+    # A thread may have a name of its own.
+    if known is not None and known.key.pid == number:
+        known = _same(known, death.name)
+    return known, f"{name} ({number})"
+
+
+def _of_log(
+    death: Segfault | Poisoned,
+    pid: int | None,
+    cause: Cause,
+    sentence: str,
+    known: Known | None,
+    now: Look,
+) -> Obituary:
+    """A death that the log alone tells, which says nothing of sizes."""
     return Obituary(
-        _log_time(fault.time_us, now),
+        _log_time(death.time_us, now),
         pid,
-        known.name if known else fault.name,
+        known.name if known else death.name,
         known.command if known else None,
         known.group if known else None,
         None,
         None,
         None,
-        "segfault",
+        cause,
         "kernel log",
-        f"segfault of {who}: {words}",
+        sentence,
         known.key if known else None,
         known.map if known else None,
-        death=fault,
+        death=death,
     )
 
 
@@ -355,7 +421,9 @@ def _inferred(
     where = "on the machine" if path is None else f"in {units.printable(path)}"
     who = f"{units.printable(victim.name)} ({victim.pid})"
     sentence = f"{who} vanished when the kernel counted a kill {where}: "
-    if not others:
+    if now.hidden is not None:
+        sentence += f"it may have been the one, but {now.hidden.words}"
+    elif not others:
         sentence += "inferred, as nothing else ended there at that time"
     else:
         named = ", ".join(others[:_SUSPECTS])
@@ -395,9 +463,8 @@ def _whole(vanished: CandidateOom, before: Ranking) -> CandidateOom:
 def _unseen(debt: Owed, now: Look) -> Obituary:
     path = None if debt.path == MACHINE else debt.path
     where = "on the machine" if path is None else f"in {units.printable(path)}"
-    sentence = (
-        f"the kernel counted a kill {where}, of a process that no look had seen: it lived briefly"
-    )
+    why = now.hidden.words if now.hidden is not None else "it lived briefly"
+    sentence = f"the kernel counted a kill {where}, of a process that no look had seen: {why}"
     cause: Cause = "oom" if path is None else "oom in cgroup"
     return Obituary(
         debt.since_s, None, "", None, path, None, None, None, cause, "inferred", sentence

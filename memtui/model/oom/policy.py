@@ -79,11 +79,16 @@ def explain(
 
 
 def predict(
-    ranking: Ranking, policy: OomPolicy, group_that_dies_whole: str | None = None
+    ranking: Ranking,
+    policy: OomPolicy,
+    group_that_dies_whole: str | None = None,
+    hidden: str = "",
 ) -> Prediction:
     """Who dies if memory runs out in the ranking's scope now.
 
-    `group_that_dies_whole` is the one with memory.oom.group around the first of the ranking.
+    `group_that_dies_whole` is the one with memory.oom.group around the first of the ranking. `hidden`
+    says why the ranking may lack some of the scope's processes: then nobody knows, and the first of
+    those that are seen is named as that.
     """
     scope = ranking.scope
     where = "on the machine" if scope.path is None else f"in {units.printable(scope.path)}"
@@ -93,6 +98,11 @@ def predict(
     if scope.kill_disabled:
         return Prediction(None, (), True, f"nobody: killing is off {where}, and its processes wait")
     victim = ranking.ranked[0] if ranking.ranked else None
+    if hidden:
+        first = f"{units.printable(victim.name)} ({victim.pid})" if victim else "nobody"
+        words = f"whom the kernel would kill {where} is not known: {hidden}; "
+        words += f"of those that are seen {first} is the first"
+        return Prediction(None, (), False, words)
     if victim is None:
         return Prediction(None, (), False, f"nobody is known that could be killed {where}")
     if sacrifices_children(ranking.release):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from memtui import units
-from memtui.kernel.deaths import Segfault
+from memtui.kernel.segfaults import Segfault
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
 
@@ -109,5 +109,10 @@ def _instruction(fault: Segfault, map_: AddressMap | None) -> str:
     if map_ is not None and row is not None and (path := map_.mappings.paths[row]).startswith("/"):
         offset = fault.instruction - map_.mappings.starts[row] + map_.mappings.offsets[row]
         return f"; at {path.rpartition('/')[2]}+{offset:#x}"
-    in_file = f" in {fault.file}" if fault.file is not None else ""
-    return f"; at {fault.instruction:#x}{in_file}"
+    if fault.file is None:
+        return f"; at {fault.instruction:#x}"
+    if fault.file_start is None:
+        return f"; at {fault.instruction:#x} in {fault.file}"
+    # Which part of the file is mapped there this kernel does not say.
+    into = fault.instruction - fault.file_start
+    return f"; at {fault.instruction:#x}, {into:#x} into the mapping of {fault.file}"

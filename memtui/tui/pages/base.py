@@ -183,6 +183,8 @@ def why(gap: Gap | None, subject: str) -> str:
     source = "/" + units.printable(gap.source)
     if gap.reason == "not recorded":
         return f"{subject}: not recorded"
+    if gap.reason == "denied" and gap.detail:
+        return f"{subject}: {source} may not be read: {units.printable(gap.detail)}."
     if gap.reason == "denied":
         return f"root only: {source} may not be read by this user. Run memtui as root to see it."
     if gap.reason in ("absent", "unsupported"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
@@ -13,6 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from memtui import __version__, units
+from memtui.kernel.files import LiveFiles
+from memtui.kernel.hidden import is_own_proc
 from memtui.model.map.kinds import KINDS
 from memtui.model.map.pages import PAGE_STATES
 from memtui.model.shortage.rules import LEVELS, ORDER, RULES, rule_words
@@ -138,12 +142,17 @@ def _keys(readonly: bool) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def own_cost() -> str:
     """What memtui itself takes: processor time since it began and memory, by psutil."""
-    import psutil
+    return f"itself: {units.duration(time.process_time())} of processor time, PSS {units.size(_own_pss())}"
 
-    process = psutil.Process()
-    times = process.cpu_times()
-    memory = process.memory_full_info()
-    return (
-        f"itself: {units.duration(times.user + times.system)} of processor time, "
-        f"PSS {units.size(memory.pss)}"
-    )
+
+def _own_pss() -> int | None:
+    """None where this /proc has other pids than ours, or nothing tells: an ornament ends no program."""
+    if not is_own_proc(LiveFiles().read("proc/self/status"), os.getpid()):
+        return None
+    try:
+        import psutil
+
+        # Without smaps in the kernel there is no such field.
+        return int(psutil.Process().memory_full_info().pss)
+    except Exception:
+        return None

@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual_plotext import PlotextPlot
 
 from memtui import units
+from memtui.defects import defect
 from memtui.model.shortage.events import LEVELS, Event, Level
 from memtui.model.system.metrics import Metric
 from memtui.session.history import Buckets, History
@@ -126,9 +127,13 @@ class TimeGraph(PlotextPlot):
         if wanted == self._drawn_for:
             return False
         self._drawn_for = wanted
-        characters, rows, columns = self._chart(
-            width, height, top, ticks, label_width, curves, dots
-        )
+        try:
+            characters, rows, columns = self._chart(
+                width, height, top, ticks, label_width, curves, dots
+            )
+        except Exception as error:  # plotext's, and no reason to end
+            self._strips = [Strip([Segment(f"no graph: {defect(error)}"[:width])])]
+            return True
         painted = band_cells(
             [part.values for part in bands], top, len(rows), glyphs.eighths, len(self._bands)
         )

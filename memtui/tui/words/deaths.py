@@ -6,7 +6,7 @@ import textwrap
 from typing import Final
 
 from memtui import units
-from memtui.kernel.deaths import OomKill
+from memtui.kernel.deaths import OomKill, Poisoned
 from memtui.kernel.files import Gap
 from memtui.model.machine import Machine
 from memtui.model.oom.obituary import Obituary
@@ -23,6 +23,9 @@ _LABEL: Final = 9
 _CAUSES: Final = {
     "oom": "the machine was out of memory",
     "oom in cgroup": "its memory cgroup was full",
+    "oom on nodes": "the NUMA nodes that may be used had no memory left",
+    "by hand": "somebody asked for it (SysRq f)",
+    "memory failure": "a page of its memory had errors",
     "segfault": "it touched memory that was not its own",
 }
 _SOURCES: Final = {
@@ -37,7 +40,7 @@ def lately(moment: Moment) -> list[Part]:
     killed = [
         each
         for each in moment.seen.obituaries.values()
-        if each.cause != "segfault" and 0 <= now_s - each.time_s < SHOWN_S
+        if each.was_killed and 0 <= now_s - each.time_s < SHOWN_S
     ]
     if not killed:
         return []
@@ -62,17 +65,19 @@ def log_words(log: Gap | None) -> str:
 
 def obituary_page(obituary: Obituary, machine: Machine, width: int) -> Page:
     """All that is known of one death."""
-    died = "crashed" if obituary.cause == "segfault" else "was killed"
+    died = "was killed"
+    if not obituary.was_killed:
+        died = "crashed" if obituary.cause == "segfault" else "was sent SIGBUS"
     who = units.printable(obituary.name) or "a process"
     pid = f" ({obituary.pid})" if obituary.pid is not None else ""
     title: list[Part] = [
-        (" † " if obituary.cause != "segfault" else " ! ", ALARM),
+        (" † " if obituary.was_killed else " ! ", ALARM),
         (f"{who}{pid}", BRIGHT),
         (f" {died} at {machine.time_of_day(obituary.time_s)}", PLAIN),
         (f" · {_CAUSES[obituary.cause]}", DIM),
     ]
     head: list[str | Line] = [f"{obituary.sentence}."]
-    for name, value in _facts(obituary):
+    for name, value in _facts(obituary, machine.page_bytes):
         rows = textwrap.wrap(units.printable(value), max(20, width - _LABEL - 2), max_lines=3)
         for at, row in enumerate(rows):
             head.append([(f" {'' if at else name:<{_LABEL}}", DIM), (row, PLAIN)])
@@ -107,14 +112,14 @@ def obituary_page(obituary: Obituary, machine: Machine, width: int) -> Page:
     return Page(title, head, columns, rows_)
 
 
-def _facts(obituary: Obituary) -> list[tuple[str, str]]:
+def _facts(obituary: Obituary, page_bytes: int) -> list[tuple[str, str]]:
     """Names and values, those that are known."""
     death = obituary.death
     facts: list[tuple[str, str | None]] = [
         ("command", obituary.command),
         ("cgroup", obituary.group),
     ]
-    if obituary.cause != "segfault":
+    if obituary.cause not in ("segfault", "memory failure"):
         memory = [units.size(obituary.rss_bytes)]
         if isinstance(death, OomKill):
             parts = {
@@ -135,10 +140,15 @@ def _facts(obituary: Obituary) -> list[tuple[str, str]]:
     if isinstance(death, OomKill):
         if death.oom_score_adj is not None:
             facts.append(("adj", signed(death.oom_score_adj)))
-        asked = [] if death.invoked_by is None else [f"{death.invoked_by} asked for more"]
+        asks = death.invoked_by is not None and not death.is_manual
+        asked = [f"{death.invoked_by} asked for more"] if asks else []
         asked += [] if death.oom_group is None else [f"{death.oom_group} was full"]
         asked += [] if death.constraint is None else [death.constraint]
         facts.append(("why", " · ".join(asked)))
+    if isinstance(death, Poisoned) and death.page_frame is not None:
+        facts.append(
+            ("page", f"{death.page_frame:#x}, in bytes {death.page_frame * page_bytes:#x}")
+        )
     if obituary.others:
         facts.append(("or", ", ".join(obituary.others)))
     facts.append(("known", _SOURCES[obituary.source]))

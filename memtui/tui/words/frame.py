@@ -64,6 +64,8 @@ def header_line(
         *slower,
     ]
     seen: Part = (f" {sight} ", _DIM)
+    hidden = machine.hidden.short if machine.hidden else ""
+    part: list[Part] = [(f" {hidden} ", _DIM)] if hidden else []
 
     def left(host_cells: int, name_cells: int, brand: str = " memtui ") -> list[Part]:
         shown = units.fit(units.printable(machine.name), host_cells).rstrip()
@@ -76,7 +78,8 @@ def header_line(
 
     forms: tuple[tuple[list[Part], list[Part]], ...] = (
         (left(64, 32), [*right, seen]),
-        (left(64, 32), right),
+        (left(64, 32), [*right, *part]),
+        (left(16, 14), [*right, *part]),
         (left(16, 14), right),
         (left(10, 12, ""), right),
         (left(8, 6, ""), right),
@@ -181,7 +184,7 @@ def stall_parts(value: float | None, word: str = "") -> list[Part]:
 
 def why_no_pressure(gap: Gap) -> str:
     """In words."""
-    if gap.reason == "absent" and gap.detail:
+    if gap.reason in ("absent", "denied") and gap.detail:
         return gap.detail
     return {
         "absent": "this kernel has no PSI",

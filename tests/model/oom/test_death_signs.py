@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memtui.kernel.cgroups import read_kill_counts
-from memtui.kernel.deaths import OomKill, Segfault
+from memtui.kernel.deaths import Death, OomKill
 from memtui.kernel.files import Gap, LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.oom import OomTask
@@ -46,7 +46,7 @@ def seen(
     *processes: ProcessSample,
     kills: int = 0,
     log: Gap | None = None,
-    deaths: tuple[OomKill | Segfault, ...] = (),
+    deaths: tuple[Death, ...] = (),
     groups: Mapping[str, int] | None = None,
 ) -> Sample:
     """A sample with signs; everybody in it is remembered."""

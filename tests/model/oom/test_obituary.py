@@ -8,9 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memtui.kernel.deaths import Access, OomKill, Segfault
+from memtui.kernel.deaths import Death, OomKill, Poisoned
+from memtui.kernel.hidden import Hidden
 from memtui.kernel.maps import Mappings, parse_maps
 from memtui.kernel.oom import OomTask
+from memtui.kernel.segfaults import Access, Segfault
 from memtui.kernel.threads import Thread
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
@@ -41,7 +43,7 @@ def task(pid: int, mib: int = 10, group: str = "/g", adj: int = 0, start: int = 
 def look(
     time_s: float,
     tasks: list[OomTask],
-    log: tuple[OomKill | Segfault, ...] = (),
+    log: tuple[Death, ...] = (),
     *,
     is_read: bool = False,
     machine: int = 0,
@@ -369,7 +371,7 @@ def test_a_segfault_without_a_map() -> None:
     fault = Segfault(0, 7, "prog", 0x401010, 0x400010, 1, 7, "write", True, True, "prog", 1, 2)
     assert (
         explain_segfault(fault)
-        == "write to 0x401010: mapped, but not for this; at 0x400010 in prog"
+        == "write to 0x401010: mapped, but not for this; at 0x400010, 0x40000f into the mapping of prog"
     )
     assert "nothing there" in explain_segfault(fault._replace(is_protection=False))
 
@@ -382,6 +384,79 @@ def test_a_thread_of_a_known_process() -> None:
     assert (told.pid, told.name, told.command, told.cause) == (7, "prog", "prog -x", "segfault")
     assert told.sentence.startswith("segfault of thread worker (12) of prog (7): write to 0x10: ")
     assert event_of(told).kind == "segfault"
+
+
+def test_a_segfault_of_whom_the_log_has_no_number() -> None:
+    fault = Segfault(1, None, "", 0x10, None, None, None, "read", None, None, None, None, None)
+    (told,) = all_of(look(10, [A], (fault, fault._replace(name="p3")), is_read=True))[:1]
+    assert (told.pid, told.name, told.command) == (None, "", None)
+    assert (
+        told.sentence == "segfault of a process: read of 0x10: not mapped, a null pointer plus 16"
+    )
+
+
+def test_memory_with_errors_kills_or_warns() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(3, 1), "p3", "p3 --serve", "/g"))
+    killed = Poisoned(9_000_000, 3, "p3", True, 0x1A2B, None)
+    warned = Poisoned(9_000_000, 4, "p4", False, None, 0x7F10)
+    first, second = all_of(
+        look(9, [A, B], is_read=True),
+        look(10, [B], (killed, warned), is_read=True),
+        look(11, [B], is_read=True, machine=1),  # somebody else's
+        memories=memories,
+    )
+    assert (first.command, first.cause, first.was_killed) == ("p3 --serve", "memory failure", True)
+    assert first.sentence == (
+        "the kernel killed p3 (3): the hardware found errors in a page 0x1a2b of its memory"
+    )
+    assert second.sentence.startswith("the kernel sent SIGBUS to p4 (4), which may live on: ")
+    assert second.sentence.endswith(", touched at 0x7f10") and not second.was_killed
+    assert [event_of(each).level for each in (first, second)] == ["alarm", "warning"]
+
+
+NAMESPACE = Hidden("processes outside this PID namespace cannot be seen", "PID namespace", True)
+
+
+def test_where_processes_are_hidden_nobody_is_named_for_sure() -> None:
+    hidden = Hidden("hidepid=2 hides other users' processes", "others hidden")
+    looks = [look(10, [A, B]), look(11, [B], machine=1)]
+    (told,) = all_of(*(each._replace(hidden=hidden) for each in looks))
+    assert told.sentence.endswith(f": it may have been the one, but {hidden.words}")
+    looks = [look(10, [A]), look(11, [A], machine=1), look(11 + WAIT_S, [A], machine=1)]
+    (unseen,) = all_of(*(each._replace(hidden=hidden) for each in looks))
+    assert unseen.sentence.endswith(f"of a process that no look had seen: {hidden.words}")
+
+
+def test_in_a_pid_namespace_the_log_has_other_numbers() -> None:
+    memories = Memories()
+    memories.note(Known(ProcessKey(3, 1), "p3", "p3 --serve", "/g"))
+    memories.note(Known(ProcessKey(4, 1), "p4", "p4 of ours", "/g"))
+    outer = kill(3)._replace(name="p4")  # the number is another's here
+    fault = Segfault(1, 3, "x", 0x10, None, 1, 6, "write", False, True, None, None, None)
+    looks = (
+        look(9, [A, B], is_read=True, machine=0),
+        look(10, [A], (outer, fault), is_read=True, machine=1),
+        look(11, [A], is_read=True, machine=1),
+        look(20, [A], is_read=True, machine=1),
+    )
+    killed, crashed = all_of(
+        *(each._replace(hidden=NAMESPACE) for each in looks), memories=memories
+    )
+    assert (killed.pid, killed.name, killed.command) == (4, "p4", "p4 of ours")
+    assert killed.sentence.startswith("the kernel killed p4 (4 here, 3 outside), 20.0 MiB")
+    assert crashed.sentence.startswith("segfault of x (3 outside): ") and crashed.command is None
+
+
+def test_a_kill_by_hand_is_told_as_one() -> None:
+    by_hand = kill(3, None)._replace(is_manual=True)
+    (told,) = all_of(look(9, [A], is_read=True), look(10, [], (by_hand,), is_read=True, machine=1))
+    assert told.cause == "by hand" and told.sentence.endswith(
+        ": somebody asked for it by hand (SysRq f)"
+    )
+    on_nodes = kill(4, None)._replace(constraint="CONSTRAINT_CPUSET")
+    (told,) = all_of(look(9, [B], is_read=True), look(10, [], (on_nodes,), is_read=True, machine=1))
+    assert told.cause == "oom on nodes"
 
 
 def test_other_peoples_text_is_printable_in_sentences() -> None:
