@@ -19,6 +19,7 @@ from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap, Malformed
+from memtui.kernel.threads import living
 
 # The name is everything after the blanks, its own trailing ones included: "rw-p … 0   name ".
 _RANGE = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
@@ -88,7 +89,8 @@ class Mappings:
 
     @property
     def has_usage(self) -> bool:
-        return "Rss" in self.usage
+        """Whether smaps was read, whichever of its lines there are."""
+        return bool(self.usage)
 
     def get(self, row: int, key: str) -> int | None:
         """One usage figure of one mapping; None where the kernel does not offer it."""
@@ -153,7 +155,7 @@ def read_mappings(files: Files, pid: int, source: str = "smaps") -> Mappings | G
 
     Opened anew each time: a kept descriptor shows the address space from before an exec.
     """
-    name = f"proc/{pid}/{source}"
+    name = f"{living(files, pid)}/{source}"
     reader = _Reader()
     for piece in files.pieces(name):
         if isinstance(piece, Gap):

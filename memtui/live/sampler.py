@@ -13,12 +13,14 @@ from memtui.kernel.files import Files, Gap, Kept, defect_gap, parsed
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import (
+    Identity,
     parse_identity,
     parse_int,
     parse_statm,
     status_bytes,
     status_value,
 )
+from memtui.kernel.threads import living
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.live.budget import Budget
 from memtui.live.clock import Clock, SystemClock
@@ -48,9 +50,10 @@ _UNSEEN_AT_MOST: Final = 400
 class _Process:
     """What is remembered of a process between two ticks."""
 
-    __slots__ = ("data", "details", "file", "sample")
+    __slots__ = ("data", "details", "directory", "file", "sample")
 
-    def __init__(self, file: Kept | None) -> None:
+    def __init__(self, directory: str, file: Kept | None) -> None:
+        self.directory = directory  # that of a living thread
         self.file = file
         self.data = b""
         self.sample: ProcessSample | None = None
@@ -97,7 +100,7 @@ class Sampler:
         """
         sizes: list[tuple[int, int]] = []
         for each in self._files.pids():
-            data = self._statm(each, self._keep(each))
+            data = self._statm(self._keep(each))
             words = [] if isinstance(data, Gap) else data.split(None, 2)
             if len(words) > 1 and words[1].isdigit():
                 sizes.append((int(words[1]), each))
@@ -220,20 +223,29 @@ class Sampler:
         kept = self._kept.get(pid)
         if kept is None:
             kept = self._keep(pid)
-        data = self._statm(pid, kept)
+        data = self._statm(kept)
         if isinstance(data, Gap) and data.reason == "gone" and kept.sample is not None:
             # It died; its pid may have come back as another process since.
             self._forget(pid)
             kept = self._keep(pid)
-            data = self._statm(pid, kept)
+            data = self._statm(kept)
         if isinstance(data, Gap):
             self._forget(pid)
             return False
         before = kept.sample
         if before is not None and data == kept.data:
             return True
-        statm = parsed("statm", data, parse_statm)
-        if isinstance(statm, Gap):
+        stat: Identity | None = None
+        if before is None:
+            first = self._files.parsed(f"proc/{pid}/stat", parse_identity)
+            if isinstance(first, Gap):
+                self._forget(pid)
+                return False
+            stat = first
+        if data.startswith(b"0 ") and self._turn_to_the_living(pid, kept, stat):
+            data = self._statm(kept)
+        statm = data if isinstance(data, Gap) else parsed("statm", data, parse_statm)
+        if isinstance(data, Gap) or isinstance(statm, Gap):
             self._forget(pid)
             return False
         kept.data = data
@@ -243,16 +255,12 @@ class Sampler:
             statm.resident_pages * self._page_bytes,
             None if shared is None else shared * self._page_bytes,
         )
-        if before is None:
-            stat = self._files.parsed(f"proc/{pid}/stat", parse_identity)
-            if isinstance(stat, Gap):
-                self._forget(pid)
-                return False
+        if stat is not None:
             key = ProcessKey(pid, stat.starttime)
             kept.sample = ProcessSample(
                 key,
                 stat.comm,
-                stat.state,
+                self._state(kept, stat),
                 stat.is_kernel_thread,
                 *sizes,
                 stat.num_threads,
@@ -260,7 +268,7 @@ class Sampler:
             )
             if self.ticks:
                 due.append(pid)
-        else:
+        elif before is not None:
             kept.sample = ProcessSample(
                 before.key,
                 before.name,
@@ -283,7 +291,7 @@ class Sampler:
         if isinstance(stat, Gap):
             return
         swap, uid = sample.swap_bytes, sample.uid
-        status = self._files.read(f"proc/{pid}/status")
+        status = self._files.read(f"{kept.directory}/status")
         if not isinstance(status, Gap):
             swap = status_bytes(status, b"VmSwap")
             uids = (status_value(status, b"Uid") or b"").split()
@@ -292,13 +300,13 @@ class Sampler:
                 plan.every_detail or sample.key in plan.visible or sample.key == plan.map_of
             ):
                 wanted = DETAIL_FILES if sample.key == plan.map_of else plan.details
-                kept.details = read_details(self._files, pid, now, stat, status, wanted)
+                kept.details = read_details(self._files, kept.directory, now, stat, status, wanted)
         score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
         detailed = ProcessSample(
             # Without a kept descriptor a reused pid shows itself here.
             ProcessKey(pid, stat.starttime),
             stat.comm,
-            stat.state,
+            self._state(kept, stat),
             stat.is_kernel_thread,
             sample.size_bytes,
             sample.rss_bytes,
@@ -313,12 +321,33 @@ class Sampler:
             kept.sample = detailed
 
     def _keep(self, pid: int) -> _Process:
-        file = self._files.keep(f"proc/{pid}/statm")
-        kept = self._kept[pid] = _Process(None if isinstance(file, Gap) else file)
+        directory = f"proc/{pid}"
+        kept = self._kept[pid] = _Process(directory, self._keep_statm(directory))
         return kept
 
-    def _statm(self, pid: int, kept: _Process) -> bytes | Gap:
-        return kept.file.read_record() if kept.file else self._files.read(f"proc/{pid}/statm")
+    def _keep_statm(self, directory: str) -> Kept | None:
+        file = self._files.keep(f"{directory}/statm")
+        return None if isinstance(file, Gap) else file
+
+    def _statm(self, kept: _Process) -> bytes | Gap:
+        return kept.file.read_record() if kept.file else self._files.read(f"{kept.directory}/statm")
+
+    def _turn_to_the_living(self, pid: int, kept: _Process, stat: Identity | None) -> bool:
+        """From now on reads what a living thread tells, if it is another's than so far."""
+        directory = living(self._files, pid, stat)
+        if directory == kept.directory:
+            return False
+        if kept.file:
+            kept.file.close()
+        kept.directory, kept.file = directory, self._keep_statm(directory)
+        return True
+
+    def _state(self, kept: _Process, stat: Identity) -> str:
+        """A process's state: where its first thread has ended, that of one that lives."""
+        if not stat.has_lost_its_leader:
+            return stat.state
+        thread = self._files.parsed(f"{kept.directory}/stat", parse_identity)
+        return stat.state if isinstance(thread, Gap) else thread.state
 
     def _forget(self, pid: int) -> None:
         kept = self._kept.pop(pid, None)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final
 from memtui.kernel.files import Files, FileStat, Gap
 from memtui.kernel.maps import Mappings
 from memtui.kernel.process import parse_identity
+from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbols, text_at
 
@@ -133,7 +134,7 @@ def _find(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, Fi
     # The kernel writes a newline in a name as \012, which may as well be the name itself.
     gap = found if isinstance(found, Gap) else Gap(path, "absent")
     for written in dict.fromkeys((path, path.replace("\\012", "\n"))):
-        for name in (f"proc/{pid}/root{written}", written.lstrip("/")):
+        for name in (f"{living(files, pid)}/root{written}", written.lstrip("/")):
             found = _regular(files, name)
             if isinstance(found, Gap):
                 gap = found

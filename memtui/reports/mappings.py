@@ -14,6 +14,7 @@ from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Stat, parse_stat, parse_status
+from memtui.kernel.threads import living
 from memtui.live import looker as reading
 from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
@@ -74,7 +75,7 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     map_ = None
     if stat.is_kernel_thread:
         reason = "a kernel thread has no address space of its own"
-    elif stat.state in ("Z", "X"):
+    elif stat.state in ("Z", "X") and living(files, pid) == f"proc/{pid}":
         reason = "a zombie has given its address space back"
     else:
         map_ = _read_map(files, pid, stat)
