@@ -224,8 +224,8 @@ class Sampler:
         if kept is None:
             kept = self._keep(pid)
         data = self._statm(kept)
-        if isinstance(data, Gap) and data.reason == "gone" and kept.sample is not None:
-            # It died; its pid may have come back as another process since.
+        if isinstance(data, Gap) and data.reason in ("gone", "absent") and kept.sample is not None:
+            # It died, or its thread did; its pid may have come back as another process since.
             self._forget(pid)
             kept = self._keep(pid)
             data = self._statm(kept)

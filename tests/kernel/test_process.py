@@ -138,6 +138,7 @@ def test_sizes_are_those_that_a_search_for_each_finds(host: str, pid: int) -> No
     status = open_host(host).read(f"proc/{pid}/status")
     assert not isinstance(status, Gap)
     keys = (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem", b"VmPTE", b"VmSwap")
+    keys += (b"HugetlbPages",)
     assert status_sizes(status) == tuple(status_bytes(status, key) for key in keys)
 
 
