@@ -144,7 +144,7 @@ def test_it_is_found_among_those_that_map_its_program(pid: int, program: Path) -
     found = find_sharers(
         FILES, mappings.devs[row], mappings.inodes[row], str(program), lambda done, total: True
     )
-    assert pid in {each.key.pid for each in found.sharers}
+    assert pid in {each.key.pid for each in found.processes}
 
 
 def test_its_map_stays_on_the_screen(pid: int) -> None:

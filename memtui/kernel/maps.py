@@ -38,6 +38,8 @@ _SIZES: Final = frozenset(
     b"Locked".split()
 )
 
+HUGETLB: Final = ("Shared_Hugetlb", "Private_Hugetlb")
+
 UNKNOWN: Final = -1  # in a usage column: this mapping has no such line
 
 _MEMO_LIMIT: Final = 20_000  # distinct lines of one key kept decoded, so that no file grows it
@@ -98,6 +100,19 @@ class Mappings:
         if column is None or (value := column[row]) == UNKNOWN:
             return None
         return value
+
+    def hugetlb(self, row: int) -> int | None:
+        """What of a mapping is in memory in pages of the hugetlb pools, which are in no Rss.
+
+        None where it has such pages and the kernel, before 4.4, does not say how many.
+        """
+        known = [value for key in HUGETLB if (value := self.get(row, key)) is not None]
+        return sum(known) if known or "ht" not in (self.vm_flags(row) or ()) else None
+
+    def in_memory(self, row: int) -> int | None:
+        """All of a mapping that is in memory: what Rss says, and pages of the hugetlb pools."""
+        rss, hugetlb = self.get(row, "Rss"), self.hugetlb(row)
+        return None if rss is None or hugetlb is None else rss + hugetlb
 
     def vm_flags(self, row: int) -> tuple[str, ...] | None:
         column = self.texts.get("VmFlags")

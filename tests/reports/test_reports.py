@@ -54,6 +54,7 @@ PROCESS = [
     *("pid", "name", "command", "user", "rss_bytes", "rss_anon_bytes", "rss_file_bytes"),
     *("rss_shmem_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "peak_rss_bytes"),
     *("page_tables_bytes", "minor_faults", "major_faults", "oom_score", "oom_score_adj", "cgroup"),
+    "hugetlb_bytes",
 ]
 
 

@@ -47,6 +47,11 @@ class Totals:
         return _both(self.shared_clean, self.shared_dirty)
 
 
+def in_memory(kind: Kind, totals: Totals) -> int:
+    """What of a kind is in memory, for an order: RSS, and for huge pages theirs, which are in none."""
+    return (totals.rss or 0) + ((totals.huge or 0) if kind.name == "hugetlb" else 0)
+
+
 class Spread(NamedTuple):
     """How an address space is strewn: from its lowest to its highest mapping, [vsyscall] left out.
 

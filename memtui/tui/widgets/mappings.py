@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from memtui import units
-from memtui.model.map.addressmap import AddressMap, Totals
+from memtui.model.map.addressmap import AddressMap, Totals, in_memory
 from memtui.model.map.kinds import Kind
 from memtui.model.map.labels import flags, label
 from memtui.tui import theme
@@ -271,8 +271,7 @@ def short_name(path: str, width: int) -> str:
 
 def _resident(item: tuple[Kind, Totals]) -> tuple[int, int]:
     """What a kind has in memory, and where that is not known or equal, its size."""
-    totals = item[1]
-    return totals.rss or 0, totals.size
+    return in_memory(*item), item[1].size
 
 
 # What the sums by kind show, as far as there is room: name, title, cells (short), when it goes.
