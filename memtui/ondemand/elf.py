@@ -69,7 +69,7 @@ def read_image(
     maps = f"proc/{key.pid}/maps"
     if not path.startswith("/"):
         return Gap(maps, "unsupported", "no file is behind this mapping")
-    found = _find(files, key.pid, mappings, row)
+    found = mapped_file(files, key.pid, mappings, row)
     # Only now: a process that is there after it was there when the file was found.
     stat = files.parsed(f"proc/{key.pid}/stat", parse_identity)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
@@ -123,7 +123,7 @@ class _Reading(io.RawIOBase):
         return len(data)
 
 
-def _find(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, FileStat] | Gap:
+def mapped_file(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, FileStat] | Gap:
     """The name of the mapped file itself, and which file it is."""
     path, start, end = mappings.paths[row], mappings.starts[row], mappings.ends[row]
     name = f"proc/{pid}/map_files/{start:x}-{end:x}"

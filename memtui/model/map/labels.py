@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 from memtui.kernel.threads import Thread
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import is_arena_reservation
+from memtui.units import size
 
 Sure = Literal["certain", "likely", "guess"]
 
@@ -28,10 +29,12 @@ class Label(NamedTuple):
 
 
 _DELETED: Final = " (deleted)"
+_ASHMEM: Final = "/dev/ashmem/"
 # Files that never had a name anybody could open, or that are unlinked as a matter of course.
 _ALWAYS_DELETED: Final = (
     "/memfd:",
     "/dev/shm/",
+    "/dev/ashmem/",
     "/dev/zero",
     "/SYSV",
     "/anon_hugepage",
@@ -107,8 +110,12 @@ def _bss(map_: AddressMap, row: int) -> Label:
     mappings = map_.mappings
     if mappings.paths[row]:
         return Label("zero-initialised data (bss)", "certain")
-    name = _file_name(mappings.paths[row - 1])
-    return Label(f"{name}: zero-initialised data (bss)", "likely")
+    words = f"{_file_name(mappings.paths[row - 1])}: zero-initialised data (bss)"
+    end = map_.bss_ends.get(row)
+    if end is None:
+        return Label(words, "likely")
+    rest = mappings.ends[row] - end
+    return Label(f"{words}, and {size(rest)} behind it" if rest > 0 else words, "certain")
 
 
 def _heap(map_: AddressMap, row: int) -> Label:
@@ -154,8 +161,14 @@ def _anon(map_: AddressMap, row: int) -> Label:
         return Label(f"anonymous memory with the stack of {_who(threads)}", "certain")
     if path == "/dev/zero":
         return Label("anonymous memory, mapped from /dev/zero", "certain")
+    if path.startswith(_ASHMEM):
+        return Label(f"anonymous memory named {_ashmem_name(path)} (ashmem)", "certain")
     if path:
         return Label(f"anonymous memory named {_given_name(path)} by its program", "certain")
+    bss = map_.bss_ends.get(row, 0) - start
+    if bss > 0:
+        name = _file_name(mappings.paths[row - 1])
+        return Label(f"anonymous memory, the first {size(bss)} of it the bss of {name}", "certain")
     if "gd" in vm_flags:
         return Label("anonymous memory that grows downwards, as a stack does", "certain")
     if _is_java_heap(map_, row):
@@ -172,6 +185,8 @@ def _jit(map_: AddressMap, row: int) -> Label:
     words = "code generated at run time (JIT)"
     if path.startswith("/memfd:"):
         return Label(f"memfd {_memfd_name(path)}: {words}", "likely")
+    if path.startswith(_ASHMEM):
+        return Label(f"{words}, named {_ashmem_name(path)}", "likely")
     if path.startswith("["):
         return Label(f"{words}, named {_given_name(path)}", "likely")
     return Label(f"{_file_name(path)}: {words}" if path else words, "likely")
@@ -185,6 +200,8 @@ def _shm(map_: AddressMap, row: int) -> Label:
         return Label(_sysv(map_, row), "certain")
     if path.startswith("/secretmem"):
         return Label("secret memory, closed even to the kernel (memfd_secret)", "certain")
+    if path.startswith(_ASHMEM):
+        return Label(f"shared memory named {_ashmem_name(path)} (ashmem)", "certain")
     if path.startswith("/dev/shm/"):
         name = path.removeprefix("/dev/shm").removesuffix(_DELETED)
         unlinked = ", unlinked" if path.endswith(_DELETED) else ""
@@ -288,6 +305,10 @@ def _file_name(path: str) -> str:
 
 def _memfd_name(path: str) -> str:
     return path.removeprefix("/memfd:").removesuffix(_DELETED)
+
+
+def _ashmem_name(path: str) -> str:
+    return path.removeprefix(_ASHMEM).removesuffix(_DELETED)
 
 
 def _given_name(path: str) -> str:
