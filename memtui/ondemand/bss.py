@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from memtui.kernel.files import Files, FileStat, Gap
+from memtui.kernel.files import Files, FileStat, Gap, Malformed, parsed
 from memtui.kernel.maps import Mappings
 from memtui.model.map.kinds import rows_behind_data
 from memtui.ondemand.elf import mapped_file
@@ -54,12 +54,10 @@ def _loads_of(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[Loa
     known = _known.get(stat)
     if known is None:
         data = files.read_at(name, 0, _HEAD, stat)
-        if isinstance(data, Gap):
+        loads = data if isinstance(data, Gap) else parsed(name, data, parse_loads)
+        if isinstance(loads, Gap):
             return None
-        try:
-            known = parse_loads(data)
-        except (struct.error, ValueError):
-            return None
+        known = loads
         if len(_known) >= _KNOWN_AT_MOST:
             _known.clear()
         _known[stat] = known
@@ -78,21 +76,26 @@ def _bss_end(loads: tuple[Load, ...], mappings: Mappings, row: int) -> int:
 
 
 def parse_loads(data: bytes) -> tuple[Load, ...]:
-    """The writable segments in an ELF file's first bytes. Raises ValueError or struct.error."""
+    """The writable segments in an ELF file's first bytes. Raises Malformed."""
     if data[:4] != b"\x7fELF" or data[4:5] not in (b"\1", b"\2"):
-        raise ValueError("not an ELF file")
+        raise Malformed("not an ELF file")
     order = ">" if data[5:6] == b"\2" else "<"
     is_64 = data[4] == 2
-    phoff = struct.unpack_from(order + ("Q" if is_64 else "I"), data, 32 if is_64 else 28)[0]
-    stride, count = struct.unpack_from(order + "HH", data, 54 if is_64 else 42)
+    layout = struct.Struct(order + ("IIQQQQQ" if is_64 else "7I"))
     loads = []
-    for at in range(phoff, phoff + stride * count, stride):
-        if is_64:
-            type_, flags, offset, _, _, size, memory = struct.unpack_from(
-                order + "IIQQQQQ", data, at
-            )
-        else:
-            type_, offset, _, _, size, memory, flags = struct.unpack_from(order + "7I", data, at)
-        if type_ == _PT_LOAD and flags & _PF_W:
-            loads.append(Load(offset, size, memory))
+    try:
+        (at,) = struct.unpack_from(order + ("Q" if is_64 else "I"), data, 32 if is_64 else 28)
+        stride, count = struct.unpack_from(order + "HH", data, 54 if is_64 else 42)
+        if at + stride * count > len(data):
+            raise Malformed("program headers that are not right behind the header")
+        for number in range(count):
+            fields = layout.unpack_from(data, at + stride * number)
+            if is_64:
+                type_, flags, offset, _, _, size, memory = fields
+            else:
+                type_, offset, _, _, size, memory, flags = fields
+            if type_ == _PT_LOAD and flags & _PF_W:
+                loads.append(Load(offset, size, memory))
+    except struct.error as error:
+        raise Malformed(str(error)) from None
     return tuple(loads)

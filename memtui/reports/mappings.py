@@ -21,6 +21,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.columns import COLUMNS
 from memtui.model.map.kinds import KINDS
+from memtui.model.map.labels import label
 from memtui.reports.output import (
     NO_SUCH_PROCESS,
     NOT_PERMITTED,
@@ -45,7 +46,7 @@ _USAGE: Final = {COLUMNS[name].json_name: COLUMNS[name].key for name in _USAGE_N
 _CSV_COLUMNS: Final = (
     *("start", "end", "size", "perms", "offset", "dev", "inode", "path", "kind"),
     *_USAGE_NAMES,
-    "vm_flags",
+    *("vm_flags", "label"),
 )
 _Sums = dict[str, int | None]
 
@@ -158,7 +159,7 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
             TextColumn("PERM", "<", mappings.perms),
             TextColumn("OFFSET", ">", list(map("%x".__mod__, mappings.offsets))),
             TextColumn("KIND", "<", list(map(names.__getitem__, map_.kinds))),
-            TextColumn("NAME", "<", list(map(printable, mappings.paths))),
+            TextColumn("NAME", "<", list(map(printable, names_of(map_)))),
         ]
     )
     yield "\n"
@@ -179,6 +180,11 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
     )
     for gap in gaps:
         yield f"\nnot read: {units.printable(gap)}\n"
+
+
+def names_of(map_: AddressMap) -> Iterator[str]:
+    """As the screen names mappings: the path, and of those without one what it is."""
+    return (path or label(map_, row).words for row, path in enumerate(map_.mappings.paths))
 
 
 def _maps_json(pid: int, name: str, map_: AddressMap | None, gaps: list[str]) -> Iterator[str]:
@@ -215,8 +221,8 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
     return [
         f'{{"start": "0x{start:x}", "end": "0x{end:x}", "size_bytes": {end - start}, '
         f'"perms": {perms}, "offset_bytes": {offset}, "dev": {dev}, "inode": {inode}, '
-        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}}}'
-        for start, end, perms, offset, dev, inode, path, kind, used, vm_flags in zip(
+        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}, "label": {words}}}'
+        for start, end, perms, offset, dev, inode, path, kind, used, vm_flags, words in zip(
             mappings.starts,
             mappings.ends,
             map(text, mappings.perms),
@@ -227,6 +233,7 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
             map(kinds.__getitem__, map_.kinds),
             map(usage, zip(*columns, strict=True)),
             map(flags, mappings.texts.get("VmFlags") or repeat(None, len(map_))),
+            map(text, (label(map_, row).words for row in range(len(map_)))),
             strict=True,
         )
     ]

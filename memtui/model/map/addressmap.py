@@ -77,7 +77,7 @@ class AddressMap:
     __slots__ = (
         "_by_kind",
         "_by_layout",
-        "_is_java",
+        "_programs",
         "_threads_at",
         "bss_ends",
         "key",
@@ -104,7 +104,7 @@ class AddressMap:
         self.usage_gap = usage_gap
         self.threads = thread_list
         self._threads_at: dict[int, list[Thread]] | None = None
-        self._is_java: bool | None = None
+        self._programs: frozenset[str] | None = None
         known = last is not None and mappings.same_layout(last.mappings)
         self.bss_ends = bss_ends
         # All but threads' stacks, which threads change that come and go.
@@ -153,11 +153,17 @@ class AddressMap:
         return row if row >= 0 and address < self.mappings.ends[row] else None
 
     @property
+    def programs(self) -> frozenset[str]:
+        """The names of all files that are mapped, without their directories."""
+        if self._programs is None:
+            names = (path.rpartition("/")[2] for path in set(self.mappings.paths) if "/" in path)
+            self._programs = frozenset(names)
+        return self._programs
+
+    @property
     def is_java(self) -> bool:
         """Whether a Java virtual machine runs in it."""
-        if self._is_java is None:
-            self._is_java = any(path.endswith("/libjvm.so") for path in self.mappings.paths)
-        return self._is_java
+        return "libjvm.so" in self.programs
 
     def threads_in(self, row: int) -> list[Thread]:
         """The threads whose stack pointer is in a mapping."""

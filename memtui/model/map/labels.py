@@ -6,6 +6,7 @@ Names in the words are other people's text, raw: whoever shows them makes them p
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from memtui.kernel.threads import Thread
@@ -68,6 +69,43 @@ _TID: Final = re.compile(r":\s*(\d+)\]$|^\[stack:(\d+)\]$")
 _SMALL_GUARD: Final = 1 << 20
 _JAVA_HEAP_BELOW: Final = 1 << 35  # compressed pointers reach 32 GiB
 _GO_HEAP: Final = range(0xC0 << 32, 0xC1 << 32)
+
+
+class Habit(NamedTuple):
+    """How an allocator lays out its memory: of which files it is known, and what its mappings are
+    multiples of. Others may do so too: a guess.
+    """
+
+    files: re.Pattern[str]
+    aligned_to: int
+    multiple_of: int
+    words: str
+
+
+_KIB, _MIB = 1 << 10, 1 << 20
+_HABITS: Final = (
+    Habit(
+        re.compile(r"node(js)?|libnode\.so.*|libv8.*\.so.*|chrom(e|ium)|electron"),
+        256 * _KIB,
+        4 * _KIB,
+        "V8 heap: JavaScript's objects",
+    ),
+    Habit(re.compile(r"libjemalloc\.so.*"), 2 * _MIB, 2 * _MIB, "jemalloc's extents"),
+    Habit(re.compile(r"libmimalloc.*\.so.*"), 4 * _MIB, 4 * _MIB, "mimalloc's segments"),
+    # 3.10 and later; by mmap, so that it lies anywhere, and several in one mapping.
+    Habit(re.compile(r"(lib)?python3\.\d\d.*"), 1, _MIB, "Python's arenas: small objects"),
+)
+_GO: Final = "Go heap"
+_JAVA: Final = "Java heap"
+ALLOCATORS: Final = frozenset((*(habit.words for habit in _HABITS), _GO, _JAVA))
+
+
+@lru_cache(maxsize=16)
+def habits(programs: frozenset[str]) -> tuple[Habit, ...]:
+    """Those of the allocators that a process has by the files it maps."""
+    return tuple(
+        habit for habit in _HABITS if any(habit.files.fullmatch(name) for name in programs)
+    )
 
 
 def label(map_: AddressMap, row: int) -> Label:
@@ -172,9 +210,14 @@ def _anon(map_: AddressMap, row: int) -> Label:
     if "gd" in vm_flags:
         return Label("anonymous memory that grows downwards, as a stack does", "certain")
     if _is_java_heap(map_, row):
-        return Label("Java heap", "guess")
+        return Label(_JAVA, "guess")
     if start in _GO_HEAP:
-        return Label("Go heap", "guess")
+        return Label(_GO, "guess")
+    if mappings.perms[row] == "rw-p":
+        length = mappings.ends[row] - start
+        for habit in habits(map_.programs):
+            if start % habit.aligned_to == 0 == length % habit.multiple_of:
+                return Label(habit.words, "guess")
     if mappings.perms[row][1] == "w":
         return Label("anonymous memory", "certain")
     return Label("anonymous memory, read-only", "certain")
