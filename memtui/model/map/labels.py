@@ -108,6 +108,11 @@ def habits(programs: frozenset[str]) -> tuple[Habit, ...]:
     )
 
 
+def has_allocator(map_: AddressMap) -> bool:
+    """Whether an allocator is known whose mappings are told by their habits."""
+    return bool(habits(map_.programs)) or map_.is_java or map_.row_at(_GO_HEAP.start) is not None
+
+
 def label(map_: AddressMap, row: int) -> Label:
     """What a mapping is for."""
     return _LABELS[map_.kind(row).name](map_, row)
