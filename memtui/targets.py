@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import parse_cmdline, parse_stat, parse_status, read_identity
+from memtui.kernel.threads import living
 from memtui.model.sample import ProcessSample
 
 _PID_DIGITS = 10  # more than any pid has: a longer number is a name, if anything
@@ -116,7 +117,7 @@ def named(files: Files, text: str) -> list[Named]:
 
 def _program(files: Files, pid: int) -> str:
     """The file name in argv[0]; empty for kernel threads, zombies and the unreadable."""
-    command = files.read(f"proc/{pid}/cmdline")
+    command = files.read(f"{living(files, pid)}/cmdline")
     if isinstance(command, Gap):
         return ""
     return parse_cmdline(command.partition(b"\0")[0]).rpartition("/")[2]

@@ -431,12 +431,14 @@ class LiveFiles(Files):
     def _leads_out(self, name: str, path: bytes) -> bool:
         """Whether a name ends outside the root, by a copied link and not by one of the kernel's own.
 
-        Those of /proc/PID/root and map_files say where they lead, and lead elsewhere, to the process's
-        own files; their length is not that of what they say.
+        Those of /proc/PID/root, a thread's root and map_files say where they lead, and lead elsewhere,
+        to the process's own files; their length is not that of what they say.
         """
         parts = name.split("/")
-        if parts[:1] == ["proc"] and parts[2:3] in (["root"], ["map_files"]):
-            link = os.fsencode(self._prefix + "/".join(parts[: 3 if parts[2] == "root" else 4]))
+        at = 4 if parts[2:3] == ["task"] else 2  # of a thread, else of the process
+        if parts[:1] == ["proc"] and parts[at : at + 1] in (["root"], ["map_files"]):
+            end = at + 1 if parts[at] == "root" else at + 2
+            link = os.fsencode(self._prefix + "/".join(parts[:end]))
             if os.path.islink(link) and os.lstat(link).st_size != len(os.readlink(link)):
                 return False
         real = os.path.realpath(path) + b"/"

@@ -19,6 +19,7 @@ from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap, Malformed
+from memtui.kernel.threads import living
 from memtui.kernel.values import Counters, number
 
 # The name is everything after the blanks, its own trailing ones included: "rw-p … 0   name ".
@@ -37,6 +38,8 @@ _SIZES: Final = frozenset(
     b"AnonHugePages Shared_Hugetlb Private_Hugetlb Swap SwapPss KernelPageSize MMUPageSize "
     b"Locked".split()
 )
+
+HUGETLB: Final = ("Shared_Hugetlb", "Private_Hugetlb")
 
 UNKNOWN: Final = -1  # in a usage column: this mapping has no such line
 
@@ -105,7 +108,8 @@ class Mappings:
 
     @property
     def has_usage(self) -> bool:
-        return "Rss" in self.usage
+        """Whether smaps was read, whichever of its lines there are."""
+        return bool(self.usage)
 
     def get(self, row: int, key: str) -> int | None:
         """One usage figure of one mapping; None where the kernel does not offer it."""
@@ -113,6 +117,19 @@ class Mappings:
         if column is None or (value := column[row]) == UNKNOWN:
             return None
         return value
+
+    def hugetlb(self, row: int) -> int | None:
+        """What of a mapping is in memory in pages of the hugetlb pools, which are in no Rss.
+
+        None where it has such pages and the kernel, before 4.4, does not say how many.
+        """
+        known = [value for key in HUGETLB if (value := self.get(row, key)) is not None]
+        return sum(known) if known or "ht" not in (self.vm_flags(row) or ()) else None
+
+    def in_memory(self, row: int) -> int | None:
+        """All of a mapping that is in memory: what Rss says, and pages of the hugetlb pools."""
+        rss, hugetlb = self.get(row, "Rss"), self.hugetlb(row)
+        return None if rss is None or hugetlb is None else rss + hugetlb
 
     def vm_flags(self, row: int) -> tuple[str, ...] | None:
         column = self.texts.get("VmFlags")
@@ -170,7 +187,7 @@ def read_mappings(files: Files, pid: int, source: str = "smaps") -> Mappings | G
 
     Opened anew each time: a kept descriptor shows the address space from before an exec.
     """
-    name = f"proc/{pid}/{source}"
+    name = f"{living(files, pid)}/{source}"
     reader = _Reader()
     for piece in files.pieces(name):
         if isinstance(piece, Gap):

@@ -20,7 +20,13 @@ from memtui.kernel.cgroups import (
     read_levels,
 )
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.process import parse_int, read_identity, status_bytes, status_value
+from memtui.kernel.process import (
+    parse_identity,
+    parse_int,
+    read_identity,
+    status_bytes,
+)
+from memtui.kernel.threads import living
 from memtui.kernel.values import parse_counters, read_number
 
 _RELEASE: Final = re.compile(rb"(\d{1,4})\.(\d{1,4})")
@@ -90,13 +96,16 @@ def read_oom_task(files: Files, pid: int, *, groups: bool = False) -> OomTask | 
     stat = read_identity(files, pid)
     if isinstance(stat, Gap):
         return stat
+    state = stat.state
+    if stat.has_lost_its_leader:
+        base = living(files, pid, stat) + "/"
+        thread = files.parsed(base + "stat", parse_identity)
+        state = state if isinstance(thread, Gap) else thread.state
     sizes: tuple[int | None, int | None, int | None] = (None, None, None)
     # Status is the dear one, and says nothing of what has no memory of its own.
     if not stat.is_kernel_thread:
         status = files.read(base + "status")
         if not isinstance(status, Gap):
-            if stat.state == "Z" and stat.num_threads > 1:
-                status = _of_a_living_thread(files, pid, status)
             sizes = _sizes(status)
 
     def number(name: str) -> int | None:
@@ -112,22 +121,13 @@ def read_oom_task(files: Files, pid: int, *, groups: bool = False) -> OomTask | 
         stat.starttime,
         stat.ppid,
         stat.comm,
-        stat.state,
+        state,
         stat.is_kernel_thread,
         *sizes,
         number("oom_score"),
         number("oom_score_adj"),
         group,
     )
-
-
-def _of_a_living_thread(files: Files, pid: int, status: bytes) -> bytes:
-    """A process whose first thread has ended keeps its memory, which the others tell."""
-    for name in files.names(f"proc/{pid}/task")[:64]:
-        other = files.read(f"proc/{pid}/task/{name}/status")
-        if not isinstance(other, Gap) and status_value(other, b"VmRSS"):
-            return other
-    return status
 
 
 def _sizes(status: bytes) -> tuple[int | None, int | None, int | None]:

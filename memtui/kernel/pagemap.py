@@ -15,6 +15,7 @@ from array import array
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.threads import living
 
 PRESENT: Final = 1 << 63
 SWAPPED: Final = 1 << 62
@@ -104,7 +105,7 @@ def read_pagemap(
     an address space, as kernel threads, has none; since 6.16 the kernel says "gone" for it.
     """
     offset = start // page_bytes * _ENTRY_BYTES
-    data = files.read_at(f"proc/{pid}/pagemap", offset, pages * _ENTRY_BYTES)
+    data = files.read_at(f"{living(files, pid)}/pagemap", offset, pages * _ENTRY_BYTES)
     return data if isinstance(data, Gap) else array("Q", data[: len(data) // 8 * 8])
 
 

@@ -106,6 +106,16 @@ class Identity(NamedTuple):
     def is_kernel_thread(self) -> bool:
         return bool(self.flags & PF_KTHREAD)
 
+    @property
+    def has_ended(self) -> bool:
+        """A zombie, or about to be none any more: it has no memory."""
+        return self.state in ("Z", "X")
+
+    @property
+    def has_lost_its_leader(self) -> bool:
+        """Whether its first thread has ended, and with it what /proc/PID tells, while others live."""
+        return self.has_ended and self.num_threads > 1
+
 
 _STAT_NUMBERS: Final = len(Stat._fields) - 4  # all but pid, comm, state and extra
 _LARGEST: Final = 1 << 64  # of anything: addresses, masks and limits go up to it
@@ -289,14 +299,19 @@ class Sizes(NamedTuple):
     rss_shmem: int | None
     page_tables: int | None
     swap: int | None
+    hugetlb: int | None
 
 
-_SIZE_KEYS: Final = (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem", b"VmPTE", b"VmSwap")
-# As every kernel since 4.5 writes them; one before 4.10 has VmPMD between the last two.
+_SIZE_KEYS: Final = (
+    *(b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem", b"VmPTE", b"VmSwap"),
+    b"HugetlbPages",
+)
+# As every kernel since 4.5 writes them, if it has hugetlb; one before 4.10 has VmPMD after VmPTE.
 _SIZES = re.compile(
     rb"\nVmHWM:\s+(\d+) kB\nVmRSS:\s+(\d+) kB\nRssAnon:\s+(\d+) kB\nRssFile:\s+(\d+) kB\n"
     rb"RssShmem:\s+(\d+) kB\n(?:Vm(?:Data|Stk|Exe|Lib):\s+\d+ kB\n)*VmPTE:\s+(\d+) kB\n"
     rb"(?:VmPMD:\s+\d+ kB\n)?VmSwap:\s+(\d+) kB\n"
+    rb"(?:HugetlbPages:\s+(\d+) kB\n)?"
 )
 
 

@@ -1,6 +1,6 @@
-"""The threads of a process: their names, and where their stack pointers are.
+"""The threads of a process: their names, their stack pointers, and which of them tells of its memory.
 
-Source: /proc/PID/task/TID/{comm,syscall}. Document: proc_pid_syscall(5). Since: syscall 2.6.27,
+Source: /proc/PID/task/TID/{comm,stat,syscall}. Document: proc_pid_syscall(5). Since: syscall 2.6.27,
 on architectures with CONFIG_HAVE_ARCH_TRACEHOOK. Permission: comm anyone; syscall ptrace attach
 access, and mode 0400. Cost of 1,000 threads: 18 ms, half of it for syscall.
 
@@ -12,6 +12,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap, Malformed
+from memtui.kernel.process import Identity, parse_identity
+
+_LOOKED_AT: Final = 64  # threads that may have ended too, while a debugger holds them
 
 _DIGITS: Final = 20
 
@@ -25,6 +28,25 @@ class Thread(NamedTuple):
     tid: int
     name: str
     stack_pointer: int | None
+
+
+def living(files: Files, pid: int, stat: Identity | None = None) -> str:
+    """The directory whose files tell of a process's memory: `proc/PID`.
+
+    Where its first thread has ended and others live on, that of one of these, `proc/PID/task/TID`:
+    the kernel takes its memory from a thread as it ends. Its statm then is zeros, its status has no
+    sizes, maps, smaps and cmdline are empty or "gone". `stat` is the process's, if it has been read.
+    """
+    own = f"proc/{pid}"
+    found = stat if stat is not None else files.parsed(f"{own}/stat", parse_identity)
+    if isinstance(found, Gap) or not found.has_lost_its_leader:
+        return own
+    tids = sorted(int(name) for name in files.names(f"{own}/task") if name.isdecimal())
+    for tid in tids[:_LOOKED_AT]:
+        thread = files.parsed(f"{own}/task/{tid}/stat", parse_identity)
+        if not isinstance(thread, Gap) and not thread.has_ended:
+            return f"{own}/task/{tid}"
+    return own
 
 
 def read_threads(files: Files, pid: int, at_most: int = 2000) -> tuple[Thread, ...] | Gap:

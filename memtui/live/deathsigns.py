@@ -19,6 +19,7 @@ from memtui.kernel.files import Files, Gap, defect_gap
 from memtui.kernel.kmsg import SOURCE, KernelLog
 from memtui.kernel.oom import read_oom_domain, read_oom_task
 from memtui.kernel.process import parse_cmdline
+from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 from memtui.model.oom.ranking import group_scope
 from memtui.model.sample import ProcessSample, Sample
@@ -152,7 +153,8 @@ class DeathSigns:
         if (before is None or command is None or before.task.name != task.name) and (
             task.state not in "DZX"
         ):
-            data = self._files.read_at(f"proc/{key.pid}/cmdline", 0, _COMMAND_BYTES)
+            directory = living(self._files, key.pid)
+            data = self._files.read_at(f"{directory}/cmdline", 0, _COMMAND_BYTES)
             command = None if isinstance(data, Gap) else parse_cmdline(data)
         if before is not None and before == (task, command):
             return before

@@ -21,6 +21,7 @@ from memtui.live.clock import Clock, SystemClock
 from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
+from memtui.ondemand.bss import read_bss_ends
 
 # Nothing is read again sooner than this.
 INTERVAL_S: Final = 2.0
@@ -42,7 +43,8 @@ def read_map(
 ) -> MapReading:
     """One reading of `maps` or `smaps`, told apart from that of another process with the pid.
 
-    The threads are read with it but for a quick first look, which is `maps` without a `usage_gap`.
+    The threads are read with it, and where libraries' bss ends, but for a quick first look, which is
+    `maps` without a `usage_gap`.
     """
     clock = clock or SystemClock()
     started = clock.monotonic_s()
@@ -57,13 +59,26 @@ def read_map(
     if isinstance(mappings, Gap):
         return reading(mappings, stat)
     threads: tuple[Thread, ...] = ()
-    if stat.num_threads > 1 and (source == "smaps" or usage_gap is not None):
+    bss_ends: Mapping[int, int] = FrozenDict()
+    is_whole = source == "smaps" or usage_gap is not None
+    if is_whole and last is not None and mappings.same_layout(last.mappings):
+        bss_ends = last.bss_ends
+    elif is_whole:
+        bss_ends = read_bss_ends(files, key.pid, mappings)
+    if is_whole and stat.num_threads > 1:
         before = last.threads if last else ()
         found = read_threads(files, key.pid)
         threads = before if isinstance(found, Gap) else with_last_known(found, before)
-    return reading(
-        AddressMap(key, mappings, stat.num_threads, last, usage_gap, thread_list=threads), stat
+    map_ = AddressMap(
+        key,
+        mappings,
+        stat.num_threads,
+        last,
+        usage_gap,
+        thread_list=threads,
+        bss_ends=bss_ends,
     )
+    return reading(map_, stat)
 
 
 class ShareReader:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import struct
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.hidden import FOREIGN, Hidden, is_own_proc, read_hidden
-from memtui.kernel.process import parse_statm, parse_status
+from memtui.kernel.process import parse_statm, parse_status, status_bytes
 from memtui.kernel.uptime import since_boot_s
 from memtui.model.machine import Machine, Numbers
 
 _CAP_SYS_PTRACE: Final = 19
+_AT_PAGESZ: Final = 6  # of the auxiliary vector
+_PAGES: Final = frozenset(1 << bits for bits in range(12, 19))  # of all of Linux's architectures
+_SIGNS: Final = 12  # that are enough to agree
+_FIRST_MAPPING: Final = 4096  # bytes of smaps that hold its first, which is of no huge pages
+_KERNEL_PAGE: Final = re.compile(rb"\nKernelPageSize:\s+(\d{1,7}) kB\n")
 
 
 def machine_of(files: Files) -> Machine:
@@ -37,19 +46,39 @@ def machine_of(files: Files) -> Machine:
 
 
 def page_bytes_of(files: Files) -> int:
-    """Bytes a page of the machine below the root: a captured one may differ from this one."""
+    """Bytes a page of the machine below the root: a captured one may differ from this one.
+
+    What most of the processes agree on that tell at all: some kernels lie (WSL1's VmSize is 0), and
+    some captures have been mended by hand.
+    """
     here = os.sysconf("SC_PAGE_SIZE")
     if files.is_live:
         return here
+    votes: Counter[int] = Counter()
     for pid in files.pids():
-        status = files.parsed(f"proc/{pid}/status", parse_status)
-        statm = files.parsed(f"proc/{pid}/statm", parse_statm)
-        if isinstance(status, Gap) or isinstance(statm, Gap) or not statm.size_pages:
-            continue
-        size = status.get("VmSize")
-        if isinstance(size, int):
-            return 1 << round(math.log2(max(1, size / statm.size_pages)))
-    return here
+        votes.update(size for size in _page_signs(files, f"proc/{pid}") if size in _PAGES)
+        if votes.total() >= _SIGNS:
+            break
+    return votes.most_common(1)[0][0] if votes else here
+
+
+def _page_signs(files: Files, process: str) -> Iterator[int]:
+    """What one process says of the size of a page, in up to three ways."""
+    auxv = files.read(f"{process}/auxv")
+    if not isinstance(auxv, Gap):
+        yield from (
+            value
+            for key, value in struct.iter_unpack("=QQ", auxv[: len(auxv) // 16 * 16])
+            if key == _AT_PAGESZ
+        )
+    smaps = files.read_at(f"{process}/smaps", 0, _FIRST_MAPPING)
+    if not isinstance(smaps, Gap) and (kib := _KERNEL_PAGE.search(smaps)):
+        yield int(kib[1]) * 1024
+    status = files.read(f"{process}/status")
+    statm = files.parsed(f"{process}/statm", parse_statm)
+    size = None if isinstance(status, Gap) else status_bytes(status, b"VmSize")
+    if size and not isinstance(statm, Gap) and statm.size_pages:
+        yield 1 << max(0, round(math.log2(size / statm.size_pages)))
 
 
 def _no_acting(files: Files) -> str:

@@ -14,12 +14,15 @@ from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.process import (
     Extent,
+    Identity,
     parse_extent,
+    parse_identity,
     parse_int,
     read_identity,
     status_bytes,
     status_value,
 )
+from memtui.kernel.threads import living
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.live.budget import Budget
 from memtui.live.clock import Clock, SystemClock
@@ -50,9 +53,10 @@ _UNSEEN_AT_MOST: Final = 400
 class _Process:
     """What is remembered of a process between two ticks."""
 
-    __slots__ = ("data", "details", "file", "sample")
+    __slots__ = ("data", "details", "directory", "file", "sample")
 
-    def __init__(self, file: Kept | None) -> None:
+    def __init__(self, directory: str, file: Kept | None) -> None:
+        self.directory = directory  # that of a living thread
         self.file = file
         self.data = b""
         self.sample: ProcessSample | None = None
@@ -99,7 +103,7 @@ class Sampler:
         """
         sizes: list[tuple[int, int]] = []
         for each in self._files.pids():
-            data = self._statm(each, self._keep(each))
+            data = self._statm(self._keep(each))
             extent = data if isinstance(data, Gap) else self._extent(data)
             if not isinstance(extent, Gap):
                 sizes.append((extent.rss_bytes or 0, each))
@@ -222,35 +226,40 @@ class Sampler:
         kept = self._kept.get(pid)
         if kept is None:
             kept = self._keep(pid)
-        data = self._statm(pid, kept)
-        if isinstance(data, Gap) and data.reason == "gone" and kept.sample is not None:
-            # It died; its pid may have come back as another process since.
+        data = self._statm(kept)
+        if isinstance(data, Gap) and data.reason in ("gone", "absent") and kept.sample is not None:
+            # It died, or its thread did; its pid may have come back as another process since.
             self._forget(pid)
             kept = self._keep(pid)
-            data = self._statm(pid, kept)
+            data = self._statm(kept)
         if isinstance(data, Gap):
             self._forget(pid)
             return False
         before = kept.sample
         if before is not None and data == kept.data:
             return True
-        sizes = self._extent(data)
-        if isinstance(sizes, Gap):
+        stat: Identity | None = None
+        if before is None:
+            first = read_identity(self._files, pid)
+            if isinstance(first, Gap):
+                self._forget(pid)
+                return False
+            stat = first
+        if data.startswith(b"0 ") and self._turn_to_the_living(pid, kept, stat):
+            data = self._statm(kept)
+        sizes = data if isinstance(data, Gap) else self._extent(data)
+        if isinstance(data, Gap) or isinstance(sizes, Gap):
             self._forget(pid)
             return False
         kept.data = data
         if sizes.size_bytes is None or sizes.rss_bytes is None:
-            sizes = self._extent_of_status(pid, sizes)
-        if before is None:
-            stat = read_identity(self._files, pid)
-            if isinstance(stat, Gap):
-                self._forget(pid)
-                return False
+            sizes = self._extent_of_status(kept, sizes)
+        if stat is not None:
             key = ProcessKey(pid, stat.starttime)
             kept.sample = ProcessSample(
                 key,
                 stat.comm,
-                stat.state,
+                self._state(kept, stat),
                 stat.is_kernel_thread,
                 *sizes,
                 stat.num_threads,
@@ -258,7 +267,7 @@ class Sampler:
             )
             if self.ticks:
                 due.append(pid)
-        else:
+        elif before is not None:
             kept.sample = ProcessSample(
                 before.key,
                 before.name,
@@ -274,9 +283,9 @@ class Sampler:
             due.append(pid)
         return True
 
-    def _extent_of_status(self, pid: int, sizes: Extent) -> Extent:
+    def _extent_of_status(self, kept: _Process, sizes: Extent) -> Extent:
         """From status, which is dearer, where statm's cannot be."""
-        status = self._files.read(f"proc/{pid}/status")
+        status = self._files.read(f"{kept.directory}/status")
         found = b"" if isinstance(status, Gap) else status
         return sizes._replace(
             size_bytes=status_bytes(found, b"VmSize"), rss_bytes=status_bytes(found, b"VmRSS")
@@ -289,7 +298,7 @@ class Sampler:
         if isinstance(stat, Gap):
             return
         swap, uid = sample.swap_bytes, sample.uid
-        status = self._files.read(f"proc/{pid}/status")
+        status = self._files.read(f"{kept.directory}/status")
         if not isinstance(status, Gap):
             swap = status_bytes(status, b"VmSwap")
             uids = (status_value(status, b"Uid") or b"").split()
@@ -298,13 +307,13 @@ class Sampler:
                 plan.every_detail or sample.key in plan.visible or sample.key == plan.map_of
             ):
                 wanted = DETAIL_FILES if sample.key == plan.map_of else plan.details
-                kept.details = read_details(self._files, pid, now, stat, status, wanted)
+                kept.details = read_details(self._files, kept.directory, now, stat, status, wanted)
         score = self._files.parsed(f"proc/{pid}/oom_score", parse_int)
         detailed = ProcessSample(
             # Without a kept descriptor a reused pid shows itself here.
             ProcessKey(pid, stat.starttime),
             stat.comm,
-            stat.state,
+            self._state(kept, stat),
             stat.is_kernel_thread,
             sample.size_bytes,
             sample.rss_bytes,
@@ -319,21 +328,42 @@ class Sampler:
             kept.sample = detailed
 
     def _keep(self, pid: int) -> _Process:
-        file = self._files.keep(f"proc/{pid}/statm")
-        kept = self._kept[pid] = _Process(None if isinstance(file, Gap) else file)
+        directory = f"proc/{pid}"
+        kept = self._kept[pid] = _Process(directory, self._keep_statm(directory))
         return kept
 
-    def _statm(self, pid: int, kept: _Process) -> bytes | Gap:
+    def _keep_statm(self, directory: str) -> Kept | None:
+        file = self._files.keep(f"{directory}/statm")
+        return None if isinstance(file, Gap) else file
+
+    def _statm(self, kept: _Process) -> bytes | Gap:
         """What tells of its size: in a capture without statm that is status."""
         if kept.file:
             return kept.file.read_record()
-        data = self._files.read(f"proc/{pid}/statm")
+        data = self._files.read(f"{kept.directory}/statm")
         if isinstance(data, Gap) and data.reason == "absent":
-            return self._files.read(f"proc/{pid}/status")
+            return self._files.read(f"{kept.directory}/status")
         return data
 
     def _extent(self, data: bytes) -> Extent | Gap:
         return parsed("statm", data, lambda data: parse_extent(data, self._page_bytes))
+
+    def _turn_to_the_living(self, pid: int, kept: _Process, stat: Identity | None) -> bool:
+        """From now on reads what a living thread tells, if it is another's than so far."""
+        directory = living(self._files, pid, stat)
+        if directory == kept.directory:
+            return False
+        if kept.file:
+            kept.file.close()
+        kept.directory, kept.file = directory, self._keep_statm(directory)
+        return True
+
+    def _state(self, kept: _Process, stat: Identity) -> str:
+        """A process's state: where its first thread has ended, that of one that lives."""
+        if not stat.has_lost_its_leader:
+            return stat.state
+        thread = self._files.parsed(f"{kept.directory}/stat", parse_identity)
+        return stat.state if isinstance(thread, Gap) else thread.state
 
     def _forget(self, pid: int) -> None:
         kept = self._kept.pop(pid, None)

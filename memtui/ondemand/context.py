@@ -6,6 +6,7 @@ Read when one is opened, about a millisecond; what is missing is left out.
 from __future__ import annotations
 
 from memtui.kernel.buddy import parse_buddyinfo
+from memtui.kernel.cpuinfo import read_cpu_words
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explain.context import SETTINGS, Context
@@ -49,8 +50,8 @@ def _paging(files: Files, machine: Machine) -> str:
     """How this machine's addresses are translated; of a captured one the map view tells."""
     if not machine.architecture:
         return ""
-    cpuinfo = files.read_at("proc/cpuinfo", 0, 8192)  # the first CPU speaks for all
-    has_la57 = not isinstance(cpuinfo, Gap) and b"la57" in cpuinfo.split()
+    words = read_cpu_words(files)
+    has_la57 = None if words is None else b"la57" in words
     maps = files.read("proc/self/maps")
     ends = [] if isinstance(maps, Gap) else _ends(maps)
     highest = max((end for end in ends if end <= 1 << 63), default=0)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final
 from memtui.kernel.files import Files, FileStat, Gap
 from memtui.kernel.maps import Mappings
 from memtui.kernel.process import read_identity
+from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbols, text_at
 
@@ -68,7 +69,7 @@ def read_image(
     maps = f"proc/{key.pid}/maps"
     if not path.startswith("/"):
         return Gap(maps, "unsupported", "no file is behind this mapping")
-    found = _find(files, key.pid, mappings, row)
+    found = mapped_file(files, key.pid, mappings, row)
     # Only now: a process that is there after it was there when the file was found.
     stat = read_identity(files, key.pid)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:
@@ -122,7 +123,7 @@ class _Reading(io.RawIOBase):
         return len(data)
 
 
-def _find(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, FileStat] | Gap:
+def mapped_file(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, FileStat] | Gap:
     """The name of the mapped file itself, and which file it is."""
     path, start, end = mappings.paths[row], mappings.starts[row], mappings.ends[row]
     name = f"proc/{pid}/map_files/{start:x}-{end:x}"
@@ -133,7 +134,7 @@ def _find(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[str, Fi
     # The kernel writes a newline in a name as \012, which may as well be the name itself.
     gap = found if isinstance(found, Gap) else Gap(path, "absent")
     for written in dict.fromkeys((path, path.replace("\\012", "\n"))):
-        for name in (f"proc/{pid}/root{written}", written.lstrip("/")):
+        for name in (f"{living(files, pid)}/root{written}", written.lstrip("/")):
             found = _regular(files, name)
             if isinstance(found, Gap):
                 gap = found

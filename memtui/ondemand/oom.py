@@ -18,6 +18,7 @@ from memtui.kernel.oom import (
     read_oom_tasks,
     tightest_group,
 )
+from memtui.kernel.threads import living
 from memtui.kernel.tunables import read_vm_settings
 from memtui.model.oom.policy import (
     OomPolicy,
@@ -50,7 +51,7 @@ def group_of(files: Files, pid: int) -> str | Gap | None:
 
     None where it is in no memory cgroup that can be seen.
     """
-    memberships = files.parsed(f"proc/{pid}/cgroup", parse_cgroup)
+    memberships = files.parsed(f"{living(files, pid)}/cgroup", parse_cgroup)
     if isinstance(memberships, Gap):
         return memberships
     own = memory_cgroup(memberships)

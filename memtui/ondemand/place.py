@@ -9,6 +9,7 @@ from memtui.kernel.cgroups import Confinement, parse_cgroup, read_confinement
 from memtui.kernel.details import Limit, parse_limits
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import read_identity
+from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 
 
@@ -23,7 +24,7 @@ class Place(NamedTuple):
 def read_place(files: Files, key: ProcessKey) -> Place:
     """A process's limits and the groups that hold its memory; Gaps where it is another by now."""
     limits: Mapping[str, Limit] | Gap = files.parsed(f"proc/{key.pid}/limits", parse_limits)
-    groups = files.parsed(f"proc/{key.pid}/cgroup", parse_cgroup)
+    groups = files.parsed(f"{living(files, key.pid)}/cgroup", parse_cgroup)
     confinement = groups if isinstance(groups, Gap) else read_confinement(files, groups)
     stat = read_identity(files, key.pid)
     if isinstance(stat, Gap) or stat.starttime != key.start_time_ticks:

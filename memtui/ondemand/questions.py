@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.sample import Sample
@@ -215,7 +216,7 @@ class WhatChanged(Work["Difference"]):
 
 def first_readable(files: Files, keys: Sequence[ProcessKey]) -> ProcessKey | None:
     """The first of these whose maps may be read, of which a single byte tells."""
-    return next(
-        (key for key in keys if not isinstance(files.read_at(f"proc/{key.pid}/maps", 0, 1), Gap)),
-        None,
-    )
+    for key in keys:
+        if not isinstance(files.read_at(f"{living(files, key.pid)}/maps", 0, 1), Gap):
+            return key
+    return None

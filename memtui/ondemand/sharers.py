@@ -23,6 +23,7 @@ from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import Mappings, read_mappings
 from memtui.kernel.process import read_identity, status_value
+from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 
 # Given by the kernel, equal in all processes. A System V segment's inode is its shmid, which may
@@ -208,7 +209,7 @@ def _why_not(inode: int, path: str) -> str:
 
 def _look(files: Files, pid: int, wanted: _Wanted) -> Sharer | Gap | None:
     """A process's share; None: it maps nothing of it."""
-    seen = _mentioned(files, f"proc/{pid}/maps", wanted.needles)
+    seen = _mentioned(files, f"{living(files, pid)}/maps", wanted.needles)
     if isinstance(seen, Gap):
         # The kernel denies the empty maps of its own threads as well.
         return None if seen.reason == "denied" and _has_no_memory(files, pid) else seen
@@ -226,7 +227,7 @@ def _mentioned(files: Files, name: str, needles: tuple[bytes, bytes]) -> bool | 
 
 def _has_no_memory(files: Files, pid: int) -> bool:
     stat = read_identity(files, pid)
-    return not isinstance(stat, Gap) and (stat.is_kernel_thread or stat.state in ("Z", "X"))
+    return not isinstance(stat, Gap) and (stat.is_kernel_thread or stat.has_ended)
 
 
 def _share(files: Files, pid: int, wanted: _Wanted) -> Sharer | Gap | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from memtui.kernel.cpuinfo import read_cpu_words
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.pagemap import (
     BITS,
@@ -193,16 +194,15 @@ def _bits_of(value: int | Gap | None, table: tuple[Bit, ...]) -> tuple[Bit, ...]
 
 def _architecture(
     files: Files, machine: Machine, map_: AddressMap, highest: int
-) -> tuple[str, bool]:
+) -> tuple[str, bool | None]:
     """The machine as uname -m names it, "" where a captured tree does not tell; and its la57."""
-    cpuinfo = files.read_at("proc/cpuinfo", 0, 8192)  # the first CPU speaks for all
-    words = set() if isinstance(cpuinfo, Gap) else set(cpuinfo.split())
-    has_la57 = b"la57" in words
+    words = read_cpu_words(files)
+    has_la57 = None if words is None else b"la57" in words
     if machine.architecture:
         return machine.architecture, has_la57
-    if b"lm" in words and highest > 1 << 32:
+    if words and b"lm" in words and highest > 1 << 32:
         return "x86_64", has_la57
-    if not isinstance(cpuinfo, Gap) and re.search(rb"CPU architecture: (8|AArch64)", cpuinfo):
+    if words and words >= {b"CPU", b"architecture:"} and words & {b"8", b"AArch64"}:
         return "aarch64", False
     if "[vsyscall]" in map_.mappings.paths:
         return "x86_64", has_la57

@@ -14,12 +14,14 @@ from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Identity, parse_status, read_identity
+from memtui.kernel.threads import living
 from memtui.live import looker as reading
 from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.columns import COLUMNS, MappingColumn, available
 from memtui.model.map.kinds import KINDS
+from memtui.model.map.labels import label
 from memtui.reports.output import (
     NO_SUCH_PROCESS,
     NOT_PERMITTED,
@@ -44,7 +46,7 @@ _USAGE: Final = {COLUMNS[name].json_name: COLUMNS[name].key for name in _USAGE_N
 _CSV_COLUMNS: Final = (
     *("start", "end", "size", "perms", "offset", "dev", "inode", "path", "kind"),
     *_USAGE_NAMES,
-    "vm_flags",
+    *("vm_flags", "label"),
 )
 _Sums = dict[str, int | None]
 
@@ -74,7 +76,7 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     map_ = None
     if stat.is_kernel_thread:
         reason = "a kernel thread has no address space of its own"
-    elif stat.state in ("Z", "X"):
+    elif stat.state in ("Z", "X") and living(files, pid) == f"proc/{pid}":
         reason = "a zombie has given its address space back"
     else:
         map_ = _read_map(files, pid, stat)
@@ -161,7 +163,7 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
             TextColumn("PERM", "<", mappings.perms),
             TextColumn("OFFSET", ">", list(map("%x".__mod__, mappings.offsets))),
             TextColumn("KIND", "<", list(map(names.__getitem__, map_.kinds))),
-            TextColumn("NAME", "<", list(map(printable, mappings.paths))),
+            TextColumn("NAME", "<", list(map(printable, names_of(map_)))),
         ]
     )
     yield "\n"
@@ -182,6 +184,11 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
     )
     for gap in gaps:
         yield f"\nnot read: {units.printable(gap)}\n"
+
+
+def names_of(map_: AddressMap) -> Iterator[str]:
+    """As the screen names mappings: the path, and of those without one what it is."""
+    return (path or label(map_, row).words for row, path in enumerate(map_.mappings.paths))
 
 
 def _maps_json(pid: int, name: str, map_: AddressMap | None, gaps: list[str]) -> Iterator[str]:
@@ -235,8 +242,22 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
     return [
         f'{{"start": "0x{start:x}", "end": "0x{end:x}", "size_bytes": {end - start}, '
         f'"perms": {perms}, "offset_bytes": {offset}, "dev": {dev}, "inode": {inode}, '
-        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}{others}}}'
-        for start, end, perms, offset, dev, inode, path, kind, used, vm_flags, others in zip(
+        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}{others}, '
+        f'"label": {words}}}'
+        for (
+            start,
+            end,
+            perms,
+            offset,
+            dev,
+            inode,
+            path,
+            kind,
+            used,
+            vm_flags,
+            others,
+            words,
+        ) in zip(
             mappings.starts,
             mappings.ends,
             map(text, mappings.perms),
@@ -248,6 +269,7 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
             map(usage, zip(*columns, strict=True)),
             map(flags, mappings.texts.get("VmFlags") or repeat(None, len(map_))),
             map(rest, zip(*lines, strict=True)) if lines else repeat("", len(map_)),
+            map(text, (label(map_, row).words for row in range(len(map_)))),
             strict=True,
         )
     ]

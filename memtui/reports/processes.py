@@ -18,6 +18,7 @@ from memtui.kernel.process import (
     status_sizes,
     status_value,
 )
+from memtui.kernel.threads import living
 from memtui.live.machine import page_bytes_of
 from memtui.live.users import user_name
 from memtui.reports.output import (
@@ -38,6 +39,7 @@ _KEYS: Final = (
     *("pid", "name", "command", "user", "rss_bytes", "rss_anon_bytes", "rss_file_bytes"),
     *("rss_shmem_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "peak_rss_bytes"),
     *("page_tables_bytes", "minor_faults", "major_faults", "oom_score", "oom_score_adj", "cgroup"),
+    "hugetlb_bytes",
 )
 
 
@@ -127,9 +129,13 @@ class _Reader:
         if isinstance(data, Gap) and data.reason == "gone":
             return None
         status = b"" if isinstance(data, Gap) else data
+        name = status_name(status)
+        if (status_value(status, b"State") or b"").startswith(b"Z"):
+            prefix = living(files, pid) + "/"
+            data = files.read_record(prefix + "status")
+            status = b"" if isinstance(data, Gap) else data
         sizes = status_sizes(status)
         rss = sizes.rss
-        name = status_name(status)
         minor = major = None
         is_kernel = False
         if self._whole or rss is None or name is None:
@@ -147,7 +153,7 @@ class _Reader:
         row: dict[str, Any] = {
             "pid": pid,
             "name": name,
-            "command": self._of(pid, "cmdline", parse_cmdline),
+            "command": self._of(prefix + "cmdline", parse_cmdline),
             "user": None if uid is None else self._user(uid),
             "rss_bytes": rss,
             "rss_anon_bytes": sizes.rss_anon,
@@ -163,16 +169,17 @@ class _Reader:
             "oom_score": self._known(
                 "oom_score", files.read_record(prefix + "oom_score"), parse_int
             ),
-            "oom_score_adj": self._of(pid, "oom_score_adj", parse_int),
-            "cgroup": self._cgroup(pid) if self._whole else None,
+            "oom_score_adj": self._of(prefix + "oom_score_adj", parse_int),
+            "cgroup": self._cgroup(prefix) if self._whole else None,
+            "hugetlb_bytes": sizes.hugetlb,
         }
         is_closed = isinstance(data, Gap) and data.reason == "denied" and name is None
         return _Row(row, is_kernel, self._pss and self._add_shares(pid, row), is_closed)
 
-    def _cgroup(self, pid: int) -> str | None:
+    def _cgroup(self, prefix: str) -> str | None:
         from memtui.kernel.details import memory_path
 
-        return self._of(pid, "cgroup", memory_path)
+        return self._of(prefix + "cgroup", memory_path)
 
     def _add_shares(self, pid: int, row: dict[str, Any]) -> bool:
         """PSS and USS; whether they are denied."""
@@ -191,11 +198,11 @@ class _Reader:
             return None
         return statm.resident_pages and statm.resident_pages * page_bytes_of(self._files)
 
-    def _of(self, pid: int, name: str, parse: Callable[[bytes], T]) -> T | None:
+    def _of(self, name: str, parse: Callable[[bytes], T]) -> T | None:
         """A file that the text does not show."""
         if not self._whole:
             return None
-        return self._known(name, self._files.read(f"proc/{pid}/{name}"), parse)
+        return self._known(name, self._files.read(name), parse)
 
     @staticmethod
     def _known(source: str, data: bytes | Gap, parse: Callable[[bytes], T]) -> T | None:

@@ -12,6 +12,7 @@ from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Stall, parse_pressure
 from memtui.kernel.process import Stat, parse_stat, parse_statm, parse_status
 from memtui.kernel.swaps import Swap, parse_swaps
+from memtui.kernel.threads import living
 from memtui.kernel.values import Counters
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.kernel.zones import Zone, parse_zoneinfo
@@ -55,10 +56,10 @@ def sample(files: Files, text: str | None, as_json: bool) -> Iterator[str]:
         "process": None,
     }
     if pid is not None:
-        own = f"proc/{pid}/"
+        own = living(files, pid) + "/"
         raw["process"] = {
             "pid": pid,
-            "stat": read(own + "stat", parse_stat, Stat._asdict),
+            "stat": read(f"proc/{pid}/stat", parse_stat, Stat._asdict),
             "statm": read(own + "statm", parse_statm, lambda statm: statm._asdict()),
             "status": read(own + "status", parse_status, dict),
             "smaps_rollup": read(own + "smaps_rollup", parse_smaps_rollup, dict),

@@ -23,10 +23,11 @@ from memtui.kernel.details import (
     memory_path,
     parse_limits,
     read_shares,
+    shares_of,
 )
 from memtui.kernel.files import Gap, LiveFiles, Malformed
 from memtui.kernel.maps import parse_smaps_rollup
-from memtui.kernel.process import parse_identity, status_bytes, status_name
+from memtui.kernel.process import parse_identity, status_bytes, status_name, status_sizes
 from memtui.live.looker import INTERVAL_S, ShareReader
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
@@ -35,6 +36,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
 from tests.conftest import open_host
 from tests.interface import keep
+from tests.recorded import Recorded
 
 LIVE = LiveFiles()
 WHOLE = Plan(details=DETAIL_FILES, every_detail=True)
@@ -220,12 +222,47 @@ def test_shares_are_the_sums_of_smaps(stopped: int) -> None:
     smaps = Path(f"/proc/{stopped}/smaps").read_text()
     private = 0
     for line in smaps.splitlines():
-        if line.startswith(("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")):
+        if line.startswith(("Private_Clean:", "Private_Dirty:")):
             private += int(line.split()[1]) * 1024
     assert shares.uss_bytes == private
     assert shares.time_s == 5.0
     assert shares.pss_bytes is not None
     assert private <= shares.pss_bytes <= private + (64 << 20)
+
+
+def test_hugetlb_pages_are_in_neither_and_in_a_column_of_their_own() -> None:
+    rollup = b"""00400000-7ffd8ae2a000 ---p 00000000 00:00 0    [rollup]
+Rss:                5000 kB
+Pss:                4500 kB
+Private_Clean:      1000 kB
+Private_Dirty:      3000 kB
+Shared_Hugetlb:  2097152 kB
+Private_Hugetlb: 4194304 kB
+"""
+    shares = read_shares(Recorded({"proc/42/smaps_rollup": rollup}), 42, 1.0)
+    assert shares == Shares(1.0, 4500 * 1024, 4000 * 1024)
+    assert shares_of({"Pss": 1}, 1.0).uss_bytes is None
+    status = b"Name:\tdb\nVmRSS:\t    5000 kB\nHugetlbPages:\t 6291456 kB\n"
+    assert status_sizes(status).hugetlb == 6 << 30
+
+
+def test_shares_are_summed_where_a_kernel_has_no_rollup(stopped: int) -> None:
+    name = f"proc/{stopped}/"
+    smaps = LIVE.read(name + "smaps")
+    stat = LIVE.read(name + "stat")
+    shares = read_shares(Recorded({name + "smaps": smaps, name + "stat": stat}), stopped, 5.0)
+    rollup = read_shares(LIVE, stopped, 5.0)
+    assert isinstance(shares, Shares) and isinstance(rollup, Shares)
+    assert shares.uss_bytes == rollup.uss_bytes
+    assert shares.pss_bytes is not None and rollup.pss_bytes is not None
+    # smaps rounds each mapping down.
+    assert rollup.pss_bytes - (1 << 20) < shares.pss_bytes <= rollup.pss_bytes
+
+
+def test_of_neither_there_is_a_gap(stopped: int) -> None:
+    stat = LIVE.read(f"proc/{stopped}/stat")
+    gap = read_shares(Recorded({f"proc/{stopped}/stat": stat}), stopped, 5.0)
+    assert isinstance(gap, Gap) and gap.reason == "absent"
 
 
 def test_a_rollup_is_the_same_cut_at_once_or_line_by_line() -> None:

@@ -137,7 +137,7 @@ def test_missing_is_missing_not_zero() -> None:
 def test_sizes_are_those_that_a_search_for_each_finds(host: str, pid: int) -> None:
     status = open_host(host).read(f"proc/{pid}/status")
     assert not isinstance(status, Gap)
-    keys = (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem", b"VmPTE", b"VmSwap")
+    keys = b"VmHWM VmRSS RssAnon RssFile RssShmem VmPTE VmSwap HugetlbPages".split()
     assert status_sizes(status) == tuple(status_bytes(status, key) for key in keys)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import compress
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.files import Gap
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.kernel.process import Identity
 from memtui.kernel.threads import Thread
 from memtui.model.keys import ProcessKey
-from memtui.model.map.kinds import KINDS, Kind, classify, with_flags
+from memtui.model.map.kinds import KINDS, Kind, classify, with_flags, with_threads
 
 
 @dataclass(slots=True)
@@ -47,6 +48,11 @@ class Totals:
         return _both(self.shared_clean, self.shared_dirty)
 
 
+def in_memory(kind: Kind, totals: Totals) -> int:
+    """What of a kind is in memory, for an order: RSS, and for huge pages theirs, which are in none."""
+    return (totals.rss or 0) + ((totals.huge or 0) if kind.name == "hugetlb" else 0)
+
+
 class Spread(NamedTuple):
     """How an address space is strewn: from its lowest to its highest mapping, [vsyscall] left out.
 
@@ -65,13 +71,15 @@ class AddressMap:
 
     `kinds` holds an index into `KINDS` for each mapping. `usage_gap` says why there is no usage;
     where it is None and `has_usage` is false, usage has not been read yet. `threads` is empty
-    where they are unread, and for a process of one.
+    where they are unread, and for a process of one. `bss_ends` is as `classify` takes it.
     """
 
     __slots__ = (
         "_by_kind",
-        "_is_java",
+        "_by_layout",
+        "_programs",
         "_threads_at",
+        "bss_ends",
         "key",
         "kinds",
         "mappings",
@@ -89,16 +97,33 @@ class AddressMap:
         usage_gap: Gap | None = None,
         *,
         thread_list: tuple[Thread, ...] = (),
+        bss_ends: Mapping[int, int] = FrozenDict(),
     ) -> None:
         self.key = key
         self.mappings = mappings
         self.usage_gap = usage_gap
         self.threads = thread_list
         self._threads_at: dict[int, list[Thread]] | None = None
-        self._is_java: bool | None = None
+        self._programs: frozenset[str] | None = None
         known = last is not None and mappings.same_layout(last.mappings)
-        kinds = last.kinds if last and known else classify(mappings, threads)
-        self.kinds: bytearray = with_flags(mappings, kinds)
+        self.bss_ends = bss_ends
+        # All but threads' stacks, which threads change that come and go.
+        self._by_layout: bytearray = (
+            last._by_layout if last and known else classify(mappings, threads, bss_ends)
+        )
+        kinds = with_flags(mappings, self._by_layout)
+        if thread_list:
+            others = [each for each in thread_list if each.tid != key.pid]
+            at = [self.row_at(each.stack_pointer or 0) for each in others]
+            self.kinds: bytearray = with_threads(
+                mappings,
+                kinds,
+                {row for row in at if row is not None},
+                knows_all=len(thread_list) >= threads
+                and all(each.stack_pointer is not None for each in others),
+            )
+        else:
+            self.kinds = kinds
         self._by_kind = _by_kind(mappings, self.kinds)
         self.spread: Spread = last.spread if last and known else _spread(mappings)
 
@@ -128,11 +153,17 @@ class AddressMap:
         return row if row >= 0 and address < self.mappings.ends[row] else None
 
     @property
+    def programs(self) -> frozenset[str]:
+        """The names of all files that are mapped, without their directories."""
+        if self._programs is None:
+            names = (path.rpartition("/")[2] for path in set(self.mappings.paths) if "/" in path)
+            self._programs = frozenset(names)
+        return self._programs
+
+    @property
     def is_java(self) -> bool:
         """Whether a Java virtual machine runs in it."""
-        if self._is_java is None:
-            self._is_java = any(path.endswith("/libjvm.so") for path in self.mappings.paths)
-        return self._is_java
+        return "libjvm.so" in self.programs
 
     def threads_in(self, row: int) -> list[Thread]:
         """The threads whose stack pointer is in a mapping."""

@@ -113,7 +113,7 @@ _TABLE: Final = (
     _column("private", "PRIVATE", "bytes", "private clean and private dirty"),
     _column("shared", "SHARED", "bytes", "shared clean and shared dirty"),
     _column("huge", "HUGE", "bytes", "in huge pages, transparent and hugetlb"),
-    _column("resident_pct", "RES%", "percent", "RSS in proportion to size"),
+    _column("resident_pct", "RES%", "percent", "what of it is in memory, hugetlb pages too"),
     *_GAINS,
 )
 COLUMNS: Final = {column.name: column for column in _TABLE}
@@ -135,8 +135,13 @@ def _offered(*parts: int | None) -> int | None:
     return sum(known) if known else None
 
 
-def _share(part: int | None, whole: int) -> float | None:
-    return None if part is None else 100 * part / whole
+def _share(
+    rss: int | None, shared_hugetlb: int | None, private_hugetlb: int | None, whole: int
+) -> float | None:
+    """Of the whole, what is in memory: hugetlb pages are in no RSS."""
+    if rss is None:
+        return None
+    return 100 * (rss + (shared_hugetlb or 0) + (private_hugetlb or 0)) / whole
 
 
 _Combine = Callable[..., Value]
@@ -150,7 +155,7 @@ _DERIVED: Final[dict[str, tuple[tuple[str, ...], _Combine]]] = {
         ),
         _offered,
     ),
-    "resident_pct": (("rss", "size"), _share),
+    "resident_pct": (("rss", "shared_hugetlb", "private_hugetlb", "size"), _share),
 }
 
 

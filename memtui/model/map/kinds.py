@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from itertools import pairwise
 from typing import Final, NamedTuple
 
+from memtui.frozen import FrozenDict
 from memtui.kernel.maps import Mappings
 
 
@@ -57,17 +59,24 @@ _BY_NAME: Final = (
     (_ANY, r"\[anon_shmem", "shm"),
     (_ANY, r"/anon_hugepage|/dev/hugepages/|/hugetlbfs/", "hugetlb"),
     (_NO_ACCESS, "", "guard"),
+    # Android's ashmem is memory of no device: shared, or private and then as if it had no file.
+    ("..xp", r"/dev/ashmem/", "jit"),
+    ("...p", r"/dev/ashmem/", "anon"),
     # Names that C libraries give: bionic; glibc, for what malloc holds where
     # glibc.mem.decorate_maps is set.
     (_ANY, r"\[anon:(?=.*stack)(?=.*pthread|.*stack_and_tls)", "thread_stack"),
     (_ANY, r"\[anon:\.bss\]\Z", "bss"),
     (_ANY, r"\[anon: glibc: malloc|\[anon:libc_malloc|\[anon:scudo:", "heap"),
-    (_SHARED, r"/dev/shm/|/dev/zero|/secretmem|/SYSV[0-9a-f]{8}(?: \(deleted\))?\Z", "shm"),
+    (
+        _SHARED,
+        r"/dev/shm/|/dev/ashmem/|/dev/zero|/secretmem|/SYSV[0-9a-f]{8}(?: \(deleted\))?\Z",
+        "shm",
+    ),
     ("..xs", r"/memfd:", "jit"),
     (_SHARED, r"/memfd:", "shm"),
     # Memory that the kernel shares with a program, in files that nobody can open by name.
     (_ANY, r"/\[aio\]|/dmabuf:|/drm mm object|/i915|\[vfio", "device"),
-    (_ANY, r"/dev/(?!shm/|zero)|anon_inode:|socket:", "device"),
+    (_ANY, r"/dev/(?!(?:shm|ashmem|mqueue|__properties__)/|zero)|anon_inode:|socket:", "device"),
     # A JVM's archive of classes may be executable, and is no ELF file.
     (_ANY, r"/.*\.jsa(?: \(deleted\))?\Z", "file"),
     ("..[^x].", r"/(?!dev/zero\Z)", "file"),
@@ -81,11 +90,14 @@ _BY_NAME: Final = (
 _NAMED: Final = re.compile("|".join(f"({perms}(?:{path}))" for perms, path, _ in _BY_NAME), re.S)
 
 
-def classify(mappings: Mappings, threads: int = 1) -> bytearray:
+def classify(
+    mappings: Mappings, threads: int = 1, bss_ends: Mapping[int, int] = FrozenDict()
+) -> bytearray:
     """The kind of every mapping, as indices into `KINDS`.
 
-    From perms, names and neighbours alone, so that maps gives the same answer as smaps; what
-    flags add where smaps has them is `with_flags`.
+    From perms, names and neighbours, so that maps gives the same answer as smaps; what flags add
+    where smaps has them is `with_flags`. `bss_ends`: by row, of those right behind a file's data,
+    where its bss ends, as far as files could be read; any other is taken for bss.
     """
     perms, paths = mappings.perms, mappings.paths
     kinds = bytearray(map(_Memo().__getitem__, zip(perms, paths, strict=True)))
@@ -101,7 +113,10 @@ def classify(mappings: Mappings, threads: int = 1) -> bytearray:
     for row in _rows(kinds, _DATA):
         above = row + 1
         if _touches(mappings, row, above) and (perms[above], paths[above]) == (perms[row], ""):
-            kinds[above] = _BSS
+            start, end = mappings.starts[above], mappings.ends[above]
+            # One kind for all of it: what most of it is.
+            if 2 * (bss_ends.get(above, end) - start) >= end - start:
+                kinds[above] = _BSS
     stack_perms = next((perms[row] for row in _rows(kinds, _STACK)), "rw-p")
     for row in _rows(kinds, _GUARD):
         if mappings.ends[row] % _ARENA == 0:
@@ -111,10 +126,27 @@ def classify(mappings: Mappings, threads: int = 1) -> bytearray:
     return kinds
 
 
+def rows_behind_data(mappings: Mappings) -> list[int]:
+    """The rows of anonymous memory that a file's writable private mapping ends at: bss, or more."""
+    starts, ends, perms = mappings.starts, mappings.ends, mappings.perms
+    return [
+        row
+        for row, (below, own) in enumerate(pairwise(mappings.paths), 1)
+        if below
+        and not own
+        and below[0] == "/"
+        and ends[row - 1] == starts[row]
+        and perms[row] == perms[row - 1]
+        and perms[row][1] == "w"
+        and perms[row][3] == "p"
+    ]
+
+
 def with_flags(mappings: Mappings, kinds: bytearray) -> bytearray:
     """`kinds`, or a copy with what only VmFlags tell.
 
-    Huge pages in System V segments, memfds and hugetlbfs anywhere (ht); device memory (io, pf).
+    Huge pages in System V segments, memfds and hugetlbfs anywhere (ht); device memory (io, pf);
+    glibc's arenas that are full (nr, and not ac): malloc alone reserves what it then opens.
     """
     column = mappings.texts.get("VmFlags")
     if column is None:
@@ -126,14 +158,63 @@ def with_flags(mappings: Mappings, kinds: bytearray) -> bytearray:
             telling[text] = _HUGETLB
         elif words & {"io", "pf"}:
             telling[text] = _DEVICE
-    if not telling:
+    reserved = {text for text in set(column) if _is_reserved(text)}
+    if not telling and not reserved:
         return kinds
     found = bytearray(kinds)
-    for row, text in enumerate(column):
-        # [vvar] is PFNs too.
-        if text in telling and kinds[row] != _VDSO:
-            found[row] = telling[text]
+    if telling:
+        for row, text in enumerate(column):
+            # [vvar] is PFNs too.
+            if text in telling and kinds[row] != _VDSO:
+                found[row] = telling[text]
+    if reserved:
+        for row, start in enumerate(mappings.starts):
+            if start % _ARENA == 0 and found[row] == _ANON and column[row] in reserved:
+                _mark_full_arenas(mappings, found, row, column, reserved)
     return kinds if found == kinds else found
+
+
+def with_threads(
+    mappings: Mappings, kinds: bytearray, stacks: Set[int], *, knows_all: bool
+) -> bytearray:
+    """`kinds`, or a copy without what only looks like a thread's stack, where every stack is known.
+
+    `stacks`: the rows that hold a thread's stack pointer; `knows_all`: of every thread but the first.
+    One that is on another stack just now, a signal's or a coroutine's, does not tell where its own is.
+    """
+    likely = {row for row in _rows(kinds, _THREAD_STACK) if not mappings.paths[row]}
+    if not knows_all or not stacks <= likely:
+        return kinds
+    found = bytearray(kinds)
+    for row in likely - stacks:
+        found[row] = _JIT if mappings.perms[row][2] == "x" else _ANON
+    return found
+
+
+def _is_reserved(flags: str | None) -> bool:
+    """Whether memory was mapped without a reservation and is not accounted for."""
+    words = (flags or "").split()
+    return "nr" in words and "ac" not in words
+
+
+def _mark_full_arenas(
+    mappings: Mappings,
+    kinds: bytearray,
+    row: int,
+    flags: list[str | None],
+    reserved: Set[str | None],
+) -> None:
+    """Marks whole arenas from an aligned start on: writable all over, perhaps in several pieces."""
+    first = row
+    if not _may_hold_arenas(mappings.starts[row]):
+        return
+    while kinds[row] in (_ANON, _HEAP) and flags[row] in reserved and mappings.perms[row] == "rw-p":
+        if mappings.ends[row] % _ARENA == 0:
+            kinds[first : row + 1] = bytes([_HEAP]) * (row + 1 - first)
+            first = row + 1
+        if not _touches(mappings, row, row + 1) or mappings.paths[row + 1]:
+            return
+        row += 1
 
 
 def is_arena_reservation(mappings: Mappings, kinds: bytearray, row: int) -> bool:
@@ -232,6 +313,18 @@ def _mark_arena(mappings: Mappings, kinds: bytearray, last: int) -> None:
     for row in range(first, last):
         if mappings.perms[row] == "rw-p":
             kinds[row] = _HEAP
+    _mark_neighbour(mappings, kinds, last + 1)
+
+
+def _mark_neighbour(mappings: Mappings, kinds: bytearray, row: int) -> None:
+    """Right above an arena, whole ones that are full: aligned at both ends, and nameless."""
+    if (
+        _touches(mappings, row - 1, row)
+        and kinds[row] == _ANON
+        and mappings.perms[row] == "rw-p"
+        and mappings.ends[row] % _ARENA == 0
+    ):
+        kinds[row] = _HEAP
 
 
 def _may_hold_arenas(address: int) -> bool:

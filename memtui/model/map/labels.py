@@ -6,11 +6,13 @@ Names in the words are other people's text, raw: whoever shows them makes them p
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from memtui.kernel.threads import Thread
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import is_arena_reservation
+from memtui.units import size
 
 Sure = Literal["certain", "likely", "guess"]
 
@@ -28,10 +30,12 @@ class Label(NamedTuple):
 
 
 _DELETED: Final = " (deleted)"
+_ASHMEM: Final = "/dev/ashmem/"
 # Files that never had a name anybody could open, or that are unlinked as a matter of course.
 _ALWAYS_DELETED: Final = (
     "/memfd:",
     "/dev/shm/",
+    "/dev/ashmem/",
     "/dev/zero",
     "/SYSV",
     "/anon_hugepage",
@@ -65,6 +69,48 @@ _TID: Final = re.compile(r":\s*(\d+)\]$|^\[stack:(\d+)\]$")
 _SMALL_GUARD: Final = 1 << 20
 _JAVA_HEAP_BELOW: Final = 1 << 35  # compressed pointers reach 32 GiB
 _GO_HEAP: Final = range(0xC0 << 32, 0xC1 << 32)
+
+
+class Habit(NamedTuple):
+    """How an allocator lays out its memory: of which files it is known, and what its mappings are
+    multiples of. Others may do so too: a guess.
+    """
+
+    files: re.Pattern[str]
+    aligned_to: int
+    multiple_of: int
+    words: str
+
+
+_KIB, _MIB = 1 << 10, 1 << 20
+_HABITS: Final = (
+    Habit(
+        re.compile(r"node(js)?|libnode\.so.*|libv8.*\.so.*|chrom(e|ium)|electron"),
+        256 * _KIB,
+        4 * _KIB,
+        "V8 heap: JavaScript's objects",
+    ),
+    Habit(re.compile(r"libjemalloc\.so.*"), 2 * _MIB, 2 * _MIB, "jemalloc's extents"),
+    Habit(re.compile(r"libmimalloc.*\.so.*"), 4 * _MIB, 4 * _MIB, "mimalloc's segments"),
+    # 3.10 and later; by mmap, so that it lies anywhere, and several in one mapping.
+    Habit(re.compile(r"(lib)?python3\.\d\d.*"), 1, _MIB, "Python's arenas: small objects"),
+)
+_GO: Final = "Go heap"
+_JAVA: Final = "Java heap"
+ALLOCATORS: Final = frozenset((*(habit.words for habit in _HABITS), _GO, _JAVA))
+
+
+@lru_cache(maxsize=16)
+def habits(programs: frozenset[str]) -> tuple[Habit, ...]:
+    """Those of the allocators that a process has by the files it maps."""
+    return tuple(
+        habit for habit in _HABITS if any(habit.files.fullmatch(name) for name in programs)
+    )
+
+
+def has_allocator(map_: AddressMap) -> bool:
+    """Whether an allocator is known whose mappings are told by their habits."""
+    return bool(habits(map_.programs)) or map_.is_java or map_.row_at(_GO_HEAP.start) is not None
 
 
 def label(map_: AddressMap, row: int) -> Label:
@@ -107,8 +153,12 @@ def _bss(map_: AddressMap, row: int) -> Label:
     mappings = map_.mappings
     if mappings.paths[row]:
         return Label("zero-initialised data (bss)", "certain")
-    name = _file_name(mappings.paths[row - 1])
-    return Label(f"{name}: zero-initialised data (bss)", "likely")
+    words = f"{_file_name(mappings.paths[row - 1])}: zero-initialised data (bss)"
+    end = map_.bss_ends.get(row)
+    if end is None:
+        return Label(words, "likely")
+    rest = mappings.ends[row] - end
+    return Label(f"{words}, and {size(rest)} behind it" if rest > 0 else words, "certain")
 
 
 def _heap(map_: AddressMap, row: int) -> Label:
@@ -154,14 +204,25 @@ def _anon(map_: AddressMap, row: int) -> Label:
         return Label(f"anonymous memory with the stack of {_who(threads)}", "certain")
     if path == "/dev/zero":
         return Label("anonymous memory, mapped from /dev/zero", "certain")
+    if path.startswith(_ASHMEM):
+        return Label(f"anonymous memory named {_ashmem_name(path)} (ashmem)", "certain")
     if path:
         return Label(f"anonymous memory named {_given_name(path)} by its program", "certain")
+    bss = map_.bss_ends.get(row, 0) - start
+    if bss > 0:
+        name = _file_name(mappings.paths[row - 1])
+        return Label(f"anonymous memory, the first {size(bss)} of it the bss of {name}", "certain")
     if "gd" in vm_flags:
         return Label("anonymous memory that grows downwards, as a stack does", "certain")
     if _is_java_heap(map_, row):
-        return Label("Java heap", "guess")
+        return Label(_JAVA, "guess")
     if start in _GO_HEAP:
-        return Label("Go heap", "guess")
+        return Label(_GO, "guess")
+    if mappings.perms[row] == "rw-p":
+        length = mappings.ends[row] - start
+        for habit in habits(map_.programs):
+            if start % habit.aligned_to == 0 == length % habit.multiple_of:
+                return Label(habit.words, "guess")
     if mappings.perms[row][1] == "w":
         return Label("anonymous memory", "certain")
     return Label("anonymous memory, read-only", "certain")
@@ -172,6 +233,8 @@ def _jit(map_: AddressMap, row: int) -> Label:
     words = "code generated at run time (JIT)"
     if path.startswith("/memfd:"):
         return Label(f"memfd {_memfd_name(path)}: {words}", "likely")
+    if path.startswith(_ASHMEM):
+        return Label(f"{words}, named {_ashmem_name(path)}", "likely")
     if path.startswith("["):
         return Label(f"{words}, named {_given_name(path)}", "likely")
     return Label(f"{_file_name(path)}: {words}" if path else words, "likely")
@@ -185,6 +248,8 @@ def _shm(map_: AddressMap, row: int) -> Label:
         return Label(_sysv(map_, row), "certain")
     if path.startswith("/secretmem"):
         return Label("secret memory, closed even to the kernel (memfd_secret)", "certain")
+    if path.startswith(_ASHMEM):
+        return Label(f"shared memory named {_ashmem_name(path)} (ashmem)", "certain")
     if path.startswith("/dev/shm/"):
         name = path.removeprefix("/dev/shm").removesuffix(_DELETED)
         unlinked = ", unlinked" if path.endswith(_DELETED) else ""
@@ -288,6 +353,10 @@ def _file_name(path: str) -> str:
 
 def _memfd_name(path: str) -> str:
     return path.removeprefix("/memfd:").removesuffix(_DELETED)
+
+
+def _ashmem_name(path: str) -> str:
+    return path.removeprefix(_ASHMEM).removesuffix(_DELETED)
 
 
 def _given_name(path: str) -> str:

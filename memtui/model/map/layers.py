@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from memtui.kernel.maps import UNKNOWN, Mappings
+from memtui.kernel.maps import HUGETLB, UNKNOWN, Mappings
 from memtui.model.map.pages import resident_share
 
 
@@ -36,7 +36,11 @@ def _resident(mappings: Mappings) -> Callable[[int], float] | None:
         rss, size = column[row], ends[row] - starts[row]
         return 0.0 if rss == UNKNOWN else 1.0 if rss >= size else rss / size
 
-    return share
+    def share_with_hugetlb(row: int) -> float:
+        return min(1.0, (mappings.in_memory(row) or 0) / (ends[row] - starts[row]))
+
+    has_hugetlb = any(any(mappings.usage.get(key, ())) for key in HUGETLB)
+    return share_with_hugetlb if has_hugetlb else share
 
 
 RESIDENT: Final = Layer("resident", "shades", _resident, resident_share)

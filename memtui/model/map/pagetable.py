@@ -78,16 +78,20 @@ class Step:
     end: int
 
 
-def paging_of(machine: str, page_bytes: int, has_la57: bool, highest_address: int) -> Paging | Gap:
+def paging_of(
+    machine: str, page_bytes: int, has_la57: bool | None, highest_address: int
+) -> Paging | Gap:
     """How a machine (as uname -m names it) translates addresses, or why that cannot be told.
 
+    `has_la57` is what /proc/cpuinfo says, None where it is not there: then an address may tell.
     `highest_address`: the end of a process's highest mapping below the kernel's half. On arm64 the
     stack lies right below the end of the address space, whose width nothing else tells; a kernel
     for 52 bits looks like one for 48, since programs get higher addresses only where they ask.
     """
     if machine == "x86_64" and page_bytes == 4 << 10:
         # The kernel takes la57 off /proc/cpuinfo where it runs with four levels.
-        va_bits = 57 if has_la57 or highest_address > 1 << 47 else 48
+        is_high = has_la57 is None and highest_address > 1 << 47
+        va_bits = 57 if has_la57 or is_high else 48
         return _paging("x86-64", page_bytes, va_bits, va_bits - 1)
     if machine == "aarch64" and page_bytes in _ARM64_BITS:
         if highest_address <= 1 << 32:

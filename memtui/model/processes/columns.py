@@ -274,6 +274,16 @@ _TABLE: Final = (
         topic="page table",
     ),
     ProcessColumn(
+        "hugetlb",
+        "HUGETLB",
+        "its pages of the hugetlb pools, which RSS, PSS and USS leave out",
+        "bytes",
+        _detail("hugetlb_bytes"),
+        "status",
+        width=7,
+        topic="huge page",
+    ),
+    ProcessColumn(
         "peak", "PEAK", "the most that RSS has been", "bytes", _detail("peak_rss_bytes"), "status"
     ),
     ProcessColumn(

@@ -162,13 +162,13 @@ class MapView(View):
         chosen, map_ = self._chosen, self._shown
         if map_ is None:
             return
-        self._table.show(map_, chosen.address, self._rows, chosen.trail)
+        self._table.show(map_, chosen.address, self._rows, chosen.trail, self._choice.folds)
         address = map_.mappings.starts[0] if chosen.address is None else chosen.address
         choice = self._choice
         lit = None if choice.kind is None else KINDS.index(choice.kind)
         self._picture.show(map_, address, lit)
         page_bytes = self.session.machine.page_bytes
-        shown = len(self._rows)
+        shown = len(choice.all_rows(map_, self._rows))
         self.query_one("#map-rows", Lines).draw(
             lambda width: [rows_line(map_, shown, choice.kind, choice.filter, choice.order, width)]
         )
@@ -294,10 +294,12 @@ class MapView(View):
         map_, choice = self._shown, self._choice
         if map_ is None or not choice.sought:
             return ""
-        found = choice.seek(map_, self._rows, self._table.cursor, step, self._chosen.trail)
+        rows = choice.all_rows(map_, self._rows)
+        at = (self._table.row or 0) if choice.folds else self._table.cursor
+        found = choice.seek(map_, rows, at, step, self._chosen.trail)
         if isinstance(found, str):
             return found
-        self._point(map_.mappings.starts[self._rows[found]])
+        self._point(map_.mappings.starts[rows[found]])
         return ""
 
     def action_sort(self) -> None:
@@ -371,8 +373,8 @@ class MapView(View):
 
         if self._shown is None or not name:
             return ""
-        names = self._table.model_names
-        export = begin_export(name, self._shown, self._rows, names, self._chosen.trail)
+        names, rows = self._table.model_names, self._choice.all_rows(self._shown, self._rows)
+        export = begin_export(name, self._shown, rows, names, self._chosen.trail)
         if isinstance(export, str):
             return export
         look_up(self, export, lambda outcome: self.notify(str(outcome), markup=False))
@@ -406,7 +408,10 @@ class MapView(View):
     def action_inside(self) -> None:
         from memtui.tui.sheets.inside import InsideSheet
 
-        if self._may_open():
+        map_, row = self._shown, self._table.row
+        if map_ is not None and row is not None and self._choice.unfold(map_, row):
+            self._arrange()
+        elif self._may_open():
             self._open(InsideSheet(self.session))
 
     def action_sharers(self) -> None:

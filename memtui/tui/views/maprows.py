@@ -9,6 +9,7 @@ from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.arrange import next_match
 from memtui.model.map.change import Trail
 from memtui.model.map.columns import fields
+from memtui.model.map.folds import folded, folds
 from memtui.model.map.kinds import Kind
 from memtui.model.query import BadQuery, Term, parse_query
 from memtui.ondemand.questions import Arranged
@@ -25,6 +26,8 @@ class MapRows:
         self.kind: Kind | None = None
         self.order: tuple[str, bool] | None = None  # the column, and whether the largest come first
         self.sought = ""
+        self.folds: dict[int, int] = {}  # of the rows that were given last
+        self._opened: set[int] = set()
         self._terms: tuple[Term, ...] = ()
 
     @property
@@ -60,10 +63,23 @@ class MapRows:
         terms = self._terms
         if self.kind is not None:
             terms = (*parse_query(f"kind:{self.kind.name}", fields(map_)), *terms)
+        self.folds = {}
         if not terms and self.order is None:
-            return range(len(map_))
+            self.folds = folds(map_, self._opened)
+            return folded(map_, self.folds) if self.folds else range(len(map_))
         column, downwards = self.order or (None, False)
         return Arranged(map_, terms, column, downwards, trail)
+
+    def unfold(self, map_: AddressMap, row: int) -> bool:
+        """Opens the run that begins in a row; whether there is one."""
+        if row not in self.folds:
+            return False
+        self._opened.add(map_.mappings.starts[row])
+        return True
+
+    def all_rows(self, map_: AddressMap, rows: Sequence[int]) -> Sequence[int]:
+        """The rows that are shown, those in folded runs too."""
+        return range(len(map_)) if self.folds else rows
 
     def seek(
         self, map_: AddressMap, rows: Sequence[int], at: int, step: int, trail: Trail

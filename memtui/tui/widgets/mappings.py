@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from memtui import units
-from memtui.model.map.addressmap import AddressMap, Totals
+from memtui.frozen import FrozenDict
+from memtui.model.map.addressmap import AddressMap, Totals, in_memory
 from memtui.model.map.kinds import Kind
 from memtui.model.map.labels import flags, label
 from memtui.tui import theme
@@ -89,6 +90,7 @@ class MappingTable(Table):
         self.map: AddressMap | None = None
         self.rows: Sequence[int] = ()
         self.order: tuple[str, bool] | None = None
+        self.folds: Mapping[int, int] = {}
         self._trail: Trail | None = None
         self._asked: object = None  # what was shown last
         self._texts: dict[int, dict[str, str | Part]] = {}  # of mappings, as long as they hold
@@ -102,15 +104,19 @@ class MappingTable(Table):
         address: int | None,
         rows: Sequence[int] | None = None,
         trail: Trail | None = None,
+        folds: Mapping[int, int] = FrozenDict(),
     ) -> None:
-        """A map, the cursor on the mapping at `address`, or the next below it that is shown."""
+        """A map, the cursor on the mapping at `address`, or the next below it that is shown.
+
+        `folds`: of rows that stand for a run of alike mappings, the row behind its last.
+        """
         asked = (map_, trail, rows, self.order, address)
         if asked == self._asked:
             return  # what else changes a line repaints it
         self._asked = asked
-        if map_ is not self.map or trail is not self._trail:
+        if map_ is not self.map or trail is not self._trail or folds != self.folds:
             self._texts.clear()
-        self.map, self._trail = map_, trail
+        self.map, self._trail, self.folds = map_, trail, folds
         self.rows = range(len(map_) if map_ is not None else 0) if rows is None else rows
         position = 0
         if map_ is not None:
@@ -147,7 +153,8 @@ class MappingTable(Table):
             at = bisect_left(rows, row)
             if at < len(rows) and rows[at] == row:
                 return at, True
-            return max(0, at - 1), False
+            at = max(0, at - 1)
+            return at, row < self.folds.get(rows[at], 0)
         try:
             return rows.index(row), True
         except ValueError:
@@ -196,8 +203,53 @@ class MappingTable(Table):
         if texts is None:
             if len(self._texts) >= _TEXTS_KEPT:
                 self._texts.clear()
-            texts = self._texts[at] = {name: self._text(map_, at, name) for name in names}
+            text = self._fold_text if at in self.folds else self._text
+            texts = self._texts[at] = {name: text(map_, at, name) for name in names}
         return texts
+
+    def _fold_text(self, map_: AddressMap, row: int, name: str) -> str | Part:
+        """Of a run of mappings: how many there are, from where to where, and their sums."""
+        mappings, end = map_.mappings, self.folds[row]
+        if name == "name":
+            words = f"+ {units.count(end - row)} × {label(map_, row).words}"
+            return units.printable(words), theme.style(map_.kind(row).colour)
+        if name == "range":
+            return f"{units.address(mappings.starts[row])}–{units.address(mappings.ends[end - 1])}"
+        if name == "end":
+            return units.address(mappings.ends[end - 1])
+        if name in _PLAIN:
+            sizes = (
+                mappings.ends[each] - mappings.starts[each]
+                if name == "size"
+                else mappings.get(each, _PLAIN[name])
+                for each in range(row, end)
+            )
+            known = [each for each in sizes if each is not None]
+            total = sum(known) if known else None
+            return self._size_text(map_, total, bright=name == "rss")
+        if name in ("kind", "start", "perms"):
+            return self._text(map_, row, name)
+        return self._sum_text(map_, row, end, name)
+
+    def _sum_text(self, map_: AddressMap, row: int, end: int, name: str) -> str | Part:
+        """Any other column of the model's that can be added up; else nothing."""
+        from memtui.model.map.columns import named, value
+
+        column = named(map_, name)
+        if column is None or column.type not in ("bytes", "change") or name == "offset":
+            return "", theme.style(theme.DIM)
+        found = [value(map_, each, name, self._trail) for each in range(row, end)]
+        known = [each for each in found if isinstance(each, int)]
+        total = sum(known) if known else None
+        if column.type == "bytes":
+            return self._size_text(map_, total)
+        return self._change_text(total)
+
+    def _change_text(self, found: float | None) -> Part:
+        if found is None:
+            return "", theme.style(theme.DIM)
+        colour = theme.GROWS if found > 0 else theme.SHRINKS if found < 0 else theme.DIM
+        return units.change(found, short=self._short), theme.style(colour)
 
     def _text(self, map_: AddressMap, row: int, name: str) -> str | Part:
         kind, mappings = map_.kind(row), map_.mappings
@@ -237,10 +289,7 @@ class MappingTable(Table):
             return units.printable(found)
         measure = column.type if column is not None else ""
         if measure == "change":
-            if found is None:
-                return "", theme.style(theme.DIM)
-            colour = theme.GROWS if found > 0 else theme.SHRINKS if found < 0 else theme.DIM
-            return units.change(found, short=self._short), theme.style(colour)
+            return self._change_text(found)
         if measure == "address":
             return units.address(int(found or 0))
         if measure == "percent":
@@ -271,8 +320,7 @@ def short_name(path: str, width: int) -> str:
 
 def _resident(item: tuple[Kind, Totals]) -> tuple[int, int]:
     """What a kind has in memory, and where that is not known or equal, its size."""
-    totals = item[1]
-    return totals.rss or 0, totals.size
+    return in_memory(*item), item[1].size
 
 
 # What the sums by kind show, as far as there is room: name, title, cells (short), when it goes.

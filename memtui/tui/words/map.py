@@ -166,8 +166,9 @@ def _mapping(
     ]
     if path and cells(first) + units.width(path) + 4 <= width:
         first.append((f" · {path}", _PLAIN))
-    pages = (end - start) // page_bytes
-    pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(page_bytes)}"
+    each = mappings.get(row, "KernelPageSize") or page_bytes  # hugetlb's are larger
+    pages = (end - start) // each
+    pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(each)}"
     inside = f" · offset {mappings.offsets[row]:#x}, inode {mappings.inodes[row]}"
     cursor = f" · cursor {units.address(address)}" if address != start else ""
     second: list[Part] = [
@@ -185,25 +186,20 @@ def _usage(map_: AddressMap, row: int, kind: Kind) -> Line:
     """How much of a mapping is in memory, and how."""
     mappings = map_.mappings
     size = mappings.ends[row] - mappings.starts[row]
-    rss = mappings.get(row, "Rss")
-    if rss is None:
+    resident = mappings.in_memory(row)
+    if resident is None:
         return [(" how much of it is in memory is not known", _DIM)]
-    share = rss / size
+    share = resident / size
+    hugetlb = mappings.hugetlb(row)
+    which = ", all of it" if hugetlb == resident else f", {units.size(hugetlb)} of it"
+    where = f"{which} in the hugetlb pool: in no RSS" if hugetlb else ""
     line: list[Part] = [
         (" ", _DIM),
         (units.permille_bar(share, 20), theme.style(kind.colour)),
-        (f" {units.percent(100 * share)} in memory: {units.size(rss)}", _PLAIN),
+        (f" {units.percent(100 * share)} in memory: {units.size(resident)}{where}", _PLAIN),
     ]
-    huge = sum(
-        mappings.get(row, key) or 0
-        for key in (
-            "AnonHugePages",
-            "ShmemPmdMapped",
-            "FilePmdMapped",
-            "Shared_Hugetlb",
-            "Private_Hugetlb",
-        )
-    )
+    transparent = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
+    huge = sum(mappings.get(row, key) or 0 for key in transparent)
     for name, value in (
         ("PSS", mappings.get(row, "Pss")),
         ("dirty", mappings.get(row, "Private_Dirty")),

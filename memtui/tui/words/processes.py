@@ -8,7 +8,7 @@ from memtui import units
 from memtui.kernel.cgroups import Confinement
 from memtui.kernel.details import Limit, Shares
 from memtui.kernel.files import Gap
-from memtui.model.map.addressmap import AddressMap
+from memtui.model.map.addressmap import AddressMap, in_memory
 from memtui.model.processes.columns import STATES, Facts
 from memtui.model.processes.groups import Group
 from memtui.model.sample import ProcessSample
@@ -121,6 +121,8 @@ def _sizes(facts: Facts, process: ProcessSample, *, narrow: bool) -> Line:
                 units.size(details.page_tables_bytes, short=True),
             )
         )
+        if details.hugetlb_bytes:
+            figures.append(("hugetlb ", units.size(details.hugetlb_bytes, short=True)))
         figures.append(("peak ", units.size(details.peak_rss_bytes, short=True)))
     return _figures(figures)
 
@@ -177,11 +179,11 @@ def _map(facts: Facts, process: ProcessSample, chosen: Chosen, map_: AddressMap 
     parts: list[Part] = [(" map ", _DIM), (f"{units.count(len(map_))} mappings", _PLAIN)]
     if not map_.has_usage:
         return parts
-    kinds = sorted(map_.by_kind.items(), key=lambda each: each[1].rss or 0, reverse=True)
+    kinds = sorted(map_.by_kind.items(), key=lambda each: in_memory(*each), reverse=True)
     for kind, totals in kinds[:_KINDS_SHOWN]:
-        if totals.rss:
+        if resident := in_memory(kind, totals):
             parts += [(" · ", _DIM), (f"{kind.name} ", theme.style(kind.colour))]
-            parts.append((units.size(totals.rss, short=True), _PLAIN))
+            parts.append((units.size(resident, short=True), _PLAIN))
     return [*parts, (" · Enter opens it", _DIM)]
 
 

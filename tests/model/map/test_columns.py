@@ -38,7 +38,7 @@ CAPTURED = [
 ]
 REPORTED = (
     "start end size perms offset dev inode path kind rss pss shared_clean shared_dirty "
-    "private_clean private_dirty referenced anonymous swap swap_pss locked vm_flags"
+    "private_clean private_dirty referenced anonymous swap swap_pss locked vm_flags label"
 ).split()
 
 
@@ -135,11 +135,12 @@ def test_what_is_derived_adds_up(host: str, pid: int) -> None:
         assert total("size") == totals.size
         for name in ("rss", "pss", "private", "shared", "huge", "swap", "locked", "anonymous"):
             assert total(name) == getattr(totals, name)
-    for rss, private, shared, share in zip(
-        *(column(map_, name) for name in ("rss", "private", "shared", "resident_pct")), strict=True
+    names = ("rss", "private", "shared", "resident_pct")
+    for row, (rss, private, shared, share) in enumerate(
+        zip(*(column(map_, name) for name in names), strict=True)
     ):
         assert isinstance(share, float) and 0 <= share <= 100
-        assert (share == 0) == (rss == 0)
+        assert (share == 0) == (map_.mappings.in_memory(row) == 0)
         assert isinstance(private, int) and isinstance(shared, int)
         assert private + shared == rss
 

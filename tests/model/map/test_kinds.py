@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.maps import Mappings, parse_maps
+from memtui.kernel.threads import Thread
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import KIND_BY_NAME, KINDS, classify, with_flags
@@ -339,3 +341,123 @@ def test_any_layout_has_a_kind_and_a_label_for_each_mapping(
             assert map_.kind(row - 1).name == "data"
             assert mappings.ends[row - 1] == mappings.starts[row]
         assert label(map_, row).words
+
+
+def test_full_arenas_stay_in_the_heap(tmp_path: Path) -> None:
+    """By their alignment and flags, and by their neighbours where there are no flags."""
+    with subprocess.Popen(
+        [compiled("arenas", tmp_path), "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == b"ready\n"
+            map_ = look(process.pid)
+            found = {kind.name: totals for kind, totals in map_.by_kind.items()}
+            assert found["heap"].size > 3 * (64 << 20)
+            assert found["heap"].rss is not None and found["heap"].rss > 3 * (63 << 20)
+            anonymous = found.get("anon")
+            assert anonymous is None or anonymous.size < 1 << 20
+        finally:
+            process.kill()
+
+
+FULL = """7f0000000000-7f0004000000 rw-p 00000000 00:00 0
+Size: 65536 kB
+Rss: 65536 kB
+VmFlags: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("vm_flags", "kind"),
+    [
+        ("rd wr mr mw me nr sd", "heap"),
+        ("rd wr mr mw me ac sd", "anon"),
+        ("rd wr mr mw me nr ac sd", "anon"),
+    ],
+)
+def test_flags_tell_an_arena_from_what_is_as_large(vm_flags: str, kind: str) -> None:
+    mappings = parse_maps(FULL.format(vm_flags).encode())
+    found = with_flags(mappings, classify(mappings))
+    assert KINDS[found[0]].name == kind
+
+
+def test_a_full_arena_right_above_another() -> None:
+    layout = """7f0000000000-7f0000021000 rw-p 00000000 00:00 0
+7f0000021000-7f0004000000 ---p 00000000 00:00 0
+7f0004000000-7f0008000000 rw-p 00000000 00:00 0
+"""
+    mappings = parse_maps(layout.encode())
+    assert [KINDS[index].name for index in classify(mappings)] == ["heap", "guard", "heap"]
+
+
+STACKS = """7f1000000000-7f1000001000 ---p 00000000 00:00 0
+7f1000001000-7f1000801000 rw-p 00000000 00:00 0
+7f2000000000-7f2000001000 ---p 00000000 00:00 0
+7f2000001000-7f2000801000 rw-p 00000000 00:00 0
+7f3000000000-7f3000801000 rw-p 00000000 00:00 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("pointers", "second"),
+    [
+        ((0x7F1000800000,), "anon"),  # every thread's own stack is known
+        ((None,), "thread_stack"),
+        ((0x7F1000800000, None), "thread_stack"),
+        ((0x7F1000800000, 0x7F2000800000), "thread_stack"),
+        ((0x7F3000800000,), "thread_stack"),  # on another stack just now
+    ],
+)
+def test_between_two_guards_is_no_stack_where_all_stacks_are_known(
+    pointers: tuple[int | None, ...], second: str
+) -> None:
+    threads = (Thread(1, "main", None), *(Thread(2, "t", pointer) for pointer in pointers))
+    map_ = AddressMap(
+        ProcessKey(1, 1), parse_maps(STACKS.encode()), len(threads), thread_list=threads
+    )
+    assert map_.kind(3).name == second
+    # What is told of the layout stays for the next reading, with a thread that has begun.
+    more = (*threads, Thread(3, "new", 0x7F2000800000))
+    again = AddressMap(
+        ProcessKey(1, 1), parse_maps(STACKS.encode()), len(more), map_, thread_list=more
+    )
+    assert again.kind(3).name == "thread_stack"
+
+
+@pytest.mark.parametrize(
+    ("perms", "path", "kind"),
+    [
+        ("rw-p", "/dev/ashmem/dalvik-main space (deleted)", "anon"),
+        ("rw-s", "/dev/ashmem/gralloc (deleted)", "shm"),
+        ("r-xp", "/dev/ashmem/dalvik-jit-code-cache (deleted)", "jit"),
+        ("---p", "/dev/ashmem/dalvik-large object (deleted)", "guard"),
+        ("r--s", "/dev/__properties__/u:object_r:default_prop:s0", "file"),
+        ("rw-s", "/dev/mqueue/x", "file"),
+        ("rw-s", "/dev/dri/card0", "device"),
+        ("rw-p", "/dev/mem", "device"),
+    ],
+)
+def test_memory_that_only_has_a_devices_name_is_no_device(perms: str, path: str, kind: str) -> None:
+    layout = f"7f1000000000-7f1000001000 {perms} 00000000 00:06 7 {path}\n"
+    map_ = AddressMap(ProcessKey(1, 1), parse_maps(layout.encode()))
+    assert map_.kind(0).name == kind
+    assert ("deleted" in " ".join(flags(map_, 0))) is False
+    assert not label(map_, 0).words.startswith("device") or kind == "device"
+
+
+@pytest.mark.parametrize(
+    ("file", "start", "size", "words"),
+    [
+        ("/usr/bin/node", 0x9CBA6C0000, 0x40000, "V8 heap: JavaScript's objects"),
+        ("/usr/bin/node", 0x9CBA6C1000, 0x40000, "anonymous memory"),
+        ("/usr/lib/libjemalloc.so.2", 0x7F0000000000, 4 << 20, "jemalloc's extents"),
+        ("/usr/bin/python3.11", 0x7F0000001000, 3 << 20, "Python's arenas: small objects"),
+        ("/usr/bin/python3.11", 0x7F0000001000, 3 << 19, "anonymous memory"),
+        ("/usr/bin/other", 0x9CBA6C0000, 0x40000, "anonymous memory"),
+    ],
+)
+def test_habits_of_allocators_are_guesses(file: str, start: int, size: int, words: str) -> None:
+    layout = f"400000-401000 r-xp 0 08:01 9 {file}\n{start:x}-{start + size:x} rw-p 0 00:00 0\n"
+    map_ = AddressMap(ProcessKey(1, 1), parse_maps(layout.encode()))
+    assert label(map_, 1).words == words
+    assert (label(map_, 1).sure == "guess") == (words != "anonymous memory")

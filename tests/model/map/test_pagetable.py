@@ -13,7 +13,7 @@ K = 1024
 TOP = 1 << 64
 
 
-def paging(machine: str, page_kib: int, la57: bool, highest: int) -> Paging:
+def paging(machine: str, page_kib: int, la57: bool | None, highest: int) -> Paging:
     found = paging_of(machine, page_kib * K, la57, highest)
     assert isinstance(found, Paging), found
     return found
@@ -21,10 +21,10 @@ def paging(machine: str, page_kib: int, la57: bool, highest: int) -> Paging:
 
 # Machine, page size in KiB, la57, highest address; then the width and, top first, each level's
 # lowest bit: Documentation/arch/x86/x86_64/mm.rst, Documentation/arch/arm64/memory.rst.
-DOCUMENTED = [
+DOCUMENTED: list[tuple[str, int, bool | None, int, int, str]] = [
     ("x86_64", 4, False, 0x7FFF_FFFF_F000, 48, "PGD 39 PUD 30 PMD 21 PTE 12"),
     ("x86_64", 4, True, 0x7FFF_FFFF_F000, 57, "PGD 48 P4D 39 PUD 30 PMD 21 PTE 12"),
-    ("x86_64", 4, False, 0xFF_FFFF_FFFF_F000, 57, "PGD 48 P4D 39 PUD 30 PMD 21 PTE 12"),
+    ("x86_64", 4, None, 0xFF_FFFF_FFFF_F000, 57, "PGD 48 P4D 39 PUD 30 PMD 21 PTE 12"),
     ("x86_64", 4, False, 0xFFFF_F000, 48, "PGD 39 PUD 30 PMD 21 PTE 12"),
     ("aarch64", 4, False, 0x7F_FFFF_F000, 39, "PGD 30 PMD 21 PTE 12"),
     ("aarch64", 4, False, 0xFFFF_FFFF_F000, 48, "PGD 39 PUD 30 PMD 21 PTE 12"),
@@ -35,13 +35,16 @@ DOCUMENTED = [
     ("aarch64", 64, False, 0x3FF_FFFF_0000, 42, "PGD 29 PTE 16"),
     ("aarch64", 64, False, 0xFFFF_FFFF_0000, 48, "PGD 42 PMD 29 PTE 16"),
     ("aarch64", 64, False, 0xF_FFFF_FFFF_0000, 52, "PGD 42 PMD 29 PTE 16"),
+    ("x86_64", 4, None, 0x7FFF_FFFF_F000, 48, "PGD 39 PUD 30 PMD 21 PTE 12"),
+    # A process cannot have what the processor has not.
+    ("x86_64", 4, False, 0xFF_FFFF_FFFF_F000, 48, "PGD 39 PUD 30 PMD 21 PTE 12"),
 ]
 PAGINGS = [paging(*case[:4]) for case in DOCUMENTED]
 
 
 @pytest.mark.parametrize(("case", "found"), zip(DOCUMENTED, PAGINGS, strict=True))
 def test_levels_are_those_that_the_kernel_documents(
-    case: tuple[str, int, bool, int, int, str], found: Paging
+    case: tuple[str, int, bool | None, int, int, str], found: Paging
 ) -> None:
     *_, va_bits, levels = case
     assert " ".join(f"{level.name} {level.shift}" for level in found.levels) == levels

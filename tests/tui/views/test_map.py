@@ -332,3 +332,24 @@ async def test_the_same_figures_again_repaint_nothing(monkeypatch: pytest.Monkey
         monkeypatch.setattr(Table, "_draw", counting)
         await deliver(pilot, last._replace(time_s=last.time_s + 1))
         assert painted == []
+
+
+async def test_alike_neighbours_are_one_row_that_opens() -> None:
+    lines = ["400000-401000 r-xp 0 08:01 9 /usr/bin/node\nSize: 4 kB\nRss: 4 kB"]
+    for number in range(10):
+        start = 0x9C00000000 + number * (1 << 20)
+        lines.append(f"{start:x}-{start + 0x40000:x} rw-p 0 00:00 0\nSize: 256 kB\nRss: 64 kB")
+    lines.append("7ff000000000-7ff000021000 rw-p 0 00:00 0 [stack]\nSize: 132 kB\nRss: 8 kB\n")
+    app = dashboard(AddressMap(BIG.key, parse_maps("\n".join(lines).encode())))
+    async with running(app, (160, 40)) as pilot:
+        await press(pilot, "enter")
+        assert list(table(app).rows) == [0, 1, 11]
+        await press(pilot, "home", "down")
+        line = next(line for line in screen_text(app) if "10 × V8 heap" in line)
+        assert "2.5 MiB" in line and "640 KiB" in line
+        assert "all 12 mappings" in rows_words(app)
+        await press(pilot, "enter")
+        assert list(table(app).rows) == list(range(12))
+        assert cursor(app) == 1
+        await press(pilot, "enter")
+        assert app.screen_stack[1:], "a mapping alone opens as any other does"

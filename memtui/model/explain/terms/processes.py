@@ -47,7 +47,7 @@ PROCESSES: Final[tuple[Term, ...]] = (
         "processes is what they hold together, each page counted once.",
         "It is not what would be free if the process ended: that is nearer to USS. It changes when "
         "another process maps or leaves the same pages.",
-        "/proc/PID/smaps_rollup Pss",
+        "/proc/PID/smaps_rollup Pss, before 4.14 the sum over smaps",
         in_words="PSS = sum of page size / number of mappings, over its resident pages",
         here=(_map_here,),
         see=("RSS", "USS", "mapped", "copy-on-write"),
@@ -59,8 +59,9 @@ PROCESSES: Final[tuple[Term, ...]] = (
         "The pages that this process alone maps: what would come back if it ended. The kernel does "
         "not name it; it is the sum of the private parts of smaps.",
         "It is no lower bound of what the process needs: shared libraries are missing from it. "
-        "Memory in swap is not in it.",
-        "/proc/PID/smaps_rollup Private_Clean, Private_Dirty",
+        "Memory in swap is not in it, nor, as in RSS and PSS, pages of the hugetlb pools: those have a "
+        "column of their own, HUGETLB.",
+        "/proc/PID/smaps_rollup (before 4.14 smaps) Private_Clean, Private_Dirty",
         in_words="USS = Private_Clean + Private_Dirty",
         here=(_map_here,),
         see=("PSS", "RSS", "copy-on-write"),
