@@ -318,6 +318,7 @@ class MemtuiApp(App[None]):
         if not self.query(f"#{name}"):
             # The styles of all views but the first would take their time before the first frame.
             self.stylesheet.read(_VIEW_STYLES)
+            self.stylesheet.parse()  # else the view itself is styled by the rules before
             await views.mount(made(name, self.session))
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -363,6 +364,13 @@ class MemtuiApp(App[None]):
         """To the map of a process that a sheet has found."""
         if complaint := self._open(str(pid), True):
             self.notify(complaint, severity="warning", markup=False)
+
+    async def action_processes(self, column: str) -> None:
+        """To the processes, the largest of a figure first."""
+        from memtui.tui.views.processes import ProcessesView
+
+        await self.action_view("processes")
+        self.query_one(ProcessesView).show_by(column)
 
     def _open(self, text: str, _final: bool) -> str:
         moment = self.session.moment

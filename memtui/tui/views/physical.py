@@ -14,7 +14,7 @@ from memtui.session.session import Moment, Session
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.pages import COMPANIONS, SECTIONS
-from memtui.tui.pages.base import Arrangement, Facts, Section
+from memtui.tui.pages.base import Arrangement, Facts, Section, Way
 from memtui.tui.views.view import View
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
@@ -137,9 +137,9 @@ class PhysicalView(View):
         event.stop()
         self.main.choose(event.section)
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
-        self.action_enter()
+        await self.action_enter()
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
         event.stop()
@@ -148,7 +148,31 @@ class PhysicalView(View):
 
     # What keys do.
 
-    def action_enter(self) -> None:
+    async def action_enter(self) -> None:
+        rows = self.rows
+        if rows.has_focus and rows.way is not None:
+            await self._go(rows.way)
+        elif rows.display:
+            rows.focus()
+
+    async def _go(self, way: Way) -> None:
+        """To who holds what the cursor is on."""
+        if way.to == "processes":
+            await self.run_action(f"app.processes({way.which!r})")
+        elif way.to == "section":
+            self.open_page(way.which)
+        elif way.to == "owners":
+            from memtui.tui.sheets.owners import OwnersSheet
+
+            await self.app.push_screen(OwnersSheet(self.session))
+        else:
+            from memtui.tui.sheets.group import GroupSheet
+
+            await self.app.push_screen(GroupSheet(self.session, way.which))
+
+    def open_page(self, name: str) -> None:
+        self.main.choose(next(each for each in SECTIONS if each.name == name))
+        self._redraw()
         if self.rows.display:
             self.rows.focus()
 

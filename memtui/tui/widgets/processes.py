@@ -180,6 +180,16 @@ class ProcessList(Table):
             self._sort, self._downwards = column, COLUMNS[column].downwards
         self._arrange()
 
+    def lead_with(self, column: str) -> None:
+        """Sorted by a column, which is shown from now on, the cursor on the first."""
+        if column not in self.names:
+            at = self.names.index("rss") + 1 if "rss" in self.names else len(self.names)
+            self.choose_columns((*self.names[:at], column, *self.names[at:]))
+        self._sort, self._downwards = column, COLUMNS[column].downwards
+        self._arrange()
+        self.set_cursor(0)
+        self._follow_cursor()
+
     def invert(self) -> None:
         self._downwards = not self._downwards
         self._arrange()
