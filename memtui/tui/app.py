@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ from memtui.targets import Target, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
+from memtui.tui.clipboard import sent_words
 from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, keys_of
 from memtui.tui.opening import Opening
@@ -404,6 +406,10 @@ class MemtuiApp(App[None]):
             open_explanation(self, view.topics, context)
 
         self.asking.look_up(view, question, explain)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        super().copy_to_clipboard(text)
+        self.notify(sent_words(os.environ), timeout=4, markup=False)
 
     def action_help(self) -> None:
         from memtui.tui.sheets.help import HelpScreen

@@ -185,6 +185,14 @@ KEYS: Final = (
         "y", "copy", "y", "copy the mapping under the cursor to the terminal's clipboard", "", _MAP
     ),
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
+    Key(
+        "e",
+        "export",
+        "e",
+        "write the table to a .csv or .json file",
+        "",
+        (*_OVERVIEW, *_PROCESSES, *_PRESSURE, *_PHYSICAL),
+    ),
     Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
     Key("right", "turn(1)", "→", "the next page: figures, sar, marks, OOM, events", "", _PRESSURE),
     Key(

@@ -85,7 +85,7 @@ async def test_a_copy_is_the_line_of_maps() -> None:
             row = cursor(app)
             line = Path(f"/proc/{process_.key.pid}/maps").read_text().splitlines()[row]
             assert app.clipboard.split() == line.split()
-            assert "copied" in screen(app)
+            assert "sent to the terminal" in screen(app)
 
 
 async def written(pilot: Pilot[None], path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -19,6 +19,9 @@ from memtui.tui.views.view import View
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
+
+if TYPE_CHECKING:
+    from memtui.tui.export import Exported
 
 _AT_A_GLANCE = tuple(field for section in SECTIONS for field in section.at_a_glance)
 
@@ -58,6 +61,13 @@ class PhysicalView(View):
     def section(self) -> Section:
         """The one that is read."""
         return self.main.current
+
+    @property
+    def exported(self) -> Exported | None:
+        from memtui.tui.export import of_rows
+
+        rows = self.rows.values() if self.rows.display else []
+        return of_rows(self.section.name, "row", rows) if rows else None
 
     @property
     def topics(self) -> Sequence[str]:

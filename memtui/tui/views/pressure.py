@@ -98,6 +98,10 @@ class PressureView(View):
         return page.rows if isinstance(page, SectionPanel) else self.query_one(f"#{page.id}", Table)
 
     @property
+    def view_part(self) -> str:
+        return self._page_name
+
+    @property
     def wanted(self) -> Plan:
         fields = {"zones"} if self._page_name == "watermarks" else ()
         return Plan(fields=frozenset(fields))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 from textual.message import Message
@@ -11,6 +12,11 @@ from textual.widget import Widget
 from memtui.live.plan import Plan
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
+from memtui.tui.asking import look_up
+from memtui.tui.widgets.lines import Table
+
+if TYPE_CHECKING:
+    from memtui.tui.export import Exported
 
 
 class View(Vertical):
@@ -38,6 +44,42 @@ class View(Vertical):
     def main(self) -> Widget:
         """The widget that gets the keys."""
         raise NotImplementedError
+
+    @property
+    def exported(self) -> Exported | None:
+        """What `e` writes; None where there is nothing."""
+        from memtui.tui.export import of_rows
+
+        table = self.main
+        return of_rows(self.view_part, "row", table.values()) if isinstance(table, Table) else None
+
+    @property
+    def view_part(self) -> str:
+        """What of the view that is, as a word."""
+        return str(self.id)
+
+    async def action_export(self) -> None:
+        from memtui.tui.export import proposed
+        from memtui.tui.widgets.prompt import ask
+
+        exported = self.exported
+        if exported is None:
+            self.notify("there is nothing here to write", timeout=3)
+            return
+        question = "write to file (.csv or .json): "
+        await ask(self, question, self._export, proposed(exported.stem))
+
+    def _export(self, name: str, _final: bool) -> str:
+        from memtui.tui.export import begin_export
+
+        exported = self.exported
+        if exported is None or not name:
+            return ""
+        export = begin_export(name, exported)
+        if isinstance(export, str):
+            return export
+        look_up(self, export, lambda outcome: self.notify(str(outcome), markup=False))
+        return ""
 
     @property
     def topics(self) -> Sequence[str]:

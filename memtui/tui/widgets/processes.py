@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from memtui import units
 from memtui.model.keys import ProcessKey
@@ -260,6 +260,16 @@ class ProcessList(Table):
 
     def sorted_by(self) -> tuple[str, bool] | None:
         return self._sort, self._downwards
+
+    def values(self) -> list[dict[str, Any]]:
+        """The columns that are shown, in bytes and counts."""
+        facts, names = self.facts, [column.name for column, _ in self.columns()]
+        columns = [COLUMNS[name] for name in dict.fromkeys(("pid", *names)) if name != "trend"]
+        return [
+            {column.json_name: column.value(facts, each) for column in columns}
+            for each in self._rows
+            if facts is not None
+        ]
 
     def empty_text(self) -> str:
         if self._terms and fields_of(self._terms):
