@@ -161,7 +161,7 @@ class _Mounts:
         self._seen.add("" if isinstance(namespace, Gap) else namespace)
         self.gap = None
         for mount in found:
-            if mount.kind in ("tmpfs", "devtmpfs"):
+            if mount.type in ("tmpfs", "devtmpfs"):
                 self.numbers.add(mount.number)
                 ways = self.ways.setdefault(mount.device, [])
                 ways.append((process, mount, process == "self"))
@@ -195,9 +195,13 @@ class _Mounts:
         words = [f"mounted at {len(ways)} places"] if len(ways) > 1 else []
         if holder is not None:
             words.append(f"as process {holder.key.pid} ({holder.name}) sees it")
+        why = "another file system is mounted over it"
         for process, each, _ in ways:
             space = self._files.space(f"proc/{process}/root{each.point}")
-            if isinstance(space, Gap) or space.device != device:
+            if isinstance(space, Gap):
+                why = f"its use may not be read: {space.reason}"
+                continue
+            if space.device != device:
                 continue
             if space.used_bytes is None:
                 words.append("it has no limit, and so does not tell its use")
@@ -210,7 +214,7 @@ class _Mounts:
                 () if holder is None else (holder,),
                 words=tuple(words),
             )
-        return Owner("tmpfs", mount.point, None, words=(*words, "its use may not be read"))
+        return Owner("tmpfs", mount.point, None, words=(*words, why))
 
 
 def find_owners(
@@ -389,12 +393,14 @@ class _Search:
                 del self._found[place, (device, inode)]
         for segment in segments:
             mapped = by_number.get(segment.shmid)
-            words = [f"shmid {segment.shmid}, key {segment.key & 0xFFFFFFFF:#010x}"]
-            words.append(self._creator(segment))
+            words = [f"key {segment.key & 0xFFFFFFFF:#010x}", self._creator(segment)]
             if segment.attached == 0:
                 words.append("attached by nobody: it stays until somebody removes it (ipcrm)")
             elif segment.attached is not None:
-                words.append(f"attached {units.count(segment.attached)} times")
+                times = (
+                    "once" if segment.attached == 1 else f"{units.count(segment.attached)} times"
+                )
+                words.append(f"attached {times}")
             rss, swap = segment.rss_bytes, segment.swap_bytes
             is_huge = mapped is not None and self._is_huge(mapped)
             yield Owner(

@@ -20,6 +20,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.columns import COLUMNS
 from memtui.model.map.kinds import KINDS
+from memtui.model.map.labels import label
 from memtui.reports.output import (
     NO_SUCH_PROCESS,
     NOT_PERMITTED,
@@ -42,7 +43,7 @@ _USAGE_NAMES: Final = (
 # In JSON and the totals: the key, and smaps' own.
 _USAGE: Final = {COLUMNS[name].json_name: COLUMNS[name].key for name in _USAGE_NAMES}
 _CSV_COLUMNS: Final = (
-    *("start", "end", "size", "perms", "offset", "dev", "inode", "path", "kind"),
+    *("start", "end", "size", "perms", "offset", "dev", "inode", "path", "kind", "label"),
     *_USAGE_NAMES,
     "vm_flags",
 )
@@ -157,7 +158,14 @@ def _maps_text(title: str, map_: AddressMap, gaps: list[str]) -> Iterator[str]:
             TextColumn("PERM", "<", mappings.perms),
             TextColumn("OFFSET", ">", list(map("%x".__mod__, mappings.offsets))),
             TextColumn("KIND", "<", list(map(names.__getitem__, map_.kinds))),
-            TextColumn("NAME", "<", list(map(printable, mappings.paths))),
+            TextColumn(
+                "NAME",
+                "<",
+                [
+                    printable(path or label(map_, row).words)
+                    for row, path in enumerate(mappings.paths)
+                ],
+            ),
         ]
     )
     yield "\n"
@@ -214,8 +222,8 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
     return [
         f'{{"start": "0x{start:x}", "end": "0x{end:x}", "size_bytes": {end - start}, '
         f'"perms": {perms}, "offset_bytes": {offset}, "dev": {dev}, "inode": {inode}, '
-        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}}}'
-        for start, end, perms, offset, dev, inode, path, kind, used, vm_flags in zip(
+        f'"path": {path}, "kind": "{kind}", "label": {what}, {used}, "vm_flags": {vm_flags}}}'
+        for start, end, perms, offset, dev, inode, path, kind, what, used, vm_flags in zip(
             mappings.starts,
             mappings.ends,
             map(text, mappings.perms),
@@ -224,6 +232,7 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
             mappings.inodes,
             map(text, mappings.paths),
             map(kinds.__getitem__, map_.kinds),
+            (text(label(map_, row).words) for row in range(len(map_))),
             map(usage, zip(*columns, strict=True)),
             map(flags, mappings.texts.get("VmFlags") or repeat(None, len(map_))),
             strict=True,
