@@ -203,8 +203,8 @@ def _events(files: Files, form: Form) -> Iterator[str]:
         yield "nobody, as far back as it goes\n"
     for row in rows:
         when = units.duration(row.pop("time_s"))
-        told = [_told(key, value) for key, value in row.items() if value not in (None, False)]
-        yield units.printable(f"{when} after boot: {', '.join(told)}") + "\n"
+        said = [_told(key, value) for key, value in row.items() if value not in (None, False)]
+        yield units.printable(f"{when} after boot: {', '.join(said)}") + "\n"
 
 
 def _told(key: str, value: Any) -> str:

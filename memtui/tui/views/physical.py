@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -30,6 +30,9 @@ class PhysicalView(View):
     """Draws what it is handed; pagetypeinfo alone is read on demand, by its sheet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("physical")]
+    PAGES: ClassVar[Mapping[str, str]] = {
+        section.name: f"{section.title}: a section of Physical" for section in SECTIONS
+    }
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, id="physical")
@@ -172,9 +175,7 @@ class PhysicalView(View):
         elif way.to == "section":
             self.open_page(way.which)
         elif way.to == "owners":
-            from memtui.tui.sheets.owners import OwnersSheet
-
-            await self.app.push_screen(OwnersSheet(self.session))
+            await self.run_action("app.owners")
         else:
             from memtui.tui.sheets.group import GroupSheet
 

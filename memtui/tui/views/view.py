@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
 from textual.message import Message
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 class View(Vertical):
     """One of the table of views. Draws what it is handed, while it is shown; chooses nothing itself."""
+
+    # Its parts that can be gone to by name, with what is there in words.
+    PAGES: ClassVar[Mapping[str, str]] = {}
 
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
@@ -44,6 +47,9 @@ class View(Vertical):
     def main(self) -> Widget:
         """The widget that gets the keys."""
         raise NotImplementedError
+
+    def open_page(self, name: str) -> None:
+        """Goes to one of its pages."""
 
     @property
     def exported(self) -> Exported | None:
