@@ -125,6 +125,22 @@ COMMANDS: Final = (
         "memtui.reports.cgroups:run",
     ),
     Command(
+        "owners",
+        "",
+        "who holds shared memory: tmpfs mounts, System V segments, memfds, GPU buffers",
+        "memtui.reports.owners:run",
+    ),
+    Command(
+        "report",
+        "FILE [PID]",
+        "one file for a bug report: free, pressure, zones, processes, oom, cgroups, owners, events, "
+        "and the map of PID, or of the largest process; JSON with --json or where it ends in .json; "
+        "never over another file",
+        "memtui.reports.bundle:run",
+        (Option("--no-commands", "", 0, "without command lines, which may hold secrets"),),
+        is_table=False,
+    ),
+    Command(
         "sample",
         "[PID]",
         "one raw sample in the kernel's own keys, always as JSON (--json: on one line)",

@@ -76,6 +76,25 @@ class FileStat(NamedTuple):
     modified_ns: int
 
 
+class Allocation(NamedTuple):
+    """What a file takes, in memory and swapped out where it is on a tmpfs; `links`: its names."""
+
+    device: tuple[int, int]
+    inode: int
+    links: int
+    size_bytes: int
+    allocated_bytes: int
+    block_bytes: int
+
+
+class Space(NamedTuple):
+    """How full a file system is; `limit_bytes` None: it has none, and then nothing is told."""
+
+    device: tuple[int, int]
+    used_bytes: int | None
+    limit_bytes: int | None
+
+
 class Kept(Protocol):
     """A file that is read again and again: of one task, and of no other that gets its pid.
 
@@ -143,6 +162,18 @@ class Files(Protocol):
 
         Absent too where a link in a copied tree leads out of it, to what is another machine's.
         """
+
+    def link(self, name: str) -> str | Gap:
+        """What a symbolic link says, which is not followed."""
+        return Gap(name, "unsupported")
+
+    def allocation(self, name: str) -> Allocation | Gap:
+        """What the file that a name leads to takes; as `stat`, without opening it."""
+        return Gap(name, "unsupported")
+
+    def space(self, name: str) -> Space | Gap:
+        """How full the file system is that a name leads to."""
+        return Gap(name, "unsupported")
 
     def pids(self) -> list[int]:
         """Every process's pid, in the directory's order; empty where there is no /proc."""
@@ -352,9 +383,27 @@ class LiveFiles(Files):
             os.close(descriptor)
 
     def stat(self, name: str) -> FileStat | Gap:
+        return self._looked(name, lambda path: _stat(os.stat(path)))
+
+    def allocation(self, name: str) -> Allocation | Gap:
+        return self._looked(name, lambda path: _allocation(os.stat(path)))
+
+    def space(self, name: str) -> Space | Gap:
+        return self._looked(name, lambda path: _space(os.stat(path), os.statvfs(path)))
+
+    def link(self, name: str) -> str | Gap:
+        try:
+            return os.fsdecode(os.readlink(os.fsencode(self._prefix + name)))
+        except OSError as error:
+            return self._gap(name, error)
+        except ValueError:  # a NUL in the name
+            return Gap(name, "absent")
+
+    def _looked(self, name: str, look: Callable[[bytes], T]) -> T | Gap:
+        """What a name leads to, looked at but not opened."""
         path = os.fsencode(self._prefix + name)
         try:
-            found = _stat(os.stat(path))
+            found = look(path)
             if not self.is_live and self._leads_out(name, path):
                 return Gap(name, "absent", "a link leads out of the tree")
         except OSError as error:
@@ -431,12 +480,12 @@ class LiveFiles(Files):
     def _leads_out(self, name: str, path: bytes) -> bool:
         """Whether a name ends outside the root, by a copied link and not by one of the kernel's own.
 
-        Those of /proc/PID/root, a thread's root and map_files say where they lead, and lead elsewhere,
+        Those of /proc/PID/root, fd and map_files, and a thread's, say where they lead, and lead elsewhere,
         to the process's own files; their length is not that of what they say.
         """
         parts = name.split("/")
         at = 4 if parts[2:3] == ["task"] else 2  # of a thread, else of the process
-        if parts[:1] == ["proc"] and parts[at : at + 1] in (["root"], ["map_files"]):
+        if parts[:1] == ["proc"] and parts[at : at + 1] in (["root"], ["fd"], ["map_files"]):
             end = at + 1 if parts[at] == "root" else at + 2
             link = os.fsencode(self._prefix + "/".join(parts[:end]))
             if os.path.islink(link) and os.lstat(link).st_size != len(os.readlink(link)):
@@ -521,6 +570,25 @@ def _stat(found: os.stat_result) -> FileStat:
     kind: Kind = "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "other"
     device = (os.major(found.st_dev), os.minor(found.st_dev))
     return FileStat(kind, device, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _allocation(found: os.stat_result) -> Allocation:
+    return Allocation(
+        (os.major(found.st_dev), os.minor(found.st_dev)),
+        found.st_ino,
+        found.st_nlink,
+        found.st_size,
+        found.st_blocks * 512,
+        found.st_blksize,
+    )
+
+
+def _space(found: os.stat_result, told: os.statvfs_result) -> Space:
+    device = (os.major(found.st_dev), os.minor(found.st_dev))
+    if not told.f_blocks:  # a tmpfs of any size counts nothing
+        return Space(device, None, None)
+    used = (told.f_blocks - told.f_bfree) * told.f_frsize
+    return Space(device, max(0, used), told.f_blocks * told.f_frsize)
 
 
 def _gap(source: str, error: OSError) -> Gap:

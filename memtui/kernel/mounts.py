@@ -14,13 +14,15 @@ _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 class Mount(NamedTuple):
     """One mount. `device` is its major and minor number, `root` the directory of the file system that
-    is at `point`; `options` are those of the file system as a whole."""
+    is at `point`; `options` are those of the file system as a whole. `number` is the mount's own,
+    unique on the machine."""
 
     device: tuple[int, int]
     root: str
     point: str
     type: str
     options: tuple[str, ...]
+    number: int = 0
 
     def option(self, name: str) -> str | None:
         """What stands behind `name=`."""
@@ -38,7 +40,15 @@ def parse_mountinfo(data: bytes) -> list[Mount]:
         head, dash, tail = line.partition(b" - ")
         words, types = head.split(), tail.split()
         major, colon, minor = words[2].partition(b":") if len(words) > 5 else (b"", b"", b"")
-        if dash and colon and major.isdigit() and minor.isdigit() and len(types) > 1:
+        number = words[0] if words else b""
+        if (
+            dash
+            and colon
+            and number.isdigit()
+            and major.isdigit()
+            and minor.isdigit()
+            and len(types) > 1
+        ):
             mounts.append(
                 Mount(
                     (int(major[:9]), int(minor[:9])),
@@ -46,6 +56,7 @@ def parse_mountinfo(data: bytes) -> list[Mount]:
                     _text(words[4]),
                     _text(types[0]),
                     tuple(_text(types[-1]).split(",")) if len(types) > 2 else (),
+                    int(number[:10]),
                 )
             )
     return mounts

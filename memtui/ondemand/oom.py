@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from memtui.kernel.cgroups import memory_cgroup, parse_cgroup
+from memtui.kernel.cgroups import (
+    Level,
+    memory_cgroup,
+    memory_version,
+    parse_cgroup,
+    read_levels,
+)
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.hidden import Hidden
 from memtui.kernel.meminfo import parse_meminfo
@@ -44,6 +50,38 @@ class Outlook(NamedTuple):
     dies_whole: str | None
     page_bytes: int
     hidden: Hidden | None = None
+
+
+class GroupNow(NamedTuple):
+    """A memory cgroup: itself and those above it, itself first, and who would die in it."""
+
+    levels: tuple[Level, ...]
+    outlook: Outlook | Gap
+
+    @property
+    def tightest(self) -> Level | None:
+        """The one that has the least room left; None where none has a limit."""
+        limited = [each for each in self.levels if _room(each) is not None]
+        return min(limited, key=lambda each: _room(each) or 0, default=None)
+
+    @property
+    def room_bytes(self) -> int | None:
+        """What the group can still take; None without any limit."""
+        return None if self.tightest is None else _room(self.tightest)
+
+
+def _room(level: Level) -> int | None:
+    if level.limit_bytes is None or level.current_bytes is None:
+        return None
+    return max(0, level.limit_bytes - level.current_bytes)
+
+
+def read_group_now(files: Files, page_bytes: int, path: str) -> GroupNow | Gap:
+    """A group by its path; a Gap where there is none of that path."""
+    levels = read_levels(files, path, memory_version(files))
+    if not levels or levels[0].path.rstrip("/") != path.rstrip("/"):
+        return Gap(path, "gone")
+    return GroupNow(levels, read_outlook(files, page_bytes, path))
 
 
 def group_of(files: Files, pid: int) -> str | Gap | None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from memtui.model.map.change import Difference, Snapshot, Trail
     from memtui.model.map.image import Image, Symbols
     from memtui.model.query import Term
-    from memtui.ondemand.oom import Outlook
+    from memtui.ondemand.oom import GroupNow, Outlook
+    from memtui.ondemand.owners import Owners
     from memtui.ondemand.pages import PagesReading
     from memtui.ondemand.place import Place
     from memtui.ondemand.sharers import Sharers
@@ -113,6 +114,16 @@ class WhoMaps(Question["Sharers"]):
 
 
 @dataclass(frozen=True, slots=True)
+class ShmemOwners(Question["Owners"]):
+    """Who holds shared memory."""
+
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Owners:
+        from memtui.ondemand.owners import find_owners
+
+        return find_owners(files, machine, go_on)
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceOf(Question["Place"]):
     """The limits and the control groups of a process."""
 
@@ -139,6 +150,23 @@ class OutlookIn(Question["Outlook"]):
         from memtui.ondemand.oom import read_outlook
 
         return read_outlook(files, machine.page_bytes, self.group, machine.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class InsideGroup(Question["GroupNow"]):
+    """How full a memory cgroup is, and its processes as the OOM killer ranks them."""
+
+    is_repeated: ClassVar[bool] = True
+    path: str
+
+    @property
+    def source(self) -> str:
+        return self.path
+
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> GroupNow | Gap:
+        from memtui.ondemand.oom import read_group_now
+
+        return read_group_now(files, machine.page_bytes, self.path)
 
 
 @dataclass(frozen=True, slots=True)

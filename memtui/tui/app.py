@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -35,10 +36,11 @@ from memtui.targets import Target, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
+from memtui.tui.clipboard import sent_words
 from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, keys_of
 from memtui.tui.opening import Opening
-from memtui.tui.views import breadth, made
+from memtui.tui.views import breadth, made, pages_of
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
@@ -366,6 +368,13 @@ class MemtuiApp(App[None]):
         if complaint := self._open(str(pid), True):
             self.notify(complaint, severity="warning", markup=False)
 
+    async def action_processes(self, column: str) -> None:
+        """To the processes, the largest of a figure first."""
+        from memtui.tui.views.processes import ProcessesView
+
+        await self.action_view("processes")
+        self.query_one(ProcessesView).show_by(column)
+
     def _open(self, text: str, _final: bool) -> str:
         moment = self.session.moment
         if moment is None or not text:
@@ -385,6 +394,9 @@ class MemtuiApp(App[None]):
 
     def action_explain(self) -> None:
         """Explains the figure under the cursor; where it is not one figure, asks which."""
+        self._explain(self.view.topics)
+
+    def _explain(self, names: Sequence[str]) -> None:
         moment, view = self.session.moment, self.view
         if moment is None:
             return
@@ -395,14 +407,32 @@ class MemtuiApp(App[None]):
 
             if isinstance(context, Gap):
                 context = moment.context
-            open_explanation(self, view.topics, context)
+            open_explanation(self, names, context)
 
         self.asking.look_up(view, question, explain)
+
+    def action_explain_term(self, name: str) -> None:
+        """Explains a figure or a term by its name."""
+        self._explain((name,))
+
+    async def action_page(self, view: str, page: str) -> None:
+        """To a page of a view."""
+        await self.action_view(view)
+        self.view.open_page(page)
+
+    async def action_owners(self) -> None:
+        from memtui.tui.sheets.owners import OwnersSheet
+
+        await self.push_screen(OwnersSheet(self.session))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        super().copy_to_clipboard(text)
+        self.notify(sent_words(os.environ), timeout=4, markup=False)
 
     def action_help(self) -> None:
         from memtui.tui.sheets.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.readonly))
+        self.push_screen(HelpScreen(self.readonly, self._on_top()[0]))
 
     def _print_error_renderables(self) -> None:
         """A defect is one line, as everywhere; its traceback is for `python -X dev`."""
@@ -421,6 +451,32 @@ class MemtuiApp(App[None]):
             if key.action not in ("command_palette", "focus_next"):
                 name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
                 yield SystemCommand(name, key.help, partial(self._later, key.action))
+
+        yield from self._places()
+        yield from self._explanations()
+
+    def _places(self) -> Iterable[SystemCommand]:
+        """The pages of the views."""
+        for view in VIEWS:
+            for name, words in pages_of(view.name).items():
+                action = f"page({view.name!r}, {name!r})"
+                yield SystemCommand(
+                    f"{name}, a page of {view.title}", words, partial(self._later, action)
+                )
+        yield SystemCommand(
+            "owners: who holds shared memory",
+            "tmpfs mounts, System V segments, memfds, GPU buffers",
+            partial(self._later, "owners"),
+        )
+
+    def _explanations(self) -> Iterable[SystemCommand]:
+        """Figures and terms, which would be too many to list unasked."""
+        from memtui.model.explain import explain as explaining
+
+        for name in explaining.names():
+            action = partial(self._later, f"explain_term({name!r})")
+            words = explaining.title(name)
+            yield SystemCommand(f"explain {name}", words, action, discover=False)
 
     def _later(self, action: str) -> None:
         """Runs an action once the palette has closed."""

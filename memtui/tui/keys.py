@@ -38,6 +38,8 @@ _SHEETS: Final = (
     "pagetypes",
     "policy",
     "obituary",
+    "owners",
+    "group",
     "choice",
 )
 _EXPLAINING: Final = ("explain", "terms")
@@ -183,6 +185,14 @@ KEYS: Final = (
         "y", "copy", "y", "copy the mapping under the cursor to the terminal's clipboard", "", _MAP
     ),
     Key("e", "export", "e", "write what the table shows to a .csv or .json file", "export", _MAP),
+    Key(
+        "e",
+        "export",
+        "e",
+        "write the table to a .csv or .json file",
+        "",
+        (*_OVERVIEW, *_PROCESSES, *_PRESSURE, *_PHYSICAL),
+    ),
     Key("left", "turn(-1)", "←", "the page of tables before", "", _PRESSURE),
     Key("right", "turn(1)", "→", "the next page: figures, sar, marks, OOM, events", "", _PRESSURE),
     Key(
@@ -205,7 +215,14 @@ KEYS: Final = (
     Key("slash", "find", "/", "find a process in the OOM ranking", "", _PRESSURE),
     Key("p", "policy", "p", "the policy in force when memory runs out", "policy", _PRESSURE),
     # The physical view.
-    Key("enter", "enter", "Enter", "into the section's rows", "", _PHYSICAL),
+    Key(
+        "enter",
+        "enter",
+        "Enter",
+        "into the section's rows; on a row, to who holds that memory",
+        "who",
+        _PHYSICAL,
+    ),
     Key("escape", "back", "Esc", "clear the filter; back to the list of sections", "", _PHYSICAL),
     Key(
         "s",
@@ -241,7 +258,7 @@ KEYS: Final = (
         "Enter",
         "go to it in the map",
         "go there",
-        ("inside", "difference", "sharers"),
+        ("inside", "difference", "sharers", "owners", "group"),
     ),
     Key("enter", "done", "Enter", "take what is chosen", "", ("choice",)),
     Key("space", "take", "Space", "choose it or not", "", ("choice",)),

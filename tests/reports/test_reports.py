@@ -46,7 +46,18 @@ USAGE = {
     "locked_bytes": "Locked",
 }
 MAPPING = [
-    *("start", "end", "size_bytes", "perms", "offset_bytes", "dev", "inode", "path", "kind"),
+    *(
+        "start",
+        "end",
+        "size_bytes",
+        "perms",
+        "offset_bytes",
+        "dev",
+        "inode",
+        "path",
+        "kind",
+        "label",
+    ),
     *USAGE,
     *("vm_flags", "label"),
 ]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from memtui.tui.app import MemtuiApp
+from memtui.tui.export import proposed
 from memtui.tui.sheets.choice import ChoiceSheet, ChoiceTable
 from tests.interface import (
     answer,
@@ -85,7 +87,7 @@ async def test_a_copy_is_the_line_of_maps() -> None:
             row = cursor(app)
             line = Path(f"/proc/{process_.key.pid}/maps").read_text().splitlines()[row]
             assert app.clipboard.split() == line.split()
-            assert "copied" in screen(app)
+            assert "sent to the terminal" in screen(app)
 
 
 async def written(pilot: Pilot[None], path: Path) -> str:
@@ -133,6 +135,40 @@ async def test_the_rows_are_written_as_json_with_the_figures_as_numbers(tmp_path
         rows = json.loads(await written(pilot, tmp_path / "out.JSON"))
         assert [row["private_dirty_bytes"] for row in rows] == values(app, "Private_Dirty")
         assert [row["rss_bytes"] for row in rows] == values(app, "Rss")
+
+
+@pytest.mark.parametrize("view", ["1", "2", "4", "5"])
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+async def test_every_view_is_written(view: str, suffix: str, tmp_path: Path) -> None:
+    app = java()
+    path = tmp_path / f"out.{suffix}"
+    async with running(app, (200, 60)) as pilot:
+        await press(pilot, view)
+        text = await written(pilot, path)
+    rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))
+    assert len(rows) > 1
+    assert len({tuple(row) for row in rows}) == 1
+    if view == "2":
+        # As numbers, the largest first as it is shown.
+        sizes = [int(row["rss_bytes"]) for row in rows]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] > 1 << 20
+
+
+async def test_a_name_is_proposed_that_no_file_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = java()
+    async with running(app) as pilot:
+        await press(pilot, "enter", "e")
+        name = app.query_one("#prompt Input", Input).value
+        assert name.startswith("memtui-map-")
+        assert name.endswith(".csv")
+        await press(pilot, "enter")
+        await until(pilot, lambda: "written to" in screen(app), "written")
+        assert os.listdir(tmp_path) == [name]
+        assert proposed("a/b c").startswith("memtui-a_b_c-")
 
 
 async def test_nothing_is_written_over_and_nowhere_else(tmp_path: Path) -> None:

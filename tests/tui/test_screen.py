@@ -19,8 +19,10 @@ from memtui.tui.keys import KEYS
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.explain import ExplainSheet, TermsSheet
+from memtui.tui.sheets.group import GroupSheet
 from memtui.tui.sheets.help import HelpScreen, help_text
 from memtui.tui.sheets.obituary import ObituarySheet
+from memtui.tui.sheets.owners import OwnersSheet
 from memtui.tui.sheets.pagetable import PageTableSheet
 from memtui.tui.sheets.pagetypes import PageTypesSheet
 from memtui.tui.sheets.policy import PolicySheet
@@ -47,6 +49,7 @@ from tests.interface import (
     screen_text,
     settle,
     table,
+    until,
 )
 
 BIG = process(10, "big", 500)
@@ -276,6 +279,69 @@ async def test_help_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
         assert screen_text(app) == before
 
 
+@pytest.mark.parametrize(("key", "title"), [(each.key, each.title) for each in VIEWS])
+async def test_help_begins_with_what_one_looks_at(key: str, title: str) -> None:
+    app = machine("debian-6.18")
+    async with running(app) as pilot:
+        await press(pilot, key, "question_mark")
+        heads = [line for line in screen_text(app) if "KEYS " in line]
+        assert f"KEYS IN {title.upper()}" in heads[0]
+
+
+def test_help_is_searched_by_how_words_begin() -> None:
+    found = help_text(sought="oom").plain
+    assert "oom_score_adj" in found
+    assert "zoom out" not in found
+    assert "nothing here has" in help_text(sought="nosuchword").plain
+    both = help_text(sought="clear filter").plain.splitlines()
+    keys = [line for line in both if line.startswith("  Esc")]
+    assert keys
+    assert all("clear the filter" in line for line in keys)
+
+
+@pytest.mark.parametrize("width", [40, 70])
+def test_help_is_as_narrow_as_its_room(width: int) -> None:
+    lines = help_text(width=width, cost="itself").plain.splitlines()
+    wide = [line for line in lines if units.width(line) > width]
+    # What cannot be broken: names of files, headings, keys.
+    assert len(wide) < len(lines) // 20
+    assert max(map(units.width, lines)) < 80
+
+
+async def test_what_is_sought_narrows_help_and_esc_takes_it_back() -> None:
+    app = machine("debian-6.18")
+    async with running(app) as pilot:
+        await press(pilot, "question_mark", "slash", *"refault", "enter")
+        assert isinstance(app.screen, HelpScreen)
+        assert "refault" in screen(app).casefold()
+        assert "KEYS EVERYWHERE" not in screen(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, HelpScreen)
+        assert "KEYS IN OVERVIEW" in screen(app)
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_the_palette_finds_pages_figures_and_terms() -> None:
+    app = machine("debian-6.18")
+    async with running(app) as pilot:
+        commands = {each.title: each for each in app.get_system_commands(app.screen)}
+        assert {"OOM, a page of Pressure", "explain oom_score", "explain OOM killer"} <= set(
+            commands
+        )
+        assert not commands["explain oom_score"].discover  # too many to list unasked
+        commands["OOM, a page of Pressure"].callback()
+        await until(pilot, lambda: app.view_name == "pressure", "there")
+        await settle(pilot)
+        assert "oom" in "".join(app.view.topics).casefold()
+        commands["slabs, a page of Physical"].callback()
+        await until(pilot, lambda: app.view_name == "physical", "there")
+        await settle(pilot)
+        assert "Slab" in screen(app)
+        commands["explain oom_score"].callback()
+        await until(pilot, lambda: "oom_score" in screen(app), "explained")
+
+
 async def test_samples_arrive_while_help_is_open() -> None:
     app = dashboard()
     async with running(app) as pilot:
@@ -303,6 +369,8 @@ PLACES: dict[str, type[DOMNode]] = {
     "pagetypes": PageTypesSheet,
     "obituary": ObituarySheet,
     "policy": PolicySheet,
+    "owners": OwnersSheet,
+    "group": GroupSheet,
 }
 
 

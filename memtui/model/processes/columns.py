@@ -110,6 +110,12 @@ class ProcessColumn(NamedTuple):
     format: Callable[[Any], str] | None = None
     topic: str = ""
 
+    @property
+    def json_name(self) -> str:
+        """Its name where values stand without their units."""
+        is_size = self.type == "bytes" or self.name == "gain"
+        return f"{self.name}_bytes" if is_size else self.name
+
     def text(self, value: Value) -> str:
         """A value as a cell shows it; `n/a` for None."""
         if value is None:

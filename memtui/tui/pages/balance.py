@@ -24,6 +24,7 @@ from memtui.tui.pages.base import (
     Section,
     SectionPage,
     Summary,
+    Way,
     only_words,
     page_of,
     size_cell,
@@ -96,6 +97,29 @@ _TOPICS: Final = {
     UNACCOUNTED: "unaccounted_bytes",
 }
 
+_SLABS: Final = Way("section", "slabs", "the caches that the kernel keeps its objects in")
+_POOL: Final = Way("section", "hugepages", "the pools of huge pages")
+# Who holds what is in a line.
+_WAYS: Final = {
+    "anon": Way("processes", "anon", "processes by their anonymous memory"),
+    "swap_cache": Way("processes", "swap", "processes by what of them is swapped out"),
+    "page_tables": Way("processes", "tables", "processes by their page tables"),
+    "kernel_stacks": Way("processes", "threads", "processes by their threads, each with a stack"),
+    "shmem": Way("owners", words="who holds it: tmpfs, System V, memfds, GPU buffers"),
+    "gpu": Way("owners", words="who holds GPU buffers, where their driver tells"),
+    "slab_reclaimable": _SLABS,
+    "slab_unreclaimable": _SLABS,
+    "huge_used": _POOL,
+    "huge_reserved": _POOL,
+    "huge_free": _POOL,
+    "huge_other": _POOL,
+    "zram": Way("section", "swap", "swap, zram and zswap"),
+    "zswap": Way("section", "swap", "swap, zram and zswap"),
+    "cache_clean": Way("section", "cgroups", "control groups, with the files of each"),
+    "cache_dirty": Way("section", "cgroups", "control groups, with the files of each"),
+    "free": Way("section", "zones", "the zones that it is in"),
+}
+
 
 def _summary(facts: Facts) -> Summary:
     made = balance_of(facts.system)
@@ -165,6 +189,7 @@ def _item(line: Entry, bar: int, width: int, facts: Facts) -> Item:
         },
         about,
         _TOPICS.get(line.name, "balance"),
+        _WAYS.get(line.name),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from memtui import units
 from memtui.kernel.cgroups import Confinement
@@ -90,6 +90,15 @@ class Arrangement(NamedTuple):
     filter: str = ""
 
 
+class Way(NamedTuple):
+    """Where Enter on a row leads: `which` of the places that the physical view knows by `to`:
+    processes by a column, another section, the owners of shared memory, a control group."""
+
+    to: Literal["processes", "section", "owners", "group"]
+    which: str = ""
+    words: str = ""
+
+
 class Item(NamedTuple):
     """A row: `key` is what the cursor stays with, `topic` the name it is explained by."""
 
@@ -97,6 +106,7 @@ class Item(NamedTuple):
     cells: Row
     about: Sequence[str | Line] = ()
     topic: str = ""
+    way: Way | None = None
 
 
 @dataclass
@@ -106,6 +116,7 @@ class SectionPage(Page):
     keys: Sequence[str] = ()
     topic: Callable[[int], str] = field(default=lambda row: "")
     sorted_by: tuple[str, bool] | None = None
+    way: Callable[[int], Way | None] = field(default=lambda row: None)
 
 
 class Summary(NamedTuple):
@@ -144,7 +155,10 @@ def page_of(
     """A page of ready-made rows."""
 
     def about(row: int) -> Sequence[str | Line]:
-        return items[row].about if row < len(items) else ()
+        if row >= len(items):
+            return ()
+        item = items[row]
+        return (*item.about, *entered(item.way))
 
     def topic(row: int) -> str:
         return items[row].topic if row < len(items) else ""
@@ -158,7 +172,13 @@ def page_of(
         empty,
         [item.key for item in items],
         topic,
+        way=lambda row: items[row].way if row < len(items) else None,
     )
+
+
+def entered(way: Way | None) -> Sequence[str | Line]:
+    """The lines that say where Enter leads."""
+    return () if way is None else ([], f"Enter: {way.words}.")
 
 
 def only_words(*words: str | Line) -> SectionPage:

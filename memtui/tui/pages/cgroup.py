@@ -30,6 +30,7 @@ from memtui.tui.pages.base import (
     size_width,
     why,
 )
+from memtui.tui.pages.cgroups import into_group
 from memtui.tui.words.cells import Column, Line
 
 _TIGHT_SHARE: Final = 0.1
@@ -129,6 +130,7 @@ def _item(
         },
         about,
         "memory cgroup",
+        into_group(level.path),
     )
 
 

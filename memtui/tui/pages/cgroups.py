@@ -26,6 +26,8 @@ from memtui.tui.pages.base import (
     Section,
     SectionPage,
     Summary,
+    Way,
+    entered,
     is_narrow,
     labelled,
     only_words,
@@ -55,6 +57,10 @@ _SORTS: Final = {
     "kills": True,
     "name": False,
 }
+
+
+def into_group(path: str) -> Way:
+    return Way("group", path, "its processes as the OOM killer ranks them, and how full it is")
 
 
 def kills(row: GroupRow) -> int | None:
@@ -121,16 +127,20 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
     def row(each: GroupRow) -> Row:
         return _row(each, width, is_tree=is_tree)
 
+    def way(at: int) -> Way | None:
+        return into_group(rows[at].group.path) if at < len(rows) else None
+
     return SectionPage(
         (),
         [_head(tree, everyone, rows, how)],
         _columns(tree, everyone, width),
         Rows(rows, row),
-        lambda at: _about(rows[at]) if at < len(rows) else [],
+        lambda at: [*_about(rows[at]), *entered(way(at))] if at < len(rows) else [],
         f"no group has “{units.printable(how.filter)}” in its path" if how.filter else "no groups",
         [each.group.path for each in rows],
         lambda at: "memory cgroup",
         None if how.sort == _TREE else (how.sort, how.downwards),
+        way,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from memtui.model.machine import Machine
 from memtui.model.shortage.events import Event, Events
@@ -45,6 +46,19 @@ class EventTable(Table):
 
     def empty_text(self) -> str:
         return "nothing yet: no threshold was crossed, nothing was killed, no tick was missed"
+
+    def values(self) -> list[dict[str, Any]]:
+        machine = self._machine
+        return [
+            {
+                "time": machine.time_of_day(each.time_s),
+                "time_s": each.time_s,
+                "level": each.level,
+                "text": each.text,
+            }
+            for each in self._rows
+            if machine is not None
+        ]
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         event, machine = self._rows[row], self._machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from memtui.model.system.metrics import GROUPS, METRICS, Metric
 from memtui.session.history import History
@@ -111,6 +111,22 @@ class FigureTable(Table):
         if "picture" in names:
             texts["picture"] = (self._picture(name), theme.style(colour or theme.CACHE))
         return texts
+
+    def values(self) -> list[dict[str, Any]]:
+        history = self._history
+        if history is None:
+            return []
+        return [
+            {
+                "name": name,
+                "figure": METRICS[name].label,
+                "unit": METRICS[name].unit,
+                "now": history.latest(name),
+                "minute_mean": history.mean(name, _MINUTE_S),
+                "hour_most": self._highest(name),
+            }
+            for _, name in self.rows
+        ]
 
     def _highest(self, name: str) -> float | None:
         """The hour's largest, looked for anew once in ten seconds; between these only what came."""

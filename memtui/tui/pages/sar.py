@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from memtui.model.machine import Machine
 from memtui.model.system.sar import COLUMNS, Figures
@@ -56,6 +56,10 @@ class SarTable(Table):
 
     def row_count(self) -> int:
         return len(self.rows)
+
+    def values(self) -> list[dict[str, Any]]:
+        figures = self._track.figures if self._track else []
+        return [{"time_s": time_s, **found} for time_s, found in figures]
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:
         column = self.rows[row]

@@ -182,7 +182,6 @@ class ExplainSheet(Screen[None]):
         found = self.explanation
         lines = [f"{found.name}: {found.title}", *map(text_of, text_lines(found, 100))]
         self.app.copy_to_clipboard("\n".join(line.rstrip() for line in lines) + "\n")
-        self.notify("copied to the terminal's clipboard", timeout=3)
 
 
 class TermsSheet(Screen[None]):

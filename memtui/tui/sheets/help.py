@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import textwrap
 import time
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -19,11 +21,19 @@ from memtui.kernel.files import LiveFiles
 from memtui.kernel.hidden import is_own_proc
 from memtui.model.map.kinds import KINDS
 from memtui.model.map.pages import PAGE_STATES
-from memtui.model.shortage.rules import LEVELS, ORDER, RULES, rule_words
+from memtui.model.shortage.rules import LEVELS, ORDER, RULES, Level, rule_words
 from memtui.model.system.metrics import METRICS
 from memtui.tui import theme
 from memtui.tui.keys import KEYS, keys_of
+from memtui.tui.words.cells import Line
 from memtui.views import VIEWS
+
+_BRIGHT = theme.style(theme.BRIGHT, bold=True)
+_ACCENT = theme.style(theme.ACCENT, bold=True)
+_PLAIN = theme.style(theme.FOREGROUND)
+_DIM = theme.style(theme.DIM)
+_WIDE: Final = 1 << 16  # where nothing is wrapped
+_LEAST: Final = 30
 
 FILTERS: Final = (
     ("libc", "the word is in the name, or in what the mapping is"),
@@ -32,13 +42,45 @@ FILTERS: Final = (
     ("-path:/usr  rss<1M", "not this; and several at once: all must hold"),
     ("@7f2d0c000000", "go to that address"),
 )
+_PROCESS_FIGURES: Final = (
+    (
+        "RSS",
+        "Resident set size: the pages of a process that are in memory. Pages that several "
+        "processes share count in each of them. From statm.",
+    ),
+    (
+        "PSS",
+        "Proportional set size: as RSS, but a page shared by n processes counts as an nth. "
+        "From smaps.",
+    ),
+    ("Δ/MIN", "What a process's RSS gained or lost in the last minute."),
+    ("SWAP", "What of a process is swapped out: VmSwap of status."),
+    ("OOM", "oom_score: the higher, the sooner the kernel kills it when memory runs out."),
+)
+_PICTURE: Final = (
+    "The picture shows the address space from low to high addresses, each region to scale; "
+    "~83T~ is a hole of 83 TiB, folded. The stronger a colour, the more of it is in memory. "
+    "+ zooms in, down to single pages, which the kernel's pagemap tells of."
+)
+
+
+class _Entry(NamedTuple):
+    """Something that help tells of. `lines` are broken at blanks below where their last part begins."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def plain(self) -> str:
+        return "\n".join("".join(text for text, _ in line) for line in self.lines)
 
 
 class HelpScreen(ModalScreen[None]):
-    """The tables of keys, figures and kinds, as text; any of its keys closes it."""
+    """The tables of keys, figures and kinds, as text; any of its keys but / closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "dismiss", "close", show=False),
+        Binding("escape", "back", "close", show=False),
+        Binding("q,question_mark,enter", "dismiss", "close", show=False),
+        Binding("slash", "find", "find", show=False),
         # A modal screen hides the application's own keys.
         Binding("ctrl+c", "app.quit", "quit", show=False),
         Binding("ctrl+z", "app.suspend_process", "suspend", show=False),
@@ -48,96 +90,177 @@ class HelpScreen(ModalScreen[None]):
         Binding("pagedown,space", "scroll(10)", "page down", show=False),
     ]
 
-    def __init__(self, readonly: bool = False) -> None:
+    def __init__(self, readonly: bool = False, view: str = "") -> None:
+        """`view` is the one that is looked at, or the sheet over it: what it has comes first."""
         super().__init__()
         self._readonly = readonly
+        self._view = view
+        self._sought = ""
+        self._cost = own_cost()
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
-            yield Static(help_text(self._readonly), markup=False)
+            yield Static(markup=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        text = self.query_one(Static)
+        width = text.content_size.width or _WIDE
+        text.update(help_text(self._readonly, self._view, self._sought, width, self._cost))
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
+    async def action_find(self) -> None:
+        from memtui.tui.widgets.prompt import ask
 
-def help_text(readonly: bool = False) -> Text:
-    """The whole help, made of the tables that the rest of the program reads."""
-    bright = theme.style(theme.BRIGHT, bold=True)
-    accent, dim = theme.style(theme.ACCENT, bold=True), theme.style(theme.DIM)
+        await ask(self.query_one("#help"), "find in help: ", self._seek, self._sought, live=True)
+
+    def _seek(self, text: str, _final: bool) -> str:
+        self._sought = text.strip()
+        self._draw()
+        self.query_one("#help").scroll_home(animate=False)
+        return ""
+
+    def action_back(self) -> None:
+        """Takes back what was sought; without, closes."""
+        if self._sought:
+            self._seek("", True)
+        else:
+            self.dismiss()
+
+
+def help_text(
+    readonly: bool = False, view: str = "", sought: str = "", width: int = _WIDE, cost: str = ""
+) -> Text:
+    """The help of a view first, then all else, made of the tables that the rest of the program reads.
+
+    `sought`: only what has words that begin with all of these, or is under a heading that has them.
+    Lines are broken for a width in cells.
+    """
     text = Text()
-    text.append(f"memtui {__version__}", bright)
-    text.append(f" · {own_cost()} · Esc closes\n\n", dim)
-    for heading, rows in _keys(readonly):
-        text.append(f"{heading}\n", accent)
-        for shown, words in rows:
-            text.append(f"  {shown:<8} ", bright)
-            text.append(words + "\n")
-        text.append("\n")
-    text.append("FILTERS OF THE MAP\n", accent)
-    for shown, words in FILTERS:
-        text.append(f"  {shown:<24} ", bright)
-        text.append(words + "\n")
-    text.append("\nTHE VERDICT, WORST LEVEL FIRST: ANY LINE MAKES IT\n", accent)
-    for level in reversed(ORDER):
-        text.append(f"  {LEVELS[level].label:<17}", bright)
-        text.append(f"{LEVELS[level].meaning}\n")
-        for rule in RULES:
-            if rule.level == level:
-                text.append(f"      {rule_words(rule)}\n", dim)
-    text.append("\nFIGURES\n", accent)
-    for metric in METRICS.values():
-        text.append(f"  {metric.label}", bright)
-        text.append(f"  {metric.formula}\n", dim)
-        text.append(f"      {metric.definition}\n")
-        text.append(f"      read from {metric.source}\n", dim)
-    for name, words in (
-        (
-            "RSS",
-            "Resident set size: the pages of a process that are in memory. Pages that several "
-            "processes share count in each of them. From statm.",
-        ),
-        (
-            "PSS",
-            "Proportional set size: as RSS, but a page shared by n processes counts as an nth. "
-            "From smaps.",
-        ),
-        ("Δ/MIN", "What a process's RSS gained or lost in the last minute."),
-        ("SWAP", "What of a process is swapped out: VmSwap of status."),
-        ("OOM", "oom_score: the higher, the sooner the kernel kills it when memory runs out."),
-    ):
-        text.append(f"  {name}\n", bright)
-        text.append(f"      {words}\n")
-    text.append("\nPAGES, IN THE PICTURE'S LOWEST ZOOM\n", accent)
-    for state in PAGE_STATES:
-        text.append(f"  {state.letter} ", theme.style(state.colour, bold=True))
-        text.append(f"{state.words}\n")
-    text.append("\nKINDS OF MAPPING\n", accent)
-    for kind in KINDS:
-        text.append(f"  {kind.letter} ", theme.style(kind.colour, bold=True))
-        text.append(f"{kind.name:<13} {kind.words}\n")
-    text.append(
-        "\n  The picture shows the address space from low to high addresses, each region to scale;\n"
-        "  ~83T~ is a hole of 83 TiB, folded. The stronger a colour, the more of it is in memory.\n"
-        "  + zooms in, down to single pages, which the kernel's pagemap tells of.\n",
-        dim,
-    )
+    text.append(f"memtui {__version__}", _BRIGHT)
+    text.append(f" · {cost or own_cost()} · Esc closes\n", _DIM)
+    text.append(f"/ finds{f': {units.printable(sought)}' if sought else ''}\n", _DIM)
+    # "oom" is not in "zoom", but in "panic_on_oom".
+    words = [re.compile(rf"(?<![^\W_]){re.escape(word)}", re.I) for word in sought.split()]
+    found = False
+    for heading, entries in _blocks(readonly, view):
+        shown = [
+            entry
+            for entry in entries
+            if all(word.search(f"{heading}\n{entry.plain}") for word in words)
+        ]
+        if not shown:
+            continue
+        found = True
+        text.append(f"\n{heading}\n", _ACCENT)
+        for entry in shown:
+            for line in entry.lines:
+                _append(text, line, width)
+    if not found:
+        text.append(f"\nnothing here has “{units.printable(sought)}”: Esc shows all again\n", _DIM)
     return text
 
 
-def _keys(readonly: bool) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The table of keys by where they work."""
-    everywhere = [(view.key, f"{view.title}: {view.help}") for view in VIEWS]
-    everywhere += [(key.shown, key.help) for key in KEYS if not key.views]
-    everywhere.append(("↑ ↓ PgUp PgDn Home End", "move in a list"))
-    yield "KEYS EVERYWHERE", everywhere
-    for view in VIEWS:
-        own = [(key.shown, key.help) for key in keys_of(view.name, readonly) if key.views]
-        if view.name == "map":
-            own.append(("← → ↑ ↓", "in the picture: from mapping to mapping; zoomed: cell by cell"))
-        yield f"KEYS IN {view.title.upper()}", own
-    shown = {view.name for view in VIEWS}
-    sheets = [(key.shown, key.help) for key in KEYS if key.views and shown.isdisjoint(key.views)]
-    yield "KEYS IN WHAT OPENS OVER THE MAP", sheets
+def _append(text: Text, line: Line, width: int) -> None:
+    """A line, its last part broken at blanks where it does not fit, and set in."""
+    *before, (words, style) = line
+    for part, of in before:
+        text.append(part, of)
+    begins = sum(units.width(part) for part, _ in before)
+    if begins + units.width(words) <= width:
+        text.append(words + "\n", style)
+        return
+    inset = begins if width - begins >= _LEAST else 6
+    pieces = textwrap.wrap(words, max(_LEAST, width - inset), initial_indent="")
+    if inset < begins:
+        text.append("\n" + " " * inset)
+    text.append(("\n" + " " * inset).join(pieces) + "\n", style)
+
+
+def _blocks(readonly: bool, view: str) -> Iterator[tuple[str, list[_Entry]]]:
+    """Headings with what is told under each; those of the view first."""
+    names = [each.name for each in VIEWS]
+    own = [key for key in keys_of(view, readonly) if key.views] if view else []
+    if view in names:
+        yield _keys_of(view, readonly)
+    elif own:
+        yield "KEYS HERE", [_key(key.shown, key.help) for key in own]
+    if view == "map":
+        yield from _of_map()
+    everywhere = [_key(each.key, f"{each.title}: {each.help}") for each in VIEWS]
+    everywhere += [_key(key.shown, key.help) for key in KEYS if not key.views]
+    yield "KEYS EVERYWHERE", [*everywhere, _key("↑ ↓ PgUp PgDn Home End", "move in a list")]
+    for name in names:
+        if name != view:
+            yield _keys_of(name, readonly)
+    sheets = [key for key in KEYS if key.views and set(names).isdisjoint(key.views)]
+    yield "KEYS IN WHAT OPENS OVER A VIEW", [_key(key.shown, key.help) for key in sheets]
+    yield "THE VERDICT, WORST LEVEL FIRST: ANY LINE MAKES IT", list(map(_level, reversed(ORDER)))
+    yield "FIGURES", [*map(_figure, METRICS), *(_defined(*each) for each in _PROCESS_FIGURES)]
+    if view != "map":
+        yield from _of_map()
+
+
+def _keys_of(view: str, readonly: bool) -> tuple[str, list[_Entry]]:
+    title = next(each.title for each in VIEWS if each.name == view)
+    own = [_key(key.shown, key.help) for key in keys_of(view, readonly) if key.views]
+    if view == "map":
+        own.append(_key("← → ↑ ↓", "in the picture: from mapping to mapping; zoomed: cell by cell"))
+    return f"KEYS IN {title.upper()}", own
+
+
+def _of_map() -> Iterator[tuple[str, list[_Entry]]]:
+    yield (
+        "FILTERS OF THE MAP",
+        [_Entry(([(f"  {shown:<24} ", _BRIGHT), (words, _PLAIN)],)) for shown, words in FILTERS],
+    )
+    yield (
+        "PAGES, IN THE PICTURE'S LOWEST ZOOM",
+        [_lettered(each.letter, each.colour, each.words) for each in PAGE_STATES],
+    )
+    yield (
+        "KINDS OF MAPPING",
+        [_lettered(each.letter, each.colour, f"{each.name:<13} {each.words}") for each in KINDS]
+        + [_Entry(([("  ", _PLAIN), (_PICTURE, _DIM)],))],
+    )
+
+
+def _key(shown: str, words: str) -> _Entry:
+    return _Entry(([(f"  {shown:<8} ", _BRIGHT), (words, _PLAIN)],))
+
+
+def _lettered(letter: str, colour: str, words: str) -> _Entry:
+    return _Entry(([(f"  {letter} ", theme.style(colour, bold=True)), (words, _PLAIN)],))
+
+
+def _level(level: Level) -> _Entry:
+    head: Line = [(f"  {LEVELS[level].label:<17}", _BRIGHT), (LEVELS[level].meaning, _PLAIN)]
+    rules: list[Line] = [
+        [("      ", _DIM), (rule_words(rule), _DIM)] for rule in RULES if rule.level == level
+    ]
+    return _Entry((head, *rules))
+
+
+def _figure(name: str) -> _Entry:
+    metric = METRICS[name]
+    return _Entry(
+        (
+            [(f"  {metric.label}", _BRIGHT), (f"  {metric.formula}", _DIM)],
+            [("      ", _PLAIN), (metric.definition, _PLAIN)],
+            [("      ", _DIM), (f"read from {metric.source}", _DIM)],
+        )
+    )
+
+
+def _defined(name: str, words: str) -> _Entry:
+    return _Entry(([("  ", _PLAIN), (name, _BRIGHT)], [("      ", _PLAIN), (words, _PLAIN)]))
 
 
 def own_cost() -> str:

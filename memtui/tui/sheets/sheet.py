@@ -142,4 +142,3 @@ class Sheet(Screen[None]):
             lines.append("\t".join(cell if isinstance(cell, str) else cell[0] for cell in cells))
         lines += map(text_of, wrapped(page.about(self.table.cursor) if page.rows else (), 100))
         self.app.copy_to_clipboard("\n".join(lines) + "\n")
-        self.notify("copied to the terminal's clipboard", timeout=3)

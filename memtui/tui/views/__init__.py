@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from memtui.imported import imported
 from memtui.views import VIEWS
@@ -25,6 +26,15 @@ def breadth(width: int, height: int) -> dict[str, bool]:
 
 def made(name: str, session: Session) -> View:
     """A view of the table of views; its module is imported when it is first wanted."""
-    code = next(view.code for view in VIEWS if view.name == name)
-    view: View = imported(code)(session)
+    view: View = _class_of(name)(session)
     return view
+
+
+def pages_of(name: str) -> Mapping[str, str]:
+    """What can be gone to in a view by name, with what is there in words."""
+    pages: Mapping[str, str] = _class_of(name).PAGES
+    return pages
+
+
+def _class_of(name: str) -> Any:
+    return imported(next(view.code for view in VIEWS if view.name == name))

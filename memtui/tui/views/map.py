@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -32,6 +33,7 @@ from memtui.tui.words.map import detail, rows_line, spread_line, title
 from memtui.tui.words.nomap import no_map
 
 if TYPE_CHECKING:
+    from memtui.tui.export import Exported
     from memtui.tui.sheets.sheet import Sheet
 
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -361,24 +363,21 @@ class MapView(View):
         text = f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.offset_bytes:08x} {vma.dev} {vma.inode}"
         text += f" {units.printable(vma.path)}"
         self.app.copy_to_clipboard(text.rstrip())
-        self.notify("copied to the terminal's clipboard", timeout=3)
 
-    async def action_export(self) -> None:
-        from memtui.tui.widgets.prompt import ask
+    @property
+    def exported(self) -> Exported | None:
+        from memtui.model.map.arrange import export_csv, export_json
+        from memtui.tui.export import Exported
 
-        await ask(self, "write to file (.csv or .json): ", self._export)
-
-    def _export(self, name: str, _final: bool) -> str:
-        from memtui.tui.export import begin_export
-
-        if self._shown is None or not name:
-            return ""
-        names, rows = self._table.model_names, self._choice.all_rows(self._shown, self._rows)
-        export = begin_export(name, self._shown, rows, names, self._chosen.trail)
-        if isinstance(export, str):
-            return export
-        look_up(self, export, lambda outcome: self.notify(str(outcome), markup=False))
-        return ""
+        map_ = self._shown
+        if map_ is None:
+            return None
+        rows = self._choice.all_rows(map_, self._rows)
+        shown = (map_, rows, self._table.model_names, self._chosen.trail)
+        process = self._chosen.process
+        stem = f"map-{map_.key.pid}" + (f"-{process.name}" if process else "")
+        writers = partial(export_csv, *shown), partial(export_json, *shown)
+        return Exported(stem, "mapping", len(rows), *writers)
 
     # Sheets over this view.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,11 +14,14 @@ from memtui.session.session import Moment, Session
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.pages import COMPANIONS, SECTIONS
-from memtui.tui.pages.base import Arrangement, Facts, Section
+from memtui.tui.pages.base import Arrangement, Facts, Section, Way
 from memtui.tui.views.view import View
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import Companion, SectionList, SectionPanel, SectionTable
+
+if TYPE_CHECKING:
+    from memtui.tui.export import Exported
 
 _AT_A_GLANCE = tuple(field for section in SECTIONS for field in section.at_a_glance)
 
@@ -27,6 +30,9 @@ class PhysicalView(View):
     """Draws what it is handed; pagetypeinfo alone is read on demand, by its sheet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("physical")]
+    PAGES: ClassVar[Mapping[str, str]] = {
+        section.name: f"{section.title}: a section of Physical" for section in SECTIONS
+    }
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, id="physical")
@@ -58,6 +64,13 @@ class PhysicalView(View):
     def section(self) -> Section:
         """The one that is read."""
         return self.main.current
+
+    @property
+    def exported(self) -> Exported | None:
+        from memtui.tui.export import of_rows
+
+        rows = self.rows.values() if self.rows.display else []
+        return of_rows(self.section.name, "row", rows) if rows else None
 
     @property
     def topics(self) -> Sequence[str]:
@@ -137,9 +150,9 @@ class PhysicalView(View):
         event.stop()
         self.main.choose(event.section)
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
-        self.action_enter()
+        await self.action_enter()
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
         event.stop()
@@ -148,7 +161,29 @@ class PhysicalView(View):
 
     # What keys do.
 
-    def action_enter(self) -> None:
+    async def action_enter(self) -> None:
+        rows = self.rows
+        if rows.has_focus and rows.way is not None:
+            await self._go(rows.way)
+        elif rows.display:
+            rows.focus()
+
+    async def _go(self, way: Way) -> None:
+        """To who holds what the cursor is on."""
+        if way.to == "processes":
+            await self.run_action(f"app.processes({way.which!r})")
+        elif way.to == "section":
+            self.open_page(way.which)
+        elif way.to == "owners":
+            await self.run_action("app.owners")
+        else:
+            from memtui.tui.sheets.group import GroupSheet
+
+            await self.app.push_screen(GroupSheet(self.session, way.which))
+
+    def open_page(self, name: str) -> None:
+        self.main.choose(next(each for each in SECTIONS if each.name == name))
+        self._redraw()
         if self.rows.display:
             self.rows.focus()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -42,7 +42,14 @@ if TYPE_CHECKING:
 _STALLS = ("stalled_some_pct", "stalled_full_pct")
 _INSTEAD = "mem_available_bytes"
 _EVENT_HEAD = 13  # cells of an event's time and mark
-PAGES = ("figures", "sar", "watermarks", "OOM", "events")
+_PAGES = {
+    "figures": "stalls, reclaim, refaults, faults, swap traffic, with their past",
+    "sar": "what sar -r -B -S -W -H -q tell",
+    "watermarks": "each zone's distance to its watermarks",
+    "OOM": "whom the OOM killer would take, and the policy in force",
+    "events": "what happened: kills, segfaults, thresholds, stalls",
+}
+PAGES = tuple(_PAGES)
 
 OOM_TOPICS = (
     *("OOM killer", "oom_score", "oom_score_adj", "OOM", "overcommit", "panic_on_oom"),
@@ -54,6 +61,7 @@ class PressureView(View):
     """The verdict, the stalls and the figure under the cursor as graphs, and pages of tables."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("pressure")]
+    PAGES: ClassVar[Mapping[str, str]] = _PAGES
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, id="pressure")
@@ -96,6 +104,10 @@ class PressureView(View):
         if isinstance(page, OomPage):
             return page.rows
         return page.rows if isinstance(page, SectionPanel) else self.query_one(f"#{page.id}", Table)
+
+    @property
+    def view_part(self) -> str:
+        return self._page_name
 
     @property
     def wanted(self) -> Plan:
@@ -194,6 +206,10 @@ class PressureView(View):
     def on_tabs_picked(self, event: Tabs.Picked) -> None:
         event.stop()
         self._turn_to(event.name)
+        self.main.focus()
+
+    def open_page(self, name: str) -> None:
+        self._turn_to(name)
         self.main.focus()
 
     def action_turn(self, by: int) -> None:

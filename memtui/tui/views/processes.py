@@ -368,6 +368,15 @@ class ProcessesView(View):
             self.processes.sort_by("gain" if name == "trend" else name)
         self._told()
 
+    def show_by(self, column: str) -> None:
+        """All processes, the largest of that figure first."""
+        self._within = None
+        self.processes.set_filter("")
+        if self.processes.as_tree:
+            self.processes.set_tree(False)
+        self.processes.lead_with(column)
+        self._group("")
+
     def action_invert(self) -> None:
         (self.groups if self._grouping else self.processes).invert()
         self._told()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -77,6 +77,12 @@ class Lines(Widget):
             self._lines = [list(line) for line in self._make(width)]
         line = self._lines[y] if y < len(self._lines) else ()
         return strip(line, width, self.rich_style)
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return cell.strip()
+    return (cell[0] if isinstance(cell, tuple) else "".join(text for text, _ in cell)).strip()
 
 
 class Drawn(Widget):
@@ -169,6 +175,12 @@ class Table(Drawn, can_focus=True):
     def sorted_by(self) -> tuple[str, bool] | None:
         """The column the rows are sorted by, and whether downwards."""
         return None
+
+    def values(self) -> list[dict[str, Any]]:
+        """Its rows for a file: what the columns show, or the figures behind that."""
+        names = [column.name for column, _ in self.columns() if column.title]
+        rows = (self.row_texts(row, names) for row in range(self.row_count()))
+        return [{name: _text(row.get(name, "")) for name in names} for row in rows]
 
     def cursor_is_exact(self) -> bool:
         """Whether the cursor's row is what is meant, and not only near it."""

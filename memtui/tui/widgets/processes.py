@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from memtui import units
 from memtui.model.keys import ProcessKey
@@ -180,6 +180,16 @@ class ProcessList(Table):
             self._sort, self._downwards = column, COLUMNS[column].downwards
         self._arrange()
 
+    def lead_with(self, column: str) -> None:
+        """Sorted by a column, which is shown from now on, the cursor on the first."""
+        if column not in self.names:
+            at = self.names.index("rss") + 1 if "rss" in self.names else len(self.names)
+            self.choose_columns((*self.names[:at], column, *self.names[at:]))
+        self._sort, self._downwards = column, COLUMNS[column].downwards
+        self._arrange()
+        self.set_cursor(0)
+        self._follow_cursor()
+
     def invert(self) -> None:
         self._downwards = not self._downwards
         self._arrange()
@@ -250,6 +260,16 @@ class ProcessList(Table):
 
     def sorted_by(self) -> tuple[str, bool] | None:
         return self._sort, self._downwards
+
+    def values(self) -> list[dict[str, Any]]:
+        """The columns that are shown, in bytes and counts."""
+        facts, names = self.facts, [column.name for column, _ in self.columns()]
+        columns = [COLUMNS[name] for name in dict.fromkeys(("pid", *names)) if name != "trend"]
+        return [
+            {column.json_name: column.value(facts, each) for column in columns}
+            for each in self._rows
+            if facts is not None
+        ]
 
     def empty_text(self) -> str:
         if self._terms and fields_of(self._terms):

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from memtui import units
 from memtui.tui import theme
-from memtui.tui.pages.base import Arrangement, Facts, Section, SectionPage, Summary
+from memtui.tui.pages.base import Arrangement, Facts, Section, SectionPage, Summary, Way
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import Page, SheetTable, wrapped
 from memtui.tui.words.cells import Column, Part
@@ -98,6 +98,12 @@ class SectionTable(SheetTable):
         """The name that the cursor's row is explained by."""
         page = self.page
         return page.topic(self.cursor) if isinstance(page, SectionPage) and page.keys else ""
+
+    @property
+    def way(self) -> Way | None:
+        """Where Enter on the cursor's row leads."""
+        page = self.page
+        return page.way(self.cursor) if isinstance(page, SectionPage) and page.keys else None
 
 
 class StillTable(SectionTable, can_focus=False):
