@@ -15,6 +15,7 @@ from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -163,7 +164,7 @@ class MemtuiApp(App[None]):
 
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
-        self._opening.try_on(self.query_one(ProcessList), self._choose)
+        self._opening.try_on(self.query_one(ProcessList), self._choose_first)
         self._show()
 
     def _started(self) -> None:
@@ -212,15 +213,19 @@ class MemtuiApp(App[None]):
         if scope_lost:
             self.notify("the group has no limit any more: this is the host", severity="warning")
         if is_news:
-            self._opening.try_on(self.query_one(ProcessList), self._choose)
+            self._opening.try_on(self.query_one(ProcessList), self._choose_first)
             self._show()
         elif map_read:
             self._show_map()
 
-    def _choose(self, process: ProcessSample) -> None:
-        if self.session.choose(process):
+    def _choose(self, process: ProcessSample, *, by_itself: bool = False) -> None:
+        if self.session.choose(process, by_itself=by_itself):
             self._show_map()
         self._plan()
+
+    def _choose_first(self, process: ProcessSample) -> None:
+        """What the dashboard opens on."""
+        self._choose(process, by_itself=not self._opening.is_asked)
 
     def _plan(self) -> None:
         """Tells the source what is visible, and what figures of the history are made of.
@@ -284,6 +289,11 @@ class MemtuiApp(App[None]):
     def _show_map(self) -> None:
         if not self.is_tiny:
             self.view.show_map(self.session.chosen)
+
+    @on(Driver.SignalResume)
+    def _continued(self) -> None:
+        """After a stop the terminal has forgotten what stood there."""
+        self.refresh(layout=True)
 
     def on_resize(self, event: events.Resize) -> None:
         for screen in self.screen_stack:

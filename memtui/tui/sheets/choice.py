@@ -32,7 +32,7 @@ class ChoiceTable(Table):
         self.choices = list(choices)
         self.taken = list(taken)
         at = next((at for at, each in enumerate(choices) if each.name in taken[:1]), 0)
-        self.cursor = 0 if several else at
+        self.set_cursor(0 if several else at, reveal=True)
 
     def toggle(self) -> None:
         """The choice under the cursor, into those taken or out of them, in the list's order."""

@@ -182,6 +182,7 @@ class MapView(View):
     def _point(self, address: int | None) -> None:
         self._chosen.address = address
         self._show_cursor()
+        self._table.set_cursor(self._table.cursor, reveal=True)
 
     # What the widgets tell.
 

@@ -225,7 +225,7 @@ class Overview(View):
         """The chosen process's map, its state, or why there is none."""
         processes = self.query_one(ProcessList)
         if chosen.key is not None and processes.selected != chosen.key:
-            processes.select(chosen.key)  # another view has gone to it
+            processes.select(chosen.key, reveal=not chosen.by_itself)  # another view has gone to it
         self._chosen = chosen
         table = self.query_one("#beside-table", MappingTable)
         ribbon = self.query_one(Picture)

@@ -266,7 +266,7 @@ class ProcessesView(View):
 
     def show_map(self, chosen: Chosen) -> None:
         if chosen.key is not None and self.processes.selected != chosen.key:
-            self.processes.select(chosen.key)
+            self.processes.select(chosen.key, reveal=not chosen.by_itself)
         self._show_panel()
 
     # What its widgets tell; what concerns the list goes on to the application.

@@ -57,8 +57,10 @@ class GroupTable(Table):
         self.set_columns(columns)
         self.rows = sorted_groups(groups, self._sort, self._downwards)
         names = [group.name for group in self.rows]
-        cursor = names.index(self._selected) if self._selected in names else self.cursor
-        self.set_cursor(cursor)
+        if self._selected in names:
+            self.set_cursor(self.keep_place(names.index(self._selected)))
+        else:
+            self.set_cursor(self.cursor)
 
     @property
     def current(self) -> Group | None:
@@ -75,12 +77,13 @@ class GroupTable(Table):
         elif name in SORTS:
             self._sort, self._downwards = name, name != "name"
         self.show(self.rows, self._title)
+        self.show_first()
 
     def invert(self) -> None:
         self.sort_by(self._sort)
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self.set_cursor(row, reveal=True)
         if self.current is not None:
             self._selected = self.current.name
         self.post_message(self.Moved(self))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from memtui import units
 from memtui.model.map.addressmap import AddressMap, Totals
@@ -90,7 +90,7 @@ class MappingTable(Table):
         self.rows: Sequence[int] = ()
         self.order: tuple[str, bool] | None = None
         self._trail: Trail | None = None
-        self._asked: object = None  # what was shown last
+        self._asked: tuple[Any, ...] = (None,) * 5  # what was shown last
         self._texts: dict[int, dict[str, str | Part]] = {}  # of mappings, as long as they hold
         self.lists_cursor = True  # whether the cursor's mapping, or the one below it, is shown
         self._is_in_hole = False
@@ -107,6 +107,9 @@ class MappingTable(Table):
         asked = (map_, trail, rows, self.order, address)
         if asked == self._asked:
             return  # what else changes a line repaints it
+        # Who goes to an address wants to see it; a reading of the same rows moves nothing.
+        reveal = True if address is not None and address != self._asked[-1] else None
+        is_sorted = self.order != self._asked[-2] and self._asked[0] is not None
         self._asked = asked
         if map_ is not self.map or trail is not self._trail:
             self._texts.clear()
@@ -117,9 +120,9 @@ class MappingTable(Table):
             row = max(0, bisect_right(map_.mappings.starts, address or 0) - 1)
             position, self.lists_cursor = self._position(row)
             self._is_in_hole = address is not None and address >= map_.mappings.ends[row]
-        if position != self.cursor:
-            self.top = max(0, position - (self.cursor - self.top))
-        self.set_cursor(position)
+        self.set_cursor(self.keep_place(position), reveal=reveal)
+        if is_sorted:
+            self.show_first()
 
     def choose_columns(self, names: Sequence[str]) -> None:
         """Other columns from now on."""
@@ -332,7 +335,7 @@ class KindTable(Table):
         self.set_cursor(at)
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self.set_cursor(row, reveal=True)
         self.kind = self._rows[self.cursor][0] if self._rows else None
         self.post_message(self.Moved(self))
 

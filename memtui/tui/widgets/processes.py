@@ -84,11 +84,11 @@ class ProcessList(Table):
             machine.ticks_per_s,
         )
 
-    def select(self, key: ProcessKey) -> None:
-        """Puts the cursor on a process."""
+    def select(self, key: ProcessKey, *, reveal: bool = True) -> None:
+        """Puts the cursor on a process, and scrolls to it or leaves what is shown."""
         self.selected = key
         self._last_seen = None
-        self._arrange()
+        self._arrange(reveal)
 
     def set_filter(self, text: str) -> str:
         """Only processes that fulfil a filter's terms; what is wrong with it, or "".
@@ -100,7 +100,7 @@ class ProcessList(Table):
             self._terms, self._literal, complaint = parse_query(text, FIELDS), False, ""
         except BadQuery as error:
             self._terms, self._literal, complaint = (), True, str(error)
-        self.rearrange()
+        self.rearrange(reveal=True)
         return complaint
 
     def choose_columns(self, names: Sequence[str]) -> None:
@@ -119,11 +119,11 @@ class ProcessList(Table):
         least = self._least + (_TREE_CELLS if self.as_tree else 0)
         self.set_columns(table_columns(self.names, self._digits, least, self._added))
 
-    def rearrange(self) -> None:
+    def rearrange(self, *, reveal: bool | None = None) -> None:
         """Other rows: the cursor goes to the first where its process is not among them."""
-        self._arrange()
+        self._arrange(reveal)
         if self._rows and self.selected not in {row.key for row in self._rows}:
-            self.set_cursor(0)
+            self.set_cursor(0, reveal=reveal)
             self._follow_cursor()
 
     @property
@@ -179,12 +179,14 @@ class ProcessList(Table):
         elif column in COLUMNS:
             self._sort, self._downwards = column, COLUMNS[column].downwards
         self._arrange()
+        self.show_first()
 
     def invert(self) -> None:
         self._downwards = not self._downwards
         self._arrange()
+        self.show_first()
 
-    def _arrange(self) -> None:
+    def _arrange(self, reveal: bool | None = None) -> None:
         facts = self.facts
         if facts is None:
             return
@@ -210,15 +212,13 @@ class ProcessList(Table):
                 if row.key == self.selected:
                     cursor, self._last_seen = at, row
                     break
-        # The largest stay in sight; where the user has scrolled, the row keeps its place instead.
-        if self.top:
-            self.top = max(0, self.top + cursor - self.cursor)
+        cursor = self.keep_place(cursor)
         self._rows = rows
         digits = digits_of(rows)
         if digits > self._digits:
             self._digits = digits
             self._set_columns()
-        self.set_cursor(cursor)
+        self.set_cursor(cursor, reveal=reveal)
 
     def fitting(self, processes: Iterable[ProcessSample]) -> Sequence[ProcessSample]:
         """Those of some processes that the filter lets through."""
@@ -239,7 +239,7 @@ class ProcessList(Table):
             self._last_seen = current
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self.set_cursor(row, reveal=True)
         self._follow_cursor()
         self.post_message(self.Moved(self))
 
