@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -19,6 +19,7 @@ from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from memtui import units
 from memtui.defects import defect
@@ -29,7 +30,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample
 from memtui.model.shortage.events import Event
 from memtui.ondemand.question import Answer, Progress
-from memtui.ondemand.questions import ContextOf
+from memtui.ondemand.questions import CommandsOf, ContextOf
 from memtui.session.inbox import Inbox
 from memtui.session.session import Session
 from memtui.targets import Target, meant
@@ -37,7 +38,7 @@ from memtui.tui import theme
 from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
 from memtui.tui.dashboard import Dashboard
-from memtui.tui.keys import bindings, keys_of
+from memtui.tui.keys import bindings, elsewhere, keys_of
 from memtui.tui.opening import Opening
 from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
@@ -321,6 +322,14 @@ class MemtuiApp(App[None]):
     async def _footer_pressed(self, event: Footer.Pressed) -> None:
         await self.run_view_action(event.action)
 
+    def on_key(self, event: events.Key) -> None:
+        """A key that nobody took: says where it does something."""
+        name, widget = self._on_top()
+        if event.key in self.screen.active_bindings or isinstance(self.focused, Input):
+            return
+        if self.screen in (self.default_screen, widget) and (words := elsewhere(event.key, name)):
+            self.notify(words, timeout=4, markup=False)
+
     # What keys do.
 
     async def action_view(self, name: str) -> None:
@@ -363,22 +372,47 @@ class MemtuiApp(App[None]):
             self.notify("no control group around memtui has a limit below the host's memory")
 
     async def action_open(self) -> None:
-        from memtui.tui.widgets.prompt import ask
+        from memtui.tui.widgets.prompt import Offered, ask
 
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        await ask(self.query_one("#views"), "open pid or name: ", self._open)
+        moment, views = self.session.moment, self.query_one("#views")
+        if moment is None:
+            return
+        commands: dict[int, str] = {}
+
+        def offer(text: str) -> list[Offered]:
+            now = self.session.moment or moment
+            found = meant(text, now.sample.processes.values(), commands) if text else []
+            return [
+                Offered(str(each.pid), each.name, commands.get(each.pid, ""))
+                for each in sorted(found, key=lambda each: -each.rss_bytes)
+            ]
+
+        def answer(text: str, _final: bool) -> str:
+            return self._open(text, commands)
+
+        prompt = await ask(views, "open pid or name: ", answer, offer=offer)
+
+        def know(read: Mapping[int, str] | Gap) -> None:
+            if prompt is not None and not isinstance(read, Gap):
+                commands.update(read)
+                prompt.offer_again()
+
+        if prompt is not None:
+            keys = tuple(key for key, each in moment.sample.processes.items() if each.rss_bytes)
+            self.asking.look_up(prompt, CommandsOf(keys), know)
 
     async def action_open_pid(self, pid: int) -> None:
         """To the map of a process that a sheet has found."""
-        if complaint := self._open(str(pid), True):
+        if complaint := self._open(str(pid)):
             self.notify(complaint, severity="warning", markup=False)
 
-    def _open(self, text: str, _final: bool) -> str:
+    def _open(self, text: str, commands: Mapping[int, str] = {}) -> str:
         moment = self.session.moment
         if moment is None or not text:
             return ""
-        found = meant(text, moment.sample.processes.values())
+        found = meant(text, moment.sample.processes.values(), commands)
         if not found:
             return f"no process is or is named {units.printable(text)!r}"
         processes = self.query_one(ProcessList)

@@ -78,7 +78,7 @@ def first_figures(
 
 def _processes(machine: Machine, sample: Sample, width: int, height: int) -> list[Line]:
     """The head of the list and the largest processes."""
-    facts = Facts(sample, GrowthTracker(), machine.users.name)
+    facts = Facts(sample, GrowthTracker(), machine.users.name, release=machine.release)
     largest = ordered(facts, list(sample.processes.values()), "rss", True)
     columns = fit_columns(table_columns(OVERVIEW_COLUMNS, digits_of(largest)), width - 1)
     names = [column.name for column, _ in columns]

@@ -160,7 +160,9 @@ HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
 _LEAST_COLOURS: Final = 8  # that tell three bands, an alarm and a cursor apart
 _RICH: Final = Glyphs(True, True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
-_GREY: Final = Glyphs(False, False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
+_GREY: Final = Glyphs(
+    False, False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS
+)
 # The Linux console's fonts have no braille and of the eighths only the half.
 _CONSOLE: Final = Glyphs(False, False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█")
 

@@ -242,12 +242,14 @@ class MapView(View):
     async def action_filter(self) -> None:
         from memtui.tui.widgets.prompt import ask
 
-        before, address = self._choice.filter, self._chosen.address
+        before, address, top = self._choice.filter, self._chosen.address, self._table.top
 
         def answer(text: str, final: bool) -> str:
             complaint = self._set_filter(text, final)
             if text == before:
-                self._point(address)  # left with Esc: the cursor may have had to go elsewhere
+                # Left with Esc: the cursor may have had to go elsewhere, and the rows with it.
+                self._point(address)
+                self._table.show_from(top)
             return complaint
 
         await ask(self, "filter: ", answer, before, live=True)

@@ -53,14 +53,17 @@ _TEXT_WIDTHS = {
 _RIGHT = ("offset", "inode")
 
 
-def table_column(name: str, at: int, short: bool, least: int) -> Column:
+def table_column(name: str, at: int, short: bool, least: int, narrow: bool = False) -> Column:
     """How a column of the model stands in the table: its width, and when it gives way.
 
+    `short`: sizes are; `narrow`: where a mapping ends goes before its name is cut.
     `least` cells are for names as long as a column is left that can go.
     """
     # The last of those that somebody added goes first, then those that tell least.
     goes = _GO_FIRST[::-1].index(name) if name in _GO_FIRST else len(_GO_FIRST) + at
     priority = 0 if name in _STAY else 1 + goes
+    if name == "range" and narrow:
+        return Column(name, "START", _TEXT_WIDTHS["start"], "<", priority)
     if name in ("range", "name", "kind"):
         title = {"range": "START – END", "name": "NAME", "kind": ""}[name]
         return Column(name, title, _TEXT_WIDTHS[name], "<", priority, least)
@@ -76,13 +79,15 @@ def table_column(name: str, at: int, short: bool, least: int) -> Column:
     return Column(name, title, max(width, units.width(title)), ">", priority)
 
 
+_LONG_FROM: Final = 100  # cells of the table: sizes with their units in full
+_ENDS_FROM: Final = 110
 _TEXTS_KEPT: Final = 500  # of some screens
 
 
 class MappingTable(Table):
     """Mappings, those of `rows` in its order. The cursor stays with its address when the map changes."""
 
-    def __init__(self, names: Sequence[str], *, least: int = 16, id: str | None = None) -> None:
+    def __init__(self, names: Sequence[str], *, least: int = 28, id: str | None = None) -> None:
         super().__init__((), id=id)
         self.names = tuple(names)
         self._least = least
@@ -94,7 +99,7 @@ class MappingTable(Table):
         self._texts: dict[int, dict[str, str | Part]] = {}  # of mappings, as long as they hold
         self.lists_cursor = True  # whether the cursor's mapping, or the one below it, is shown
         self._is_in_hole = False
-        self._short = True
+        self._short = self._narrow = True
 
     def show(
         self,
@@ -131,9 +136,13 @@ class MappingTable(Table):
 
     def _lay_out(self) -> None:
         self._texts.clear()
-        self._short = self.size.width < 100
+        self._short = self.size.width < _LONG_FROM
+        self._narrow = self.size.width < _ENDS_FROM
         self.set_columns(
-            [table_column(name, at, self._short, self._least) for at, name in enumerate(self.names)]
+            [
+                table_column(name, at, self._short, self._least, self._narrow)
+                for at, name in enumerate(self.names)
+            ]
         )
         self.repaint()
 
@@ -206,6 +215,8 @@ class MappingTable(Table):
         kind, mappings = map_.kind(row), map_.mappings
         if name == "kind":
             return kind.letter, theme.style(kind.colour, bold=True)
+        if name == "range" and self._narrow:
+            return units.address(mappings.starts[row])
         if name == "range":
             return f"{units.address(mappings.starts[row])}–{units.address(mappings.ends[row])}"
         if name == "name":

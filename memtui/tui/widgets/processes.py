@@ -30,7 +30,7 @@ from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, digits_of, table_c
 from memtui.tui.words.cells import Part
 
 # In the order that `s` goes through them in the overview.
-_SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")
+_SORTS: Final = ("rss", "gain", "swap", "oom_share", "pid", "name")
 _TREE_CELLS: Final = 12  # for the lines before names
 _DIM: Final = theme.style(theme.DIM)
 
@@ -58,6 +58,8 @@ class ProcessList(Table):
         self._lines: dict[ProcessKey, str] = {}  # before a name, where they stand as a tree
         self._sort, self._downwards = "rss", True
         self.filter = ""
+        # The process and the first row with each text of the filter, while nobody has moved.
+        self._left: dict[str, tuple[ProcessKey | None, int]] = {}
         self._terms: tuple[Term, ...] = ()
         self._literal = False
         self.within: frozenset[ProcessKey] | None = None  # only these
@@ -82,11 +84,13 @@ class ProcessList(Table):
             moment.rates,
             prospects or {},
             machine.ticks_per_s,
+            machine.release,
         )
 
     def select(self, key: ProcessKey, *, reveal: bool = True) -> None:
         """Puts the cursor on a process, and scrolls to it or leaves what is shown."""
         self.selected = key
+        self._left.clear()
         self._last_seen = None
         self._arrange(reveal)
 
@@ -95,12 +99,20 @@ class ProcessList(Table):
 
         One that is no filter is looked for as it stands, in names and pids.
         """
+        self._left[self.filter] = self.selected, self.top
         self.filter = text
         try:
             self._terms, self._literal, complaint = parse_query(text, FIELDS), False, ""
         except BadQuery as error:
             self._terms, self._literal, complaint = (), True, str(error)
-        self.rearrange(reveal=True)
+        # Who takes letters back, or leaves the filter, is where he was with that text.
+        selected, top = self._left.pop(text, (None, 0))
+        if selected is None:
+            self.rearrange(reveal=True)
+        else:
+            self.selected = selected
+            self.rearrange()
+            self.show_from(top)
         return complaint
 
     def choose_columns(self, names: Sequence[str]) -> None:
@@ -133,7 +145,11 @@ class ProcessList(Table):
 
     @property
     def needs_every_detail(self) -> bool:
-        return self.needs_ranks or any(not is_always_known(name) for name in self._asked)
+        return (
+            self.needs_ranks
+            or self._has_words
+            or any(not is_always_known(name) for name in self._asked)
+        )
 
     @property
     def needs_ranks(self) -> bool:
@@ -147,7 +163,12 @@ class ProcessList(Table):
     @property
     def needs(self) -> frozenset[str]:
         """What must be read for the columns that are shown, sorted by or filtered by."""
-        return needs(self._used)
+        return needs(self._used) | ({"cmdline"} if self._has_words else set())
+
+    @property
+    def _has_words(self) -> bool:
+        """Whether the filter looks for words, which command lines may have."""
+        return self._literal or any(not term.field for term in self._terms)
 
     @property
     def needs_every_share(self) -> bool:
@@ -226,7 +247,8 @@ class ProcessList(Table):
         if self.within is not None:
             processes = [each for each in processes if each.key in self.within]
         if self._literal:
-            return [each for each in processes if fits(self.filter.strip(), each.pid, each.name)]
+            text, facts = self.filter.strip(), self.facts
+            return [each for each in processes if fits(text, each.pid, facts.words(each))]
         return holding(self.facts, processes, self._terms)
 
     def _follow_cursor(self) -> None:
@@ -239,6 +261,7 @@ class ProcessList(Table):
             self._last_seen = current
 
     def _go(self, row: int) -> None:
+        self._left.clear()
         self.set_cursor(row, reveal=True)
         self._follow_cursor()
         self.post_message(self.Moved(self))
@@ -255,7 +278,8 @@ class ProcessList(Table):
         if self._terms and fields_of(self._terms):
             return f"no process fulfils {units.printable(self.filter)}"
         if self.filter:
-            return f"no process has “{units.printable(self.filter)}” in its name or pid"
+            text = units.printable(self.filter)
+            return f"no process has “{text}” in its name, pid or command line"
         return "no processes can be seen"
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:

@@ -74,9 +74,18 @@ class SectionTable(SheetTable):
 
     def open(self, page: SectionPage, place: Place) -> None:
         """The page of another section as it was left."""
-        self._key, self.page = place.key, Page(())
+        self.page = Page(())
         self.top = self.cursor = 0
+        self._key = place.key
         self.show(page)
+        self.go_back(place)
+
+    def go_back(self, place: Place) -> None:
+        """To where it was left."""
+        page = self.page
+        if isinstance(page, SectionPage) and place.key in page.keys:
+            self.set_cursor(page.keys.index(place.key), reveal=False)
+            self._remember()
         self._reveals = False
         self.show_from(place.top)
 

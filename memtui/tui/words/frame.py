@@ -11,7 +11,7 @@ from memtui.model.machine import Machine
 from memtui.model.sample import Sample
 from memtui.model.system.free import Free
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, fits, spread
+from memtui.tui.words.cells import Line, Part, fits, spread
 
 if TYPE_CHECKING:
     from memtui.session.scope import Scope
@@ -101,23 +101,46 @@ def headline(width: int, free: Free, trend: float | None) -> Line:
     if trend is not None and abs(trend) >= 2**20:
         arrow, colour = ("▼", theme.GROWS) if trend < 0 else ("▲", theme.SHRINKS)
         moves.append((f" {arrow}{units.size(abs(trend), short=narrow)}/min", theme.style(colour)))
-    right: list[Part] = []
-    for label, value, colour, fill in (
-        ("rest", free.rest, theme.REST, glyphs.fills[2]),
-        ("buff/cache", free.buff_cache, theme.CACHE, glyphs.fills[1]),
-        ("free", free.free, theme.FREE, glyphs.fills[0]),
-    ):
-        swatch = ("█", theme.blocks(colour)) if glyphs.coloured else (fill, _PLAIN)
-        right += [
-            (" " if narrow else "   ", _PLAIN),
-            swatch if swatch[0] != " " else ("", _PLAIN),
-            (f"{'' if narrow else ' '}{label} ", _DIM),
-            (units.size(value, short=narrow), _PLAIN),
-        ]
-    right.append((" ", _PLAIN))
-    if cells(left) + cells(moves) + cells(right) < width:
-        left += moves
-    return spread(left, right, width)
+    used: list[Part] = []
+    if free.available_pct is not None:
+        # Of what is available, so that both are all there is.
+        share = units.percent(100 - round(free.available_pct))
+        figure = "" if narrow else f"{units.size(free.used)} "
+        used = [(f"{'  ' if narrow else '   '}used ", _DIM), (f"{figure}{share}", _PLAIN)]
+
+    def bands(cache: str) -> list[Part]:
+        right: list[Part] = []
+        for label, value, colour, fill in (
+            ("rest", free.rest, theme.REST, glyphs.fills[2]),
+            (cache, free.buff_cache, theme.CACHE, glyphs.fills[1]),
+            ("free", free.free, theme.FREE, glyphs.fills[0]),
+        ):
+            swatch = ("█", theme.blocks(colour)) if glyphs.coloured else (fill, _PLAIN)
+            right += [
+                (" " if narrow else "   ", _PLAIN),
+                swatch if swatch[0] != " " else ("", _PLAIN),
+                (f"{'' if narrow else ' '}{label} ", _DIM),
+                (units.size(value, short=narrow), _PLAIN),
+            ]
+        return [*right, (" ", _PLAIN)]
+
+    forms = (
+        ([*left, *moves, *used], bands("buff/cache")),
+        ([*left, *moves, *used], bands("cache")),
+        ([*left, *moves], bands("buff/cache")),
+    )
+    line, right = next((form for form in forms if fits(*form, width)), (left, bands("buff/cache")))
+    return spread(line, right, width)
+
+
+def filter_parts(text: str, shown: str = "") -> list[Part]:
+    """The filter that holds, and the way out: `filter postgres: 12 · Esc: all`."""
+    return [
+        (" filter ", _DIM),
+        (units.printable(text), theme.style(theme.ACCENT)),
+        (f": {shown}" if shown else "", _DIM),
+        (" · Esc: all ", _DIM),
+    ]
 
 
 def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:
