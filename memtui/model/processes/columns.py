@@ -171,6 +171,8 @@ def _oom_share(facts: Facts, process: ProcessSample) -> Value:
 
 
 def _percent(value: float) -> str:
+    if value < -99:
+        return "never"
     return units.percent(value, 1 if 0.05 <= abs(value) < 9.95 else 0)
 
 

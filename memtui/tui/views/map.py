@@ -61,6 +61,8 @@ class MapView(View):
         # What is on the screen: rows belong to the map they were arranged from.
         self._shown: AddressMap | None = None
         self._rows: Sequence[int] = ()
+        # The cursor and the first row before there was a filter, while nobody has moved.
+        self._before: tuple[int | None, int] | None = None
         self._sheet: Sheet | None = None
 
     def compose(self) -> ComposeResult:
@@ -104,7 +106,7 @@ class MapView(View):
         if chosen is not self._chosen:
             self._chosen = chosen
             sought, self._choice = self._choice.sought, MapRows()
-            self._choice.sought = sought
+            self._choice.sought, self._before = sought, None
             self._picture.fold()
         machine = self.session.machine
         self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, machine, width)])
@@ -188,6 +190,7 @@ class MapView(View):
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()
+        self._before = None
         if isinstance(event.table, KindTable):
             self._choice.kind = event.table.kind
             self._arrange()
@@ -206,6 +209,7 @@ class MapView(View):
 
     def on_picture_pointed(self, event: Picture.Pointed) -> None:
         event.stop()
+        self._before = None
         self._show_cursor()
 
     def on_picture_pages_wanted(self, event: Picture.PagesWanted) -> None:
@@ -230,7 +234,11 @@ class MapView(View):
     async def action_back(self) -> None:
         if self._choice.filter or self._choice.kind:
             self._choice.kind = None
+            before = self._before
             self._set_filter("", True)
+            if before is not None:
+                self._point(before[0])
+                self._table.show_from(before[1])
         elif self._picture.zoomed:
             self._picture.fold()
         else:
@@ -258,8 +266,13 @@ class MapView(View):
         """Takes a filter as it is typed; what is wrong with it. An address is a place to go to."""
         if text.startswith("@"):
             return self._go_to(text, final)
+        was = self._choice.filter
         if complaint := self._choice.filter_by(text, self._chosen.map):
             return complaint
+        if text and not was:
+            self._before = self._chosen.address, self._table.top
+        elif not text:
+            self._before = None
         if self._chosen.map is not None:
             self.query_one(KindTable).show(self._chosen.map, self._choice.kind)
         self._arrange()

@@ -87,7 +87,7 @@ _TEXTS_KEPT: Final = 500  # of some screens
 class MappingTable(Table):
     """Mappings, those of `rows` in its order. The cursor stays with its address when the map changes."""
 
-    def __init__(self, names: Sequence[str], *, least: int = 28, id: str | None = None) -> None:
+    def __init__(self, names: Sequence[str], *, least: int = 34, id: str | None = None) -> None:
         super().__init__((), id=id)
         self.names = tuple(names)
         self._least = least
