@@ -87,7 +87,7 @@ KEYS: Final = (
         "scale",
         "z",
         "cut the graph's scale to where it moves, or from 0 to all there is",
-        "scale",
+        "",
         _OVERVIEW,
     ),
     # The view of processes.

@@ -271,7 +271,7 @@ class MapView(View):
             return complaint
         if text and not was:
             self._before = self._chosen.address, self._table.top
-        elif not text:
+        elif not text or (final and text == was):
             self._before = None
         if self._chosen.map is not None:
             self.query_one(KindTable).show(self._chosen.map, self._choice.kind)

@@ -164,7 +164,7 @@ class Overview(View):
         return Plan(
             processes.on_screen(),
             every_detail=processes.needs_every_detail,
-            details=processes.needs & DETAIL_FILES,
+            details=(processes.needs & DETAIL_FILES) or None,
         )
 
     @property

@@ -89,7 +89,11 @@ class Footer(Lines):
         narrow = width < _NARROW
         gap = 1 if narrow else 2
         items = [
-            (each.key, each.short if narrow else each.title, f"view('{each.name}')")
+            (
+                each.key,
+                each.short if narrow and each.name != view else each.title,
+                f"view('{each.name}')",
+            )
             for each in VIEWS
         ]
         keys = [key for key in keys_of(view, readonly) if key.footer]

@@ -226,7 +226,7 @@ class TimeGraph(PlotextPlot):
         marks: Mapping[int, Level],
     ) -> list[Strip]:
         base = self.rich_style
-        labels = self._labels(characters, rows, columns, painted, below=bool(marks))
+        labels = self._labels(characters, rows, columns, painted)
         strips = []
         # A chart has thousands of cells of a few dozen kinds.
         cell_of = lru_cache(maxsize=None)(partial(self._cell, glyphs=glyphs))
@@ -241,8 +241,7 @@ class TimeGraph(PlotextPlot):
                     cell = painted[y - rows.start][x - columns.start]
                     label = labels.get((x, y))
                     character, style = cell_of(cell, character, colour, label)
-                # On the line of what is drawn and of a name it would be taken for a part of them.
-                if y == rows.start and x - columns.start in marks and character in " █▒":
+                if y == rows.start and x - columns.start in marks:
                     character, style = theme.event_mark(marks[x - columns.start])
                 if style is not look:
                     segments.append(Segment(text, base + look))
@@ -287,17 +286,17 @@ class TimeGraph(PlotextPlot):
         rows: range,
         columns: range,
         painted: list[list[BandCell]],
-        *,
-        below: bool,
     ) -> dict[tuple[int, int], str]:
-        """A band's name, inside it, at the left end of what is drawn, where nothing crosses it;
-        `below`: not in the first row."""
+        """A band's name, inside it, at the left end of what is drawn, where nothing crosses it.
+
+        The first row is for the marks of events.
+        """
         placed: dict[tuple[int, int], str] = {}
         for index, band in enumerate(self._bands):
             text = f" {band.label} "
             places = []
             for y, cells in enumerate(painted):
-                if cells.count((index, index, "")) < len(text) or (below and not y):
+                if cells.count((index, index, "")) < len(text) or not y:
                     continue
                 row = characters[rows.start + y]
                 run = 0

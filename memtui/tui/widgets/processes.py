@@ -99,7 +99,10 @@ class ProcessList(Table):
 
         One that is no filter is looked for as it stands, in names and pids.
         """
-        self._left[self.filter] = self.selected, self.top
+        if text == self.filter:  # for good: who is under the cursor is meant from now on
+            self._left.clear()
+        else:
+            self._left[self.filter] = self.selected, self.top
         self.filter = text
         try:
             self._terms, self._literal, complaint = parse_query(text, FIELDS), False, ""
