@@ -41,6 +41,12 @@ sys.stdin.read()
 """
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups that one worker takes alone begin first: the other has the rest meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def colours() -> Iterator[None]:
     """The same terminal for all tests, whatever they are run in."""

@@ -116,7 +116,7 @@ class Script:
         if isinstance(question, FirstReadable):
             return next((key for key in question.keys if key in self._readable), None)
         if self.files is None:
-            return Gap(question.source, "unrecorded")
+            return Gap(question.source, "not recorded")
         return question.answer(self.files, self.machine, go_on)
 
     @property

@@ -19,7 +19,7 @@ from memtui.defects import defect
 
 T = TypeVar("T")
 
-Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed", "unrecorded"]
+Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed", "not recorded"]
 Kind = Literal["file", "directory", "other"]
 
 # One read call returns about a page of a seq_file, however much is asked for.

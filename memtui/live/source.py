@@ -159,7 +159,7 @@ class LiveSource:
     def may_look_again(self) -> bool:
         if self._clock.monotonic_s() < self._answered_s + _ANSWERED_AGAIN_S:
             return False
-        return self.sampler.budget.may(_ANSWERS)
+        return self.sampler.budget.may(_ANSWERS, self._interval_s)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -336,7 +336,9 @@ class MemtuiApp(App[None]):
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
             # The styles of all views but the first would take their time before the first frame.
-            self.stylesheet.read(_VIEW_STYLES)
+            if not self.stylesheet.has_source(str(_VIEW_STYLES)):
+                self.stylesheet.read(_VIEW_STYLES)
+                self.stylesheet.parse()  # or the first that is mounted would not have them yet
             await views.mount(made(name, self.session))
         while len(self.screen_stack) > 1:
             self.pop_screen()

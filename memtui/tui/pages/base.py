@@ -181,7 +181,7 @@ def why(gap: Gap | None, subject: str) -> str:
     if gap is None:
         return f"{subject}: not read yet"
     source = "/" + units.printable(gap.source)
-    if gap.reason == "unrecorded":
+    if gap.reason == "not recorded":
         return f"{subject}: not recorded"
     if gap.reason == "denied":
         return f"root only: {source} may not be read by this user. Run memtui as root to see it."

@@ -161,5 +161,12 @@ def _about_group(group: MemoryGroup) -> list[str | Line]:
 
 
 CGROUP: Final = Section(
-    "cgroup", "Control group", "memory cgroup", (), _summary, _page, of_group=True
+    "cgroup",
+    "Control group",
+    "memory cgroup",
+    (),
+    _summary,
+    _page,
+    at_a_glance=("confinement",),
+    of_group=True,
 )

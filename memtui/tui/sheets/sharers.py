@@ -67,11 +67,8 @@ class SharersSheet(Sheet):
 
     def _done(self, found: Sharers | Gap) -> None:
         self._is_done = True
-        if isinstance(found, Gap):
-            self._draw(f"Not to be told: {found}.")
-        else:
-            self._found = found
-            self._draw("")
+        self._found = Sharers(reason=str(found)) if isinstance(found, Gap) else found
+        self._draw("")
 
     def _draw(self, progress: str) -> None:
         found = self._found

@@ -51,6 +51,8 @@ def header_line(
         # There is so much to read that it is read less often than it was asked for.
         slower = [(f"instead of {units.duration(interval_s)} ", theme.style(theme.GROWS))]
         interval_s = sample.interval_s
+    if sample is not None and sample.gaps:
+        slower.append((f"{len(sample.gaps)} readings failed ", theme.style(theme.ALARM)))
     if lost:
         slower.append((f"{units.count(lost)} samples lost ", theme.style(theme.ALARM)))
     right: list[Part] = [

@@ -469,7 +469,7 @@ class Stuck:
 def stuck(patch: pytest.MonkeyPatch) -> Iterator[Stuck]:
     """Every file is on such a server."""
     server = Stuck()
-    patch.setattr("memtui.tui.sheets.inside.read_image", server.read_image)
+    patch.setattr("memtui.ondemand.elf.read_image", server.read_image)
     try:
         yield server
     finally:
