@@ -145,6 +145,7 @@ class Table(Drawn, can_focus=True):
         self.cursor = 0
         self.top = 0
         self._shown_rows = 0  # how many there was room for; 0 before it is laid out
+        self._squeezed: int | None = None  # the first row before there was so little room
         self._reveals = False  # whether the cursor is to be in sight when it is
         # Told at once where the cursor went: a message may come after the next reading, which
         # would put the cursor back to where it was.
@@ -207,7 +208,7 @@ class Table(Drawn, can_focus=True):
         None: it stays in sight where it was. What is not laid out yet scrolls when it is.
         """
         if reveal is not None:
-            self._reveals = reveal
+            self._reveals, self._squeezed = reveal, None
         elif self._shown_rows:
             self._reveals = self.cursor_in_sight
         self.cursor = max(0, min(row, self.row_count() - 1))
@@ -215,7 +216,7 @@ class Table(Drawn, can_focus=True):
 
     def show_first(self) -> None:
         """Scrolls to the first row, wherever the cursor is: in another order it is what counts."""
-        self._reveals = False
+        self._reveals, self._squeezed = False, None
         self.show_from(0)
 
     def show_from(self, top: int) -> None:
@@ -224,6 +225,7 @@ class Table(Drawn, can_focus=True):
             if self._reveals:
                 top = max(self.cursor - height + 1, min(top, self.cursor))
             top = max(0, min(top, self.row_count() - height))
+            self._reveals = False
         self.top = top
         self.repaint()
 
@@ -341,7 +343,7 @@ class Table(Drawn, can_focus=True):
         self._scroll(-3, event)
 
     def _scroll(self, lines: int, event: events.MouseEvent) -> None:
-        self._reveals = False
+        self._reveals, self._squeezed = False, None
         self.show_from(self.top + lines)
         event.stop()
 
@@ -358,4 +360,7 @@ class Table(Drawn, can_focus=True):
         if self._shown_rows:
             self._reveals = self.cursor_in_sight
         self._shown_rows = max(0, self.size.height - 1)
-        self.show_from(self.top)
+        # Views that change places are squeezed for a moment, and so is all by a small window.
+        top = self.top if self._squeezed is None else self._squeezed
+        self.show_from(top)
+        self._squeezed = top if self.top != top else None
