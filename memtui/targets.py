@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 from memtui.kernel.files import Files, Gap
@@ -37,14 +37,16 @@ def fits(text: str, pid: int, name: str) -> bool:
     return text.casefold() in name.casefold() or text in str(pid)
 
 
-def meant(text: str, processes: Iterable[P]) -> list[P]:
-    """The process with that pid, else those called exactly so, else those whose name has it in it."""
+def meant(text: str, processes: Iterable[P], commands: Mapping[int, str] = {}) -> list[P]:
+    """The process with that pid, else those called exactly so, else those whose name has it in it,
+    else those whose command line has, by pid in `commands`."""
     everyone = list(processes)
     part = text.casefold()
     return (
         [each for each in everyone if str(each.pid) == text]
         or [each for each in everyone if each.name == text]
         or [each for each in everyone if part in each.name.casefold()]
+        or [each for each in everyone if part in commands.get(each.pid, "").casefold()]
     )
 
 

@@ -52,8 +52,10 @@ def change(value: float | None, *, short: bool = True) -> str:
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """0 to 100 as `29 %`."""
-    return UNKNOWN if value is None else f"{value:.{digits}f} %"
+    """0 to 100 as `29 %`; nothing is `0 %`, however many digits others have."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.{digits}f} %" if value else "0 %"
 
 
 def count(value: int | None) -> str:

@@ -9,11 +9,15 @@ from typing import Final, NamedTuple
 
 
 class ViewEntry(NamedTuple):
-    """A view: its key, its names for settings and for the screen, what it shows, where its class is."""
+    """A view: its key, its names for settings and for the screen, what it shows, where its class is.
+
+    `short` is its name where there is little room.
+    """
 
     key: str
     name: str
     title: str
+    short: str
     help: str
     code: str
 
@@ -23,6 +27,7 @@ VIEWS: Final = (
         "1",
         "overview",
         "Overview",
+        "Over",
         "the memory graph, pressure, processes and a map",
         "memtui.tui.views.overview:Overview",
     ),
@@ -30,12 +35,14 @@ VIEWS: Final = (
         "2",
         "processes",
         "Processes",
+        "Proc",
         "every process, what it uses and shares; groups, signals",
         "memtui.tui.views.processes:ProcessesView",
     ),
     ViewEntry(
         "3",
         "map",
+        "Map",
         "Map",
         "one process's address space: kinds, picture, mappings",
         "memtui.tui.views.map:MapView",
@@ -44,6 +51,7 @@ VIEWS: Final = (
         "4",
         "pressure",
         "Pressure",
+        "Pres",
         "stalls, reclaim, faults and swap traffic, and the verdict",
         "memtui.tui.views.pressure:PressureView",
     ),
@@ -51,6 +59,7 @@ VIEWS: Final = (
         "5",
         "physical",
         "Physical",
+        "Phys",
         "the balance, zones, fragmentation, slabs, huge pages, swap",
         "memtui.tui.views.physical:PhysicalView",
     ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.process import parse_cmdline
 from memtui.kernel.threads import living
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
@@ -37,6 +38,19 @@ class FirstReadable(Question[ProcessKey | None]):
 
     def answer(self, files: Files, machine: Machine, go_on: GoOn) -> ProcessKey | None:
         return first_readable(files, self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsOf(Question[Mapping[int, str]]):
+    """The command lines of some processes, by pid; those that cannot be read are not there."""
+
+    keys: tuple[ProcessKey, ...]
+
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Mapping[int, str] | Gap:
+        commands = {
+            key.pid: files.parsed(f"proc/{key.pid}/cmdline", parse_cmdline) for key in self.keys
+        }
+        return {pid: text for pid, text in commands.items() if not isinstance(text, Gap)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class Chosen:
     """One process, for as long as it is looked at; every view shows this one, its cursor at `address`.
 
-    `gone_s` is when it was found to have ended, since boot.
+    `gone_s` is when it was found to have ended, since boot; `by_itself`: nobody has asked for it.
     """
 
-    def __init__(self, process: ProcessSample | None = None) -> None:
+    def __init__(self, process: ProcessSample | None = None, *, by_itself: bool = False) -> None:
         self.process = process
+        self.by_itself = by_itself
         self.map: AddressMap | None = None
         self.gap: Gap | None = None
         self.address: int | None = None

@@ -205,11 +205,14 @@ class Session:
 
     # What is looked at.
 
-    def choose(self, process: ProcessSample) -> bool:
-        """From now on this process's map is read and shown; whether that is another one."""
+    def choose(self, process: ProcessSample, *, by_itself: bool = False) -> bool:
+        """From now on this process's map is read and shown; whether that is another one.
+
+        `by_itself`: nobody has asked for it, so that lists need not show it first.
+        """
         if process.key == self.chosen.key:
             return False
-        self.chosen = Chosen(process)
+        self.chosen = Chosen(process, by_itself=by_itself)
         return True
 
     def switch_scope(self) -> bool:

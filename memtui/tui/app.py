@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,9 +16,11 @@ from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from memtui import units
 from memtui.defects import defect
@@ -29,7 +31,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample
 from memtui.model.shortage.events import Event
 from memtui.ondemand.question import Answer, Progress
-from memtui.ondemand.questions import ContextOf
+from memtui.ondemand.questions import CommandsOf, ContextOf
 from memtui.session.inbox import Inbox
 from memtui.session.session import Session
 from memtui.targets import Target, meant
@@ -38,7 +40,7 @@ from memtui.tui.alerting import tell
 from memtui.tui.asking import Asking
 from memtui.tui.clipboard import sent_words
 from memtui.tui.dashboard import Dashboard
-from memtui.tui.keys import bindings, keys_of
+from memtui.tui.keys import bindings, elsewhere, keys_of
 from memtui.tui.opening import Opening
 from memtui.tui.views import breadth, made, pages_of
 from memtui.tui.views.view import View
@@ -165,7 +167,7 @@ class MemtuiApp(App[None]):
 
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
-        self._opening.try_on(self.query_one(ProcessList), self._choose)
+        self._opening.try_on(self.query_one(ProcessList), self._choose_first)
         self._show()
 
     def _started(self) -> None:
@@ -214,15 +216,19 @@ class MemtuiApp(App[None]):
         if scope_lost:
             self.notify("the group has no limit any more: this is the host", severity="warning")
         if is_news:
-            self._opening.try_on(self.query_one(ProcessList), self._choose)
+            self._opening.try_on(self.query_one(ProcessList), self._choose_first)
             self._show()
         elif map_read:
             self._show_map()
 
-    def _choose(self, process: ProcessSample) -> None:
-        if self.session.choose(process):
+    def _choose(self, process: ProcessSample, *, by_itself: bool = False) -> None:
+        if self.session.choose(process, by_itself=by_itself):
             self._show_map()
         self._plan()
+
+    def _choose_first(self, process: ProcessSample) -> None:
+        """What the dashboard opens on."""
+        self._choose(process, by_itself=not self._opening.is_asked)
 
     def _plan(self) -> None:
         """Tells the source what is visible, and what figures of the history are made of.
@@ -287,6 +293,11 @@ class MemtuiApp(App[None]):
         if not self.is_tiny:
             self.view.show_map(self.session.chosen)
 
+    @on(Driver.SignalResume)
+    def _continued(self) -> None:
+        """After a stop the terminal has forgotten what stood there."""
+        self.refresh(layout=True)
+
     def on_resize(self, event: events.Resize) -> None:
         for screen in self.screen_stack:
             for name, is_so in breadth(*event.size).items():
@@ -312,6 +323,14 @@ class MemtuiApp(App[None]):
     @on(Footer.Pressed)
     async def _footer_pressed(self, event: Footer.Pressed) -> None:
         await self.run_view_action(event.action)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nobody took: says where it does something."""
+        name, widget = self._on_top()
+        if event.key in self.screen.active_bindings or isinstance(self.focused, Input):
+            return
+        if self.screen in (self.default_screen, widget) and (words := elsewhere(event.key, name)):
+            self.notify(words, timeout=4, markup=False)
 
     # What keys do.
 
@@ -357,15 +376,40 @@ class MemtuiApp(App[None]):
             self.notify("no control group around memtui has a limit below the host's memory")
 
     async def action_open(self) -> None:
-        from memtui.tui.widgets.prompt import ask
+        from memtui.tui.widgets.prompt import Offered, ask
 
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        await ask(self.query_one("#views"), "open pid or name: ", self._open)
+        moment, views = self.session.moment, self.query_one("#views")
+        if moment is None:
+            return
+        commands: dict[int, str] = {}
+
+        def offer(text: str) -> list[Offered]:
+            now = self.session.moment or moment
+            found = meant(text, now.sample.processes.values(), commands) if text else []
+            return [
+                Offered(str(each.pid), each.name, commands.get(each.pid, ""))
+                for each in sorted(found, key=lambda each: -(each.rss_bytes or 0))
+            ]
+
+        def answer(text: str, _final: bool) -> str:
+            return self._open(text, commands)
+
+        prompt = await ask(views, "open pid or name: ", answer, offer=offer)
+
+        def know(read: Mapping[int, str] | Gap) -> None:
+            if prompt is not None and not isinstance(read, Gap):
+                commands.update(read)
+                prompt.offer_again()
+
+        if prompt is not None:
+            keys = tuple(key for key, each in moment.sample.processes.items() if each.rss_bytes)
+            self.asking.look_up(prompt, CommandsOf(keys), know)
 
     async def action_open_pid(self, pid: int) -> None:
         """To the map of a process that a sheet has found."""
-        if complaint := self._open(str(pid), True):
+        if complaint := self._open(str(pid)):
             self.notify(complaint, severity="warning", markup=False)
 
     async def action_processes(self, column: str) -> None:
@@ -375,11 +419,11 @@ class MemtuiApp(App[None]):
         await self.action_view("processes")
         self.query_one(ProcessesView).show_by(column)
 
-    def _open(self, text: str, _final: bool) -> str:
+    def _open(self, text: str, commands: Mapping[int, str] = {}) -> str:
         moment = self.session.moment
         if moment is None or not text:
             return ""
-        found = meant(text, moment.sample.processes.values())
+        found = meant(text, moment.sample.processes.values(), commands)
         if not found:
             return f"no process is or is named {units.printable(text)!r}"
         processes = self.query_one(ProcessList)

@@ -20,6 +20,7 @@ from memtui.model.system.free import free_figures
 from memtui.session.history import GrowthTracker
 from memtui.session.scope import scope_at_first, scopes_of
 from memtui.tui import theme
+from memtui.tui.colours import system
 from memtui.tui.views import breadth
 from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, digits_of, table_columns, texts
 from memtui.tui.words.cells import Line, Part, fit_columns, head_line, row_line
@@ -82,7 +83,7 @@ def first_figures(
 
 def _processes(machine: Machine, sample: Sample, width: int, height: int) -> list[Line]:
     """The head of the list and the largest processes."""
-    facts = Facts(sample, GrowthTracker(), machine.users.name)
+    facts = Facts(sample, GrowthTracker(), machine.users.name, release=machine.release)
     largest = ordered(facts, list(sample.processes.values()), "rss", True)
     columns = fit_columns(table_columns(OVERVIEW_COLUMNS, digits_of(largest)), width - 1)
     names = [column.name for column, _ in columns]
@@ -105,7 +106,7 @@ def _filled(line: Line, width: int, base: Style) -> list[Part]:
 
 def painted(rows: Sequence[Sequence[Part]]) -> str:
     """What draws these rows from a terminal's first on, in the colours that it has."""
-    colours = _colour_system()
+    colours = _COLOUR_SYSTEMS[system()]
     grey = "NO_COLOR" in os.environ
     lines = []
     for y, row in enumerate(rows, 1):
@@ -128,17 +129,6 @@ def _grey(colour: Color | None) -> Color | None:
     red, green, blue = colour.get_truecolor()
     grey = round(red * 0.2126 + green * 0.7152 + blue * 0.0722)
     return Color.from_rgb(grey, grey, grey)
-
-
-def _colour_system() -> ColorSystem:
-    """How many colours the terminal has, told from its environment as Textual does."""
-    asked = os.environ.get("TEXTUAL_COLOR_SYSTEM", "auto")
-    if asked in _COLOUR_SYSTEMS:
-        return _COLOUR_SYSTEMS[asked]
-    if os.environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
-        return ColorSystem.TRUECOLOR
-    kind = os.environ.get("TERM", "").strip().lower().rpartition("-")[2]
-    return ColorSystem.EIGHT_BIT if kind in ("256color", "kitty") else ColorSystem.STANDARD
 
 
 _COLOUR_SYSTEMS: Final = {

@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from textual.binding import Binding
 
+from memtui.views import VIEWS
+
 
 class Key(NamedTuple):
     """A key, the action it runs, its name on the screen, and what it does.
@@ -81,6 +83,14 @@ KEYS: Final = (
         "a longer window; a lower adj to try",
         "",
         (*_OVERVIEW, *_PRESSURE),
+    ),
+    Key(
+        "z",
+        "scale",
+        "z",
+        "cut the graph's scale to where it moves, or from 0 to all there is",
+        "",
+        _OVERVIEW,
     ),
     # The view of processes.
     Key("enter", "enter", "Enter", "open its map; of a group, its members", "map", _PROCESSES),
@@ -284,7 +294,13 @@ KEYS: Final = (
         "explain what is under the cursor: definition, today's numbers, source",
         "explain",
     ),
-    Key("question_mark", "help", "?", "what everything on the screen is, and all keys", "help"),
+    Key(
+        "question_mark,f1",
+        "help",
+        "?",
+        "what everything on the screen is, and all keys (F1 too)",
+        "help",
+    ),
     Key("ctrl+p", "command_palette", "^P", "find a command by its name"),
     Key("ctrl+z", "suspend_process", "^Z", "suspend; `fg` comes back"),
     Key("q,ctrl+c", "quit", "q", "quit", "quit"),
@@ -309,3 +325,18 @@ def bindings(view: str = "") -> list[Binding]:
         for key in KEYS
         if (view in key.views if view else not key.views)
     ]
+
+
+def elsewhere(pressed: str, view: str) -> str:
+    """What a key that does nothing in a view does in others, in a sentence; "" where it is none."""
+    found = [
+        (each.title, key)
+        for each in VIEWS
+        for key in KEYS
+        if each.name in key.views and each.name != view and pressed in key.key.split(",")
+    ]
+    if not found:
+        return ""
+    places = [title for title, _ in found]
+    where = " and ".join(filter(None, (", ".join(places[:-1]), places[-1])))
+    return f"{found[0][1].shown} is for {where}: {found[0][1].help}"

@@ -18,6 +18,7 @@ from memtui.model.sample import Sample
 from memtui.settings.values import Settings
 from memtui.targets import Target, largest_first
 from memtui.tui import palettes
+from memtui.tui.colours import system
 from memtui.tui.earlyscreen import EarlyScreen
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
     sys.setswitchinterval(_SWITCH_S)
     # A change waits for its frame: half as long at twice the 60 a second that Textual paints.
     os.environ.setdefault("TEXTUAL_FPS", "120")
+    # What Textual makes of it goes by names, which tell less.
+    os.environ["TEXTUAL_COLOR_SYSTEM"] = system()
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
     machine, sampler, early = machine_of(files), Sampler(files), EarlyScreen()
     size = early.size()

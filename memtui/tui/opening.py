@@ -29,6 +29,11 @@ class Opening:
         self.is_done = False
 
     @property
+    def is_asked(self) -> bool:
+        """Whether somebody has named what it opens on."""
+        return self._target is not None
+
+    @property
     def view(self) -> str | None:
         """The view for what was asked for; None: nothing was."""
         if self._target is None:
@@ -63,7 +68,7 @@ class Opening:
             return
         if self._session.chosen.process is None:
             choose(candidates[0])
-            listed.select(candidates[0].key)
+            listed.select(candidates[0].key, reveal=False)
 
         def found(key: ProcessKey | Gap | None) -> None:
             now = self._session.moment
@@ -82,4 +87,4 @@ class Opening:
     ) -> None:
         self.is_done = True
         choose(process)
-        listed.select(process.key)
+        listed.select(process.key, reveal=self.is_asked)

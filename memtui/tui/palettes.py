@@ -92,3 +92,14 @@ PALETTES: Final = {
 }
 
 chosen = "memtui"
+
+
+def palette(*, few: bool) -> Palette:
+    """The chosen theme's; `few`: for a terminal that has no shades."""
+    found = PALETTES[chosen]
+    if not few:
+        return found
+    # Of eight colours those that tell the bands apart: the nearest to theirs would be one grey.
+    return found._replace(
+        free="#00aa00", cache="#0000aa" if found.dark else "#00aaaa", rest="#aa5500"
+    )

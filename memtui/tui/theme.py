@@ -11,11 +11,13 @@ from rich.color_triplet import ColorTriplet
 from rich.style import Style
 
 from memtui.tui import palettes
+from memtui.tui.colours import colours
 
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-_PALETTE: Final = palettes.PALETTES[palettes.chosen]
+_SHADED_FROM: Final = 256  # colours: fewer are no shades of each other
+_PALETTE: Final = palettes.palette(few=colours() < _SHADED_FROM)
 BACKGROUND: Final = _PALETTE.background
 PANEL: Final = _PALETTE.panel
 FOREGROUND: Final = _PALETTE.foreground
@@ -135,7 +137,7 @@ def event_mark(level: str) -> tuple[str, Style]:
 
 
 class Glyphs(NamedTuple):
-    """What the terminal can draw.
+    """What the terminal can draw; `shaded`: a colour in many shades.
 
     `fills` are the three bands of the memory graph where colour cannot tell them apart, else
     blanks on coloured backgrounds with `eighths` where two meet; `line` is plotext's marker;
@@ -143,6 +145,7 @@ class Glyphs(NamedTuple):
     """
 
     coloured: bool
+    shaded: bool
     fills: tuple[str, str, str]
     eighths: str
     line: str
@@ -155,10 +158,13 @@ class Glyphs(NamedTuple):
 
 HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
-_RICH: Final = Glyphs(True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
-_GREY: Final = Glyphs(False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
+_LEAST_COLOURS: Final = 8  # that tell three bands, an alarm and a cursor apart
+_RICH: Final = Glyphs(True, True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
+_GREY: Final = Glyphs(
+    False, False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS
+)
 # The Linux console's fonts have no braille and of the eighths only the half.
-_CONSOLE: Final = Glyphs(False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█")
+_CONSOLE: Final = Glyphs(False, False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█")
 
 
 def glyphs() -> Glyphs:
@@ -166,4 +172,9 @@ def glyphs() -> Glyphs:
     term = os.environ.get("TERM", "")
     if term in ("linux", "vt100", "vt102", "vt220", "ansi", "cons25"):
         return _CONSOLE
-    return _GREY if os.environ.get("NO_COLOR") else _RICH
+    return _GREY if os.environ.get("NO_COLOR") else _glyphs_in(colours())
+
+
+@lru_cache
+def _glyphs_in(count: int) -> Glyphs:
+    return _RICH._replace(shaded=count >= _SHADED_FROM) if count >= _LEAST_COLOURS else _GREY

@@ -5,6 +5,7 @@ A column says which readings it needs, so that nothing is read that no column sh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, Protocol
@@ -52,7 +53,7 @@ class Facts(NamedTuple):
     """All that is known of processes at one moment.
 
     `user` gives a name for a uid; `ticks_per_s` is of start times, None where the sample was not
-    taken on the machine that started them.
+    taken on the machine that started them; `release` is the kernel's.
     """
 
     sample: Sample
@@ -61,12 +62,19 @@ class Facts(NamedTuple):
     rates: Mapping[ProcessKey, Rates] = {}
     prospects: Mapping[ProcessKey, Prospect] = {}
     ticks_per_s: int | None = None
+    release: str = ""
 
     def details(self, process: ProcessSample) -> Details | None:
         return self.sample.details.get(process.key)
 
     def shares(self, process: ProcessSample) -> Shares | Gap | None:
         return self.sample.shares.get(process.key)
+
+    def words(self, process: ProcessSample) -> str:
+        """Its name, and the command line where that is read."""
+        details = self.details(process)
+        command = details.command if details is not None else None
+        return f"{process.name}\n{command}" if command else process.name
 
     def age_s(self, process: ProcessSample) -> float | None:
         """How long ago it began."""
@@ -153,6 +161,25 @@ def _prospect(name: str) -> Callable[[Facts, ProcessSample], Value]:
         return None if prospect is None else getattr(prospect, name)
 
     return value
+
+
+_BASED_SINCE: Final = (5, 9)  # from then on oom_score has 1,000 added, and two thirds are shown
+
+
+def _oom_share(facts: Facts, process: ProcessSample) -> Value:
+    score = process.oom_score
+    if score is None:
+        return None
+    found = re.match(r"(\d+)\.(\d+)", facts.release)
+    is_based = found is None or (int(found[1]), int(found[2])) >= _BASED_SINCE
+    # It is a whole number: the nearest to what it was rounded from.
+    return (score * 1.5 - 999) / 10 if is_based else score / 10
+
+
+def _percent(value: float) -> str:
+    if value < -99:
+        return "never"
+    return units.percent(value, 1 if 0.05 <= abs(value) < 9.95 else 0)
 
 
 def _unit(facts: Facts, process: ProcessSample) -> Value:
@@ -311,7 +338,7 @@ _TABLE: Final = (
     ProcessColumn(
         "trend",
         "LAST MIN",
-        "RSS in the last minute, from 0 up to its peak",
+        "how RSS moved in the last minute, from its least to its most",
         "change",
         lambda f, each: f.growth.gained_bytes(each.key),
         width=8,
@@ -357,12 +384,20 @@ _TABLE: Final = (
         width=4,
     ),
     ProcessColumn(
-        "oom",
+        "oom_share",
         "OOM",
+        "of all memory and swap what the OOM killer counts it for, from oom_score",
+        "percent",
+        _oom_share,
+        format=_percent,
+        topic="oom_score",
+    ),
+    ProcessColumn(
+        "oom",
+        "SCORE",
         "the kernel's oom_score, 0 to 1,000 or so",
         "count",
         lambda _, p: p.oom_score,
-        width=4,
         topic="oom_score",
     ),
     ProcessColumn(
@@ -479,11 +514,7 @@ def holding(
 
 
 def _has_word(facts: Facts, process: ProcessSample, term: Term) -> bool:
-    details = facts.sample.details.get(process.key)
-    text = f"{process.name}\n{process.pid}"
-    if details is not None and details.command:
-        text += f"\n{details.command}"
-    return term.holds(text)
+    return term.holds(f"{process.pid}\n{facts.words(process)}")
 
 
 def ordered(

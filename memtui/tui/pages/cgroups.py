@@ -181,7 +181,10 @@ def _head(
     killed = [kills(row) for row in everyone if row.depth == 0 or tree.version == 1]
     pairs = [("cgroup", f"v{tree.version}"), ("groups", count)]
     if how.filter:
-        pairs += [("shown", units.count(len(rows))), ("filter", units.printable(how.filter))]
+        pairs += [
+            ("shown", units.count(len(rows))),
+            ("filter", f"{units.printable(how.filter)} · Esc: all"),
+        ]
     if known := [each for each in killed if each is not None]:
         pairs.append(("killed", units.count(sum(known))))
     if how.sort != _TREE:

@@ -30,12 +30,13 @@ class EventTable(Table):
     def show(self, events: Events, machine: Machine) -> None:
         """The cursor stays with its event, or with the newest."""
         self._machine = machine
-        at, self._rows = self.current, list(events)[::-1]
-        cursor = self.cursor
-        if cursor and at is not None:
-            cursor = next((row for row, each in enumerate(self._rows) if each is at), cursor)
-            self.top += cursor - self.cursor if self.top else 0
-        self.set_cursor(cursor)
+        before, self._rows = self._rows, list(events)[::-1]
+        came = 0
+        if before:
+            came = next((row for row, each in enumerate(self._rows) if each is before[0]), 0)
+        if self.top:
+            self.top += came
+        self.set_cursor(self.cursor + came if self.cursor else 0)
 
     @property
     def current(self) -> Event | None:

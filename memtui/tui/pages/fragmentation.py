@@ -141,7 +141,7 @@ def _items(zone: FreeBlocks, cells: int, page_bytes: int, *, several: bool) -> l
 
 def _heat(share_pct: float | None) -> Style:
     """The more of the zone's free memory is in blocks of an order, the warmer."""
-    if share_pct is None or not theme.glyphs().coloured:
+    if share_pct is None or not theme.glyphs().shaded:
         return theme.style(theme.FOREGROUND)
     if share_pct == 0:
         return theme.style(theme.DIM)

@@ -143,7 +143,7 @@ def _head(slabs: Sequence[Slab], rows: Sequence[Slab], how: Arrangement, page_by
         caches += f" of {units.count(len(slabs))}"
     pairs = [("caches", caches), ("size", sizes), ("in use", share)]
     if how.filter:
-        pairs.append(("filter", units.printable(how.filter)))
+        pairs.append(("filter", f"{units.printable(how.filter)} · Esc: all"))
     return labelled(*pairs)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from memtui import units
 from memtui.tui import theme
 from memtui.tui.keys import bindings
 from memtui.tui.widgets.lines import Lines, Table
@@ -32,7 +34,7 @@ class ChoiceTable(Table):
         self.choices = list(choices)
         self.taken = list(taken)
         at = next((at for at, each in enumerate(choices) if each.name in taken[:1]), 0)
-        self.cursor = 0 if several else at
+        self.set_cursor(0 if several else at, reveal=True)
 
     def toggle(self) -> None:
         """The choice under the cursor, into those taken or out of them, in the list's order."""
@@ -78,6 +80,7 @@ class ChoiceSheet(ModalScreen[list[str]]):
         self._question = question
         self._several = several
         self._table = ChoiceTable(choices, taken, several)
+        self._spans: list[tuple[int, int, Callable[[], object]]] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(id="choice"):
@@ -85,19 +88,33 @@ class ChoiceSheet(ModalScreen[list[str]]):
             yield self._table
 
     def on_mount(self) -> None:
-        leave = "Esc leaves all as it was"
-        keys = (
-            f"Space chooses, Enter is done, {leave}"
-            if self._several
-            else f"Enter takes it, {leave}"
-        )
-        question = (f" {self._question}", theme.style(theme.ACCENT, bold=True))
-        self.query_one("#choice-question", Lines).show(
-            [question, (f"   {keys}", theme.style(theme.DIM))]
-        )
+        question = f" {self._question}"
+        keys = [("Enter is done" if self._several else "Enter takes it", self.action_done)]
+        keys.append(("Esc leaves all as it was", self.action_close))
+        parts: list[Part] = [(question, theme.style(theme.ACCENT, bold=True))]
+        at = units.width(question)
+        if self._several:
+            keys.insert(0, ("Space chooses", self._table.toggle))
+        for index, (words, do) in enumerate(keys):
+            before = ", " if index else "   "
+            parts.append((before + words, theme.style(theme.DIM)))
+            self._spans.append((at + len(before), at + len(before + words), do))
+            at += len(before + words)
+        self.query_one("#choice-question", Lines).show(parts)
         height = len(self._table.choices) + 4
         self.query_one("#choice").styles.height = min(height, self.size.height)
         self._table.focus()
+
+    def on_click(self, event: events.Click) -> None:
+        """The mouse has all that the keys have: beside the list it leaves."""
+        line = self.query_one("#choice-question").region
+        x, y = event.screen_x, event.screen_y
+        if not self.query_one("#choice").region.contains(x, y):
+            self.action_close()
+        elif y == line.y:
+            for start, end, do in self._spans:
+                if start <= x - line.x < end:
+                    do()
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()

@@ -58,7 +58,7 @@ class Terms(Table):
     def show(self, terms: Sequence[tuple[str, str]], cursor: int = 0) -> None:
         """Name and title of each."""
         self.terms = terms
-        self.set_cursor(cursor)
+        self.set_cursor(cursor, reveal=True)
 
     @property
     def chosen(self) -> str | None:

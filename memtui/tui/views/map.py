@@ -63,6 +63,8 @@ class MapView(View):
         # What is on the screen: rows belong to the map they were arranged from.
         self._shown: AddressMap | None = None
         self._rows: Sequence[int] = ()
+        # The cursor and the first row before there was a filter, while nobody has moved.
+        self._before: tuple[int | None, int] | None = None
         self._sheet: Sheet | None = None
 
     def compose(self) -> ComposeResult:
@@ -106,7 +108,7 @@ class MapView(View):
         if chosen is not self._chosen:
             self._chosen = chosen
             sought, self._choice = self._choice.sought, MapRows()
-            self._choice.sought = sought
+            self._choice.sought, self._before = sought, None
             self._picture.fold()
         machine = self.session.machine
         self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, machine, width)])
@@ -184,11 +186,13 @@ class MapView(View):
     def _point(self, address: int | None) -> None:
         self._chosen.address = address
         self._show_cursor()
+        self._table.set_cursor(self._table.cursor, reveal=True)
 
     # What the widgets tell.
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()
+        self._before = None
         if isinstance(event.table, KindTable):
             self._choice.kind = event.table.kind
             self._arrange()
@@ -207,6 +211,7 @@ class MapView(View):
 
     def on_picture_pointed(self, event: Picture.Pointed) -> None:
         event.stop()
+        self._before = None
         self._show_cursor()
 
     def on_picture_pages_wanted(self, event: Picture.PagesWanted) -> None:
@@ -231,7 +236,11 @@ class MapView(View):
     async def action_back(self) -> None:
         if self._choice.filter or self._choice.kind:
             self._choice.kind = None
+            before = self._before
             self._set_filter("", True)
+            if before is not None:
+                self._point(before[0])
+                self._table.show_from(before[1])
         elif self._picture.zoomed:
             self._picture.fold()
         else:
@@ -243,12 +252,14 @@ class MapView(View):
     async def action_filter(self) -> None:
         from memtui.tui.widgets.prompt import ask
 
-        before, address = self._choice.filter, self._chosen.address
+        before, address, top = self._choice.filter, self._chosen.address, self._table.top
 
         def answer(text: str, final: bool) -> str:
             complaint = self._set_filter(text, final)
             if text == before:
-                self._point(address)  # left with Esc: the cursor may have had to go elsewhere
+                # Left with Esc: the cursor may have had to go elsewhere, and the rows with it.
+                self._point(address)
+                self._table.show_from(top)
             return complaint
 
         await ask(self, "filter: ", answer, before, live=True)
@@ -257,8 +268,13 @@ class MapView(View):
         """Takes a filter as it is typed; what is wrong with it. An address is a place to go to."""
         if text.startswith("@"):
             return self._go_to(text, final)
+        was = self._choice.filter
         if complaint := self._choice.filter_by(text, self._chosen.map):
             return complaint
+        if text and not was:
+            self._before = self._chosen.address, self._table.top
+        elif not text or (final and text == was):
+            self._before = None
         if self._chosen.map is not None:
             self.query_one(KindTable).show(self._chosen.map, self._choice.kind)
         self._arrange()

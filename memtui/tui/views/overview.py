@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from memtui import units
+from memtui.kernel.details import DETAIL_FILES
 from memtui.kernel.pressure import Pressure
 from memtui.live.plan import Plan
 from memtui.model.sample import Sample
@@ -25,7 +26,8 @@ from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import VerdictLine
-from memtui.tui.words.cells import Line, Part, cells
+from memtui.tui.words.cells import Line, Part, cells, fitted
+from memtui.tui.words.frame import filter_parts
 from memtui.tui.words.nomap import no_map
 
 if TYPE_CHECKING:
@@ -66,11 +68,13 @@ class Overview(View):
                 yield Lines(id="balance-lines")
         yield VerdictLine(id="verdict-line")
         with Horizontal(id="bottom"):
-            yield ProcessList(id="top-processes")
+            with Vertical(id="top-list"):
+                yield Lines(id="top-filter")
+                yield ProcessList(id="top-processes")
             with Vertical(id="beside"):
                 yield Lines(id="beside-title")
                 yield Picture(self.session.machine.page_bytes, zoomable=False, id="ribbon")
-                yield MappingTable(BESIDE_COLUMNS, least=7, id="beside-table")
+                yield MappingTable(BESIDE_COLUMNS, least=12, id="beside-table")
                 yield Lines(id="beside-words")
 
     def on_mount(self) -> None:
@@ -114,6 +118,15 @@ class Overview(View):
             self._show_balance(sample)
         self._show_graphs()
         self.query_one(ProcessList).update(moment)
+        self._show_filter()
+
+    def _show_filter(self) -> None:
+        """What rows are left out by, for as long as any are, and the way out."""
+        processes, line = self.query_one(ProcessList), self.query_one("#top-filter", Lines)
+        line.display = bool(processes.filter)
+        if processes.filter:
+            rows = filter_parts(processes.filter, units.count(processes.row_count()))
+            line.draw(lambda width: [fitted(rows, width)])
 
     @staticmethod
     def _killed_lately(moment: Moment) -> Line:
@@ -148,7 +161,11 @@ class Overview(View):
     @property
     def wanted(self) -> Plan:
         processes = self.query_one(ProcessList)
-        return Plan(processes.on_screen(), every_detail=processes.needs_every_detail)
+        return Plan(
+            processes.on_screen(),
+            every_detail=processes.needs_every_detail,
+            details=(processes.needs & DETAIL_FILES) or None,
+        )
 
     @property
     def main(self) -> ProcessList:
@@ -214,6 +231,7 @@ class Overview(View):
     def _rearranged(self) -> None:
         """Other rows are on the screen, and maybe another under the cursor."""
         processes = self.query_one(ProcessList)
+        self._show_filter()
         self.post_message(Table.Moved(processes))
 
     def action_zoom(self, step: int) -> None:
@@ -223,11 +241,16 @@ class Overview(View):
             self.query_one(Headline).update(self._moment, self._window_s)
         self._show_graphs()
 
+    def action_scale(self) -> None:
+        if self._graphs:
+            self._graphs[0].zoomed = not self._graphs[0].zoomed
+            self._show_graphs()
+
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map, its state, or why there is none."""
         processes = self.query_one(ProcessList)
         if chosen.key is not None and processes.selected != chosen.key:
-            processes.select(chosen.key)  # another view has gone to it
+            processes.select(chosen.key, reveal=not chosen.by_itself)  # another view has gone to it
         self._chosen = chosen
         table = self.query_one("#beside-table", MappingTable)
         ribbon = self.query_one(Picture)

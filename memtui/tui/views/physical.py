@@ -218,19 +218,19 @@ class PhysicalView(View):
         from memtui.tui.widgets.prompt import ask
 
         if not self.section.sorts:
-            self.notify("only slab caches and control groups can be filtered", timeout=3)
+            # Refused where the letters go that are typed after it, or these would be commands.
+            refusal = "only slab caches and control groups can be filtered"
+            await ask(self, "filter: ", lambda text, final: refusal if text else "", live=True)
             return
-        await ask(
-            self,
-            f"{self.section.row}: ",
-            self._set_filter,
-            self._arrangement(self.section).filter,
-            live=True,
-        )
+        before, place = self._arrangement(self.section).filter, self.rows.place
 
-    def _set_filter(self, text: str, _final: bool) -> str:
-        self._arrange(self._arrangement(self.section)._replace(filter=text))
-        return ""
+        def answer(text: str, final: bool) -> str:
+            self._arrange(self._arrangement(self.section)._replace(filter=text))
+            if text == before:
+                self.rows.go_back(place)  # left with Esc
+            return ""
+
+        await ask(self, f"{self.section.row}: ", answer, before, live=True)
 
     async def action_page_types(self) -> None:
         from memtui.tui.sheets.pagetypes import PageTypesSheet

@@ -302,8 +302,7 @@ class PressureView(View):
         if self._page_name != "OOM":
             self._turn_to("OOM")
             self.main.focus()
-        else:
-            await ask(self, "process: ", lambda text, final: page.find(text))
+        await ask(self, "process: ", lambda text, final: page.find(text))
 
     async def action_what_if(self) -> None:
         from memtui.tui.widgets.prompt import ask
@@ -312,8 +311,7 @@ class PressureView(View):
         if self._page_name != "OOM":
             self._turn_to("OOM")
             self.main.focus()
-        elif page.outlook is not None:
-            await ask(self, "oom_score_adj to try: ", lambda text, final: page.try_adj(text))
+        await ask(self, "oom_score_adj to try: ", lambda text, final: page.try_adj(text))
 
     async def action_policy(self) -> None:
         from memtui.tui.sheets.policy import PolicySheet

@@ -31,6 +31,7 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processcells import DEFAULT_COLUMNS
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.words.cells import Line, Part, spread
+from memtui.tui.words.frame import filter_parts
 from memtui.tui.words.processes import group_panel, panel
 
 _PLACE_AGAIN_S = 5.0  # limits and groups of the chosen process are read again after this
@@ -196,7 +197,7 @@ class ProcessesView(View):
             if processes.as_tree:
                 left.append((" · tree", _ACCENT))
         if processes.filter:
-            left += [(" · filter ", _DIM), (units.printable(processes.filter), _ACCENT)]
+            left += [(" ·", _DIM), *filter_parts(processes.filter)]
         right: list[Part] = []
         if self._hurry:
             done, all_ = self._progress()
@@ -266,7 +267,7 @@ class ProcessesView(View):
 
     def show_map(self, chosen: Chosen) -> None:
         if chosen.key is not None and self.processes.selected != chosen.key:
-            self.processes.select(chosen.key)
+            self.processes.select(chosen.key, reveal=not chosen.by_itself)
         self._show_panel()
 
     # What its widgets tell; what concerns the list goes on to the application.

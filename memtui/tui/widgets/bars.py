@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from textual import events
 from textual.message import Message
@@ -66,6 +67,12 @@ class Header(Lines):
         )
 
 
+Item = tuple[str, str, str]
+"""A key, its word, and the action that it runs."""
+
+_NARROW = 100  # cells, below which views have short names
+
+
 class Footer(Lines):
     """The views and the keys that matter here, most important first; each may be clicked."""
 
@@ -85,20 +92,31 @@ class Footer(Lines):
         self.draw(lambda width: [self._line(view, readonly, width)])
 
     def _line(self, view: str, readonly: bool, width: int) -> Line:
-        items = [(each.key, each.title, f"view('{each.name}')") for each in VIEWS]
+        narrow = width < _NARROW
+        gap = 1 if narrow else 2
+        items = [
+            (
+                each.key,
+                each.short if narrow and each.name != view else each.title,
+                f"view('{each.name}')",
+            )
+            for each in VIEWS
+        ]
         keys = [key for key in keys_of(view, readonly) if key.footer]
         own = [(key.shown, key.footer, key.action) for key in keys if key.views]
-        if view not in {each.name for each in VIEWS} and width <= sum(
-            map(_footer_width, items + own)
-        ):
+
+        def taken(listed: Iterable[Item]) -> int:
+            return sum(len(shown) + len(word) + 1 + gap for shown, word, _ in listed)
+
+        if view not in {each.name for each in VIEWS} and width <= taken(items + own):
             items = []  # how to get out of a sheet matters more
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
-        room = width - 1 - sum(map(_footer_width, items + ends))
+        room = width - 1 - taken(items + ends)
         for key in keys[:-2]:
             item = (key.shown, key.footer, key.action)
-            if _footer_width(item) <= room:
-                room -= _footer_width(item)
+            if taken([item]) <= room:
+                room -= taken([item])
                 items.append(item)
         parts: list[Part] = [(" ", _PLAIN)]
         self._spans = []
@@ -106,19 +124,19 @@ class Footer(Lines):
         for item in items + ends:
             shown, word, action = item
             here = action == f"view('{view}')"
-            parts += [(shown, _ACCENT), (f" {word}", _BRIGHT if here else _DIM), ("  ", _PLAIN)]
-            self._spans.append((x, x + _footer_width(item) - 2, action))
-            x += _footer_width(item)
+            parts += [
+                (shown, _ACCENT),
+                (f" {word}", _BRIGHT if here else _DIM),
+                (" " * gap, _PLAIN),
+            ]
+            self._spans.append((x, x + taken([item]) - gap, action))
+            x += taken([item])
         return parts
 
     def on_click(self, event: events.Click) -> None:
         for start, end, action in self._spans:
             if start <= event.x < end:
                 self.post_message(self.Pressed(action))
-
-
-def _footer_width(item: tuple[str, str, str]) -> int:
-    return len(item[0]) + len(item[1]) + 3
 
 
 class Headline(Lines):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple
+from itertools import pairwise
+from typing import Any, Final, Literal, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -40,7 +41,8 @@ class TimeGraph(PlotextPlot):
     """Bands and curves over the last minutes, on one axis.
 
     `top(history)` is the axis's upper end (None: nothing to draw yet), `tick(value)` its labels.
-    The last band may be given without a metric: it is the rest up to the top.
+    The last band may be given without a metric: it is the rest up to the top. Zoomed, the axis is
+    cut to where bands and curves move, which its labels say.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class TimeGraph(PlotextPlot):
         self._ticks = ticks
         self._time_axis = time_axis
         self.window_s = 300
+        self.zoomed = False
         self._drawn_for: object = None
         self._size_drawn: object = None
         self._strips: list[Strip] = []
@@ -103,7 +106,9 @@ class TimeGraph(PlotextPlot):
             changed = bool(self._strips)
             self._strips, self._drawn_for = [], None
             return changed
-        ticks = self._ticks(top, height - 2 * self._time_axis)
+        low, high = self._range(history, top) if self.zoomed else (0.0, top)
+        rows = height - 2 * self._time_axis
+        ticks = self._ticks(top, rows) if not self.zoomed else cut_ticks(low, high, rows)
         label_width = max(4, max((len(label) for _, label in ticks), default=0))
         cells = width - label_width - 1
         glyphs = theme.glyphs()
@@ -118,33 +123,56 @@ class TimeGraph(PlotextPlot):
             if band.metric
         ]
         # What a dot or an eighth of a cell can show: less than that is no reason to draw.
-        step = top / (8 * height)
+        step = (high - low) / (8 * height)
         seen = [[v if v is None else round(v / step) for v in b.values] for b in (*curves, *bands)]
         spans = [buckets.last_span for buckets in (*curves, *bands)]
         last_cell = spans[0] if not curves else spans[0] // glyphs.dots_across
         marks = event_marks(self._events, self.window_s / cells, last_cell, cells)
-        wanted = (width, height, top, seen, spans, self.window_s, marks)
+        wanted = (width, height, low, high, seen, spans, self.window_s, marks)
         if wanted == self._drawn_for:
             return False
         self._drawn_for = wanted
         try:
-            characters, rows, columns = self._chart(
-                width, height, top, ticks, label_width, curves, dots
+            characters, canvas, columns = self._chart(
+                width, height, (low, high), ticks, label_width, curves, dots
             )
         except Exception as error:  # plotext's, and no reason to end
             self._strips = [Strip([Segment(f"no graph: {defect(error)}"[:width])])]
             return True
-        painted = band_cells(
-            [part.values for part in bands], top, len(rows), glyphs.eighths, len(self._bands)
-        )
-        self._strips = self._paint(characters, rows, columns, painted, glyphs, marks)
+        values = [part.values for part in bands]
+        if glyphs.coloured:
+            painted = band_cells(values, high, len(canvas), glyphs.eighths, len(self._bands), low)
+        else:
+            painted = whole_cells(values, high, len(canvas), len(self._bands), low)
+        self._strips = self._paint(characters, canvas, columns, painted, glyphs, marks)
         return True
+
+    def _range(self, history: History, top: float) -> tuple[float, float]:
+        """What of the axis the edges between bands and the curves were in, with room around them."""
+        edges: list[float] = []
+        stacked = [each.metric for each in self._bands if each.metric]
+        values = [history.series(name, self.window_s)[1] for name in stacked]
+        edges += [
+            sum(column)
+            for count in range(1, len(values) + 1)
+            for column in zip(*values[:count], strict=False)
+        ]
+        for curve in self._curves:
+            edges += history.series(curve.metric, self.window_s)[1]
+        if not edges:
+            return 0.0, top
+        # In steps, so that it seldom changes, and none of them too fine to be a change.
+        room = max((max(edges) - min(edges)) / 4, top / 200)
+        step = 2.0 ** math.ceil(math.log2(room))
+        low = math.floor((min(edges) - room) / step) * step
+        high = math.ceil((max(edges) + room) / step) * step
+        return max(0.0, low), min(top, high)
 
     def _chart(
         self,
         width: int,
         height: int,
-        top: float,
+        ends: tuple[float, float],
         ticks: list[tuple[float, str]],
         label_width: int,
         curves: list[Buckets],
@@ -160,7 +188,8 @@ class TimeGraph(PlotextPlot):
         plt.xaxes(self._time_axis, False)
         plt.yaxes(True, False)
         plt.xlim(0, dots - 1)
-        plt.ylim(0, top)
+        low, top = ends
+        plt.ylim(low, top)
         plt.yticks([value for value, _ in ticks], [f"{label:>{label_width}}" for _, label in ticks])
         if self._time_axis:
             at = time_ticks(self.window_s, dots)
@@ -171,9 +200,9 @@ class TimeGraph(PlotextPlot):
         for index, buckets in enumerate(curves):
             colour = (index, 0, 0)  # only told apart by it; None would be plotext's own choice
             for xs, ys in runs(buckets.values):
-                plt.plot(xs, [min(y, top) for y in ys], marker=marker, color=colour)
+                plt.plot(xs, [max(low, min(y, top)) for y in ys], marker=marker, color=colour)
         if not any(value is not None for buckets in curves for value in buckets.values):
-            plt.plot([0], [-top], marker=marker)  # axes are only drawn around something
+            plt.plot([0], [low - top], marker=marker)  # axes are only drawn around something
         plt.build()
         matrix = plt.monitor.matrix
         rows: list[list[tuple[str, str]]] = []
@@ -263,13 +292,16 @@ class TimeGraph(PlotextPlot):
         columns: range,
         painted: list[list[BandCell]],
     ) -> dict[tuple[int, int], str]:
-        """A band's name, inside it, at the left end of what is drawn, where nothing crosses it."""
+        """A band's name, inside it, at the left end of what is drawn, where nothing crosses it.
+
+        The first row is for the marks of events.
+        """
         placed: dict[tuple[int, int], str] = {}
         for index, band in enumerate(self._bands):
             text = f" {band.label} "
             places = []
             for y, cells in enumerate(painted):
-                if cells.count((index, index, "")) < len(text):
+                if cells.count((index, index, "")) < len(text) or not y:
                     continue
                 row = characters[rows.start + y]
                 run = 0
@@ -291,12 +323,17 @@ BandCell = tuple[int | None, int | None, str]
 
 
 def band_cells(
-    values: Sequence[Sequence[float | None]], top: float, height: int, eighths: str, bands: int
+    values: Sequence[Sequence[float | None]],
+    top: float,
+    height: int,
+    eighths: str,
+    bands: int,
+    bottom: float = 0.0,
 ) -> list[list[BandCell]]:
     """Stacked values as rows of cells from the top; where any is None there is a hole.
 
     `values` are one list a band, from the bottom, `bands` how many there are: one more than lists
-    where the last is the rest up to `top`.
+    where the last is the rest up to `top`. What is below `bottom` is cut off.
     """
     rows: list[list[BandCell]] = [[] for _ in range(height)]
     if not values:
@@ -308,7 +345,8 @@ def band_cells(
             if value is None:
                 break
             total += value
-            edges.append(max(0, min(height * 8, round(total / top * height * 8))))
+            at = (total - bottom) / (top - bottom)
+            edges.append(max(0, min(height * 8, round(at * height * 8))))
         else:
             for row in range(height):
                 low = (height - 1 - row) * 8
@@ -324,6 +362,51 @@ def band_cells(
             continue
         for row in range(height):
             rows[row].append((None, None, ""))
+    return rows
+
+
+_LEAST: Final = 1 / 16  # of a cell: a band that has less is none
+
+
+def whole_cells(
+    values: Sequence[Sequence[float | None]],
+    top: float,
+    height: int,
+    bands: int,
+    bottom: float = 0.0,
+) -> list[list[BandCell]]:
+    """As `band_cells`, of whole cells: what tells bands apart by glyphs can draw no part of one.
+
+    A thin band has a cell all the same, of the largest's.
+    """
+    if not values:
+        return []
+    rows: list[list[BandCell]] = [[] for _ in range(height)]
+    for column in zip(*values, strict=True):
+        known = [value for value in column if value is not None]
+        if len(known) < len(column):
+            for row in rows:
+                row.append((None, None, ""))
+            continue
+        edges, total = [0.0], 0.0
+        for value in known:
+            total += value
+            at = (total - bottom) / (top - bottom) * height
+            edges.append(max(0.0, min(float(height), at)))
+        edges += [float(height)] * (bands + 1 - len(edges))
+        exact = [above - below for below, above in pairwise(edges)]
+        ends = [round(edge) for edge in edges]
+        counts = [above - below for below, above in pairwise(ends)]
+        for band, part in enumerate(exact):
+            if not counts[band] and part >= _LEAST and max(counts) > 1:
+                counts[counts.index(max(counts))] -= 1
+                counts[band] = 1
+        drawn: list[BandCell] = [
+            (band, band, "") for band, count in enumerate(counts) for _ in range(count)
+        ]
+        drawn += [(None, None, "")] * (height - len(drawn))
+        for row, cell in zip(reversed(rows), drawn, strict=True):
+            row.append(cell)
     return rows
 
 
@@ -373,25 +456,24 @@ def time_ticks(window_s: int, dots: int) -> list[tuple[float, str]]:
     return ticks
 
 
+_PARTS: Final = (4, 5, 3, 6, 7, 2)
+
+
 def gib_ticks(top: float, height: int) -> list[tuple[float, str]]:
-    """Round sizes in GiB up to a machine's total, which stands at the top with the unit."""
+    """Equal parts of a machine's total in GiB, which stands at the top with the unit."""
     total = top / 2**30
-    step = next(
-        (
-            step
-            for exponent in range(-4, 6)
-            for step in (1 * 10.0**exponent, 2 * 10.0**exponent, 5 * 10.0**exponent)
-            if total / step <= max(1, 0.7 * height)
-        ),
-        total,
-    )
-    digits = max(0, -math.floor(math.log10(step)))
-    ticks = [(0.0, "0")]
-    at = step
-    while at < total - 0.6 * step:
-        ticks.append((at * 2**30, f"{at:.{digits}f}"))
-        at += step
-    return [*ticks, (top, f"{total:.{max(1, digits)}f}G")]
+    # As many as leave the same number of rows between any two.
+    parts = next((each for each in _PARTS if each < height and not (height - 1) % each), 1)
+    digits = 1 if total >= 4 or parts == 1 else 2
+    ticks = [(top * part / parts, f"{total * part / parts:.{digits}f}") for part in range(parts)]
+    return [(0.0, "0"), *ticks[1:], (top, f"{total:.{digits}f}G")]
+
+
+def cut_ticks(low: float, high: float, height: int) -> list[tuple[float, str]]:
+    """Both ends of a part of an axis of sizes, and a half where there is room; ≈ says that it is cut."""
+    shares = (0, 0.5, 1) if height >= 5 else (0, 1)
+    values = [low + (high - low) * share for share in shares]
+    return [(value, f"≈{value / 2**30:.2f}G") for value in values]
 
 
 def pct_ticks(top: float, height: int) -> list[tuple[float, str]]:

@@ -15,10 +15,10 @@ from memtui.tui.widgets.processcells import quiet
 from memtui.tui.words.cells import Column, Part
 
 _COLUMNS: Final = (
-    Column("name", "NAME", 0, "<", least=16),
+    Column("name", "NAME", 16, "<"),
     Column("count", "N", 5),
     Column("memory", "MEMORY", 8),
-    Column("share", "", 10, "<", priority=2),
+    Column("share", "", 0, "<", priority=2, least=10),
     Column("uss", "USS", 7, priority=1),
     Column("rss", "RSS SUM", 7, priority=3),
     Column("swap", "SWAP", 5, priority=2),
@@ -53,12 +53,17 @@ class GroupTable(Table):
     def show(self, groups: Sequence[Group], title: str) -> None:
         """These groups, under a heading that says what they are."""
         self._title = title
-        columns = (_COLUMNS[0]._replace(title=title.upper()), *_COLUMNS[1:])
-        self.set_columns(columns)
+        # A bar has what room is left: between a name and its figures there is no gap.
+        longest = max((units.width(units.printable(group.name)) for group in groups), default=0)
+        most = max(_COLUMNS[0].width, self.size.width // 3)
+        width = max(_COLUMNS[0].width, min(longest, most))
+        self.set_columns((_COLUMNS[0]._replace(title=title.upper(), width=width), *_COLUMNS[1:]))
         self.rows = sorted_groups(groups, self._sort, self._downwards)
         names = [group.name for group in self.rows]
-        cursor = names.index(self._selected) if self._selected in names else self.cursor
-        self.set_cursor(cursor)
+        if self._selected in names:
+            self.set_cursor(self.keep_place(names.index(self._selected)))
+        else:
+            self.set_cursor(self.cursor)
 
     @property
     def current(self) -> Group | None:
@@ -75,12 +80,13 @@ class GroupTable(Table):
         elif name in SORTS:
             self._sort, self._downwards = name, name != "name"
         self.show(self.rows, self._title)
+        self.show_first()
 
     def invert(self) -> None:
         self.sort_by(self._sort)
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self.set_cursor(row, reveal=True)
         if self.current is not None:
             self._selected = self.current.name
         self.post_message(self.Moved(self))
@@ -100,6 +106,7 @@ class GroupTable(Table):
         top = max((each.memory_bytes for each in self.rows), default=0)
         sign = "~" if group.is_aged else "" if group.is_exact else "≤"
         memory = sign + units.size(group.memory_bytes, short=True)
+        room = next((cells for column, cells in self.columns() if column.name == "share"), 0)
         known = group.shared == len(group.members)
         uss = units.size(group.uss_bytes, short=True)
         return {
@@ -107,7 +114,7 @@ class GroupTable(Table):
             "count": units.count(len(group.members)),
             "memory": (memory, theme.style(theme.BRIGHT if group.memory_bytes else theme.DIM)),
             "share": (
-                "█" * max(1, round(10 * group.memory_bytes / top)) if group.memory_bytes else "",
+                "█" * max(1, round(room * group.memory_bytes / top)) if group.memory_bytes else "",
                 theme.style(theme.CACHE),
             ),
             "uss": quiet(uss if known or uss == units.UNKNOWN else f"≥{uss}"),

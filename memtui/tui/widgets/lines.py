@@ -150,6 +150,9 @@ class Table(Drawn, can_focus=True):
         self.all_columns = tuple(columns)
         self.cursor = 0
         self.top = 0
+        self._shown_rows = 0  # how many there was room for; 0 before it is laid out
+        self._squeezed: int | None = None  # the first row before there was so little room
+        self._reveals = False  # whether the cursor is to be in sight when it is
         # Told at once where the cursor went: a message may come after the next reading, which
         # would put the cursor back to where it was.
         self.follow: Callable[[], None] | None = None
@@ -207,16 +210,43 @@ class Table(Drawn, can_focus=True):
             self._drawn.clear()
             self._next.clear()
 
-    def set_cursor(self, row: int) -> None:
-        """Puts the cursor on a row and scrolls to it."""
+    @property
+    def cursor_in_sight(self) -> bool:
+        return self.top <= self.cursor < self.top + self._shown_rows
+
+    def set_cursor(self, row: int, *, reveal: bool | None = None) -> None:
+        """Puts the cursor on a row, and scrolls to it (`reveal`) or leaves what is shown (False).
+
+        None: it stays in sight where it was. What is not laid out yet scrolls when it is.
+        """
+        if reveal is not None:
+            self._reveals, self._squeezed = reveal, None
+        elif self._shown_rows:
+            self._reveals = self.cursor_in_sight
         self.cursor = max(0, min(row, self.row_count() - 1))
-        height = self.body_height
-        if self.cursor < self.top:
-            self.top = self.cursor
-        elif self.cursor >= self.top + height:
-            self.top = self.cursor - height + 1
-        self.top = max(0, min(self.top, self.row_count() - height))
+        self.show_from(self.top)
+
+    def show_first(self) -> None:
+        """Scrolls to the first row, wherever the cursor is: in another order it is what counts."""
+        self._reveals, self._squeezed = False, None
+        self.show_from(0)
+
+    def show_from(self, top: int) -> None:
+        """As near to that as there are rows, and the cursor in sight where it is to be."""
+        if height := self._shown_rows:
+            if self._reveals:
+                top = max(self.cursor - height + 1, min(top, self.cursor))
+            top = max(0, min(top, self.row_count() - height))
+            self._reveals = False
+        self.top = top
         self.repaint()
+
+    def keep_place(self, row: int) -> int:
+        """The row that the cursor goes to, at its place on the screen: where the list is scrolled
+        and the cursor in sight. At the top the first rows stay instead."""
+        if self.top and self.cursor_in_sight:
+            self.top = max(0, self.top + row - self.cursor)
+        return row
 
     def repaint(self) -> None:
         """Repaints the lines that changed, and only these."""
@@ -284,16 +314,23 @@ class Table(Drawn, can_focus=True):
     # Keys and mouse.
 
     def action_move(self, step: int) -> None:
-        self._go(self.cursor + step)
+        self._step(step, 1)
 
     def action_page(self, pages: int) -> None:
-        self._go(self.cursor + pages * max(1, self.body_height - 1))
+        self._step(pages, max(1, self.body_height - 1))
+
+    def _step(self, way: int, rows: int) -> None:
+        """On from the cursor, or where that is out of sight, to what is in sight."""
+        if self._shown_rows and not self.cursor_in_sight:
+            self._go(self.top if way > 0 else self.top + self._shown_rows - 1)
+        else:
+            self._go(self.cursor + way * rows)
 
     def action_end(self, last: int) -> None:
         self._go(self.row_count() - 1 if last else 0)
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self.set_cursor(row, reveal=True)
         if self.follow is not None:
             self.follow()
         self.post_message(self.Moved(self))
@@ -318,8 +355,8 @@ class Table(Drawn, can_focus=True):
         self._scroll(-3, event)
 
     def _scroll(self, lines: int, event: events.MouseEvent) -> None:
-        self.top = max(0, min(self.top + lines, self.row_count() - self.body_height))
-        self.repaint()
+        self._reveals, self._squeezed = False, None
+        self.show_from(self.top + lines)
         event.stop()
 
     def on_focus(self) -> None:
@@ -332,4 +369,10 @@ class Table(Drawn, can_focus=True):
         self._heard_of = self.size
         self._drawn.clear()
         self._next.clear()
-        self.set_cursor(self.cursor)
+        if self._shown_rows:
+            self._reveals = self.cursor_in_sight
+        self._shown_rows = max(0, self.size.height - 1)
+        # Views that change places are squeezed for a moment, and so is all by a small window.
+        top = self.top if self._squeezed is None else self._squeezed
+        self.show_from(top)
+        self._squeezed = top if self.top != top else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from memtui import units
 from memtui.frozen import FrozenDict
@@ -54,14 +54,17 @@ _TEXT_WIDTHS = {
 _RIGHT = ("offset", "inode")
 
 
-def table_column(name: str, at: int, short: bool, least: int) -> Column:
+def table_column(name: str, at: int, short: bool, least: int, narrow: bool = False) -> Column:
     """How a column of the model stands in the table: its width, and when it gives way.
 
+    `short`: sizes are; `narrow`: where a mapping ends goes before its name is cut.
     `least` cells are for names as long as a column is left that can go.
     """
     # The last of those that somebody added goes first, then those that tell least.
     goes = _GO_FIRST[::-1].index(name) if name in _GO_FIRST else len(_GO_FIRST) + at
     priority = 0 if name in _STAY else 1 + goes
+    if name == "range" and narrow:
+        return Column(name, "START", _TEXT_WIDTHS["start"], "<", priority)
     if name in ("range", "name", "kind"):
         title = {"range": "START – END", "name": "NAME", "kind": ""}[name]
         return Column(name, title, _TEXT_WIDTHS[name], "<", priority, least)
@@ -77,13 +80,15 @@ def table_column(name: str, at: int, short: bool, least: int) -> Column:
     return Column(name, title, max(width, units.width(title)), ">", priority)
 
 
+_LONG_FROM: Final = 100  # cells of the table: sizes with their units in full
+_ENDS_FROM: Final = 110
 _TEXTS_KEPT: Final = 500  # of some screens
 
 
 class MappingTable(Table):
     """Mappings, those of `rows` in its order. The cursor stays with its address when the map changes."""
 
-    def __init__(self, names: Sequence[str], *, least: int = 16, id: str | None = None) -> None:
+    def __init__(self, names: Sequence[str], *, least: int = 34, id: str | None = None) -> None:
         super().__init__((), id=id)
         self.names = tuple(names)
         self._least = least
@@ -92,11 +97,11 @@ class MappingTable(Table):
         self.order: tuple[str, bool] | None = None
         self.folds: Mapping[int, int] = {}
         self._trail: Trail | None = None
-        self._asked: object = None  # what was shown last
+        self._asked: tuple[Any, ...] = (None,) * 5  # what was shown last
         self._texts: dict[int, dict[str, str | Part]] = {}  # of mappings, as long as they hold
         self.lists_cursor = True  # whether the cursor's mapping, or the one below it, is shown
         self._is_in_hole = False
-        self._short = True
+        self._short = self._narrow = True
 
     def show(
         self,
@@ -113,6 +118,9 @@ class MappingTable(Table):
         asked = (map_, trail, rows, self.order, address)
         if asked == self._asked:
             return  # what else changes a line repaints it
+        # Who goes to an address wants to see it; a reading of the same rows moves nothing.
+        reveal = True if address is not None and address != self._asked[-1] else None
+        is_sorted = self.order != self._asked[-2] and self._asked[0] is not None
         self._asked = asked
         if map_ is not self.map or trail is not self._trail or folds != self.folds:
             self._texts.clear()
@@ -123,9 +131,9 @@ class MappingTable(Table):
             row = max(0, bisect_right(map_.mappings.starts, address or 0) - 1)
             position, self.lists_cursor = self._position(row)
             self._is_in_hole = address is not None and address >= map_.mappings.ends[row]
-        if position != self.cursor:
-            self.top = max(0, position - (self.cursor - self.top))
-        self.set_cursor(position)
+        self.set_cursor(self.keep_place(position), reveal=reveal)
+        if is_sorted:
+            self.show_first()
 
     def choose_columns(self, names: Sequence[str]) -> None:
         """Other columns from now on."""
@@ -134,9 +142,13 @@ class MappingTable(Table):
 
     def _lay_out(self) -> None:
         self._texts.clear()
-        self._short = self.size.width < 100
+        self._short = self.size.width < _LONG_FROM
+        self._narrow = self.size.width < _ENDS_FROM
         self.set_columns(
-            [table_column(name, at, self._short, self._least) for at, name in enumerate(self.names)]
+            [
+                table_column(name, at, self._short, self._least, self._narrow)
+                for at, name in enumerate(self.names)
+            ]
         )
         self.repaint()
 
@@ -255,6 +267,8 @@ class MappingTable(Table):
         kind, mappings = map_.kind(row), map_.mappings
         if name == "kind":
             return kind.letter, theme.style(kind.colour, bold=True)
+        if name == "range" and self._narrow:
+            return units.address(mappings.starts[row])
         if name == "range":
             return f"{units.address(mappings.starts[row])}–{units.address(mappings.ends[row])}"
         if name == "name":
@@ -380,7 +394,7 @@ class KindTable(Table):
         self.set_cursor(at)
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self.set_cursor(row, reveal=True)
         self.kind = self._rows[self.cursor][0] if self._rows else None
         self.post_message(self.Moved(self))
 

@@ -15,16 +15,29 @@ from memtui.model.sample import ProcessSample
 from memtui.tui import theme
 from memtui.tui.words.cells import Column, Part
 
-OVERVIEW_COLUMNS: Final = ("pid", "name", "rss", "gain", "swap", "oom")
+OVERVIEW_COLUMNS: Final = ("pid", "name", "rss", "gain", "swap", "oom_share")
 # All that there is room for, those that come later here giving way first.
 _KEPT: Final = (
-    *("pid", "name", "rss", "pss", "gain", "swap", "trend", "user", "rank", "oom", "uss", "anon"),
+    *(
+        "pid",
+        "name",
+        "rss",
+        "pss",
+        "gain",
+        "swap",
+        "trend",
+        "user",
+        "rank",
+        "oom_share",
+        "uss",
+        "anon",
+    ),
     *("majflt", "command", "file", "age", "shmem", "minflt", "tables", "peak", "threads", "adj"),
     *("size", "unit"),
 )
 DEFAULT_COLUMNS: Final = (
     *("pid", "user", "name", "rss", "trend", "gain", "anon", "file", "shmem", "pss", "uss", "swap"),
-    *("tables", "peak", "size", "minflt", "majflt", "oom", "adj", "threads", "age", "unit"),
+    *("tables", "peak", "size", "minflt", "majflt", "oom_share", "adj", "threads", "age", "unit"),
     "command",
 )
 _ALWAYS: Final = 3  # of those kept, that never give way
@@ -72,7 +85,7 @@ def cell(facts: Facts, process: ProcessSample, name: str) -> str | Part:
     if name == "name":
         return text
     if name == "gain":
-        return text, theme.style(_colour(value if isinstance(value, int) else 0))
+        return text, theme.style(_colour(value if isinstance(value, int) else 0, process))
     if name == "majflt" and isinstance(value, float) and value >= 1:
         return quiet(text, theme.GROWS)
     if value is None or name not in _STYLES:
@@ -125,28 +138,37 @@ def is_aged(facts: Facts, shares: Shares) -> bool:
 
 
 def _trend(facts: Facts, process: ProcessSample) -> Part:
-    """RSS in the last minute as a row of bars, from 0 up to the most that it has been."""
+    """How RSS moved in the last minute, as a row of bars: who sleeps is a flat line."""
     values = facts.growth.last_minute(process.key, COLUMNS["trend"].width)
-    details = facts.details(process)
-    peak = 0 if details is None else details.peak_rss_bytes or 0
-    gain = facts.growth.gained_bytes(process.key)
-    colour = _colour(gain) if gain else theme.FRAME
-    return bars(values, peak), theme.style(colour)
+    colour = _colour(facts.growth.gained_bytes(process.key), process)
+    return bars(values), theme.style(theme.FRAME if colour == theme.DIM else colour)
 
 
-def bars(values: Sequence[int | None], peak: int) -> str:
-    """A bar a value, from 0 up to `peak` or the largest; a blank where nothing is known."""
-    glyphs = theme.glyphs().eighths + "█"
-    top = max((value for value in values if value is not None), default=0)
-    top = max(top, peak)
+def bars(values: Sequence[int | None]) -> str:
+    """A bar a value, from the least to the most; a blank where nothing is known.
+
+    A change that is small beside the value is drawn small.
+    """
+    heights = theme.glyphs().heights
+    known = [value for value in values if value]
+    least, most = min(known, default=0), max(known, default=0)
+    span = max(most - least, most // _FULL, _SIGNIFICANT)
+    steps = len(heights) - 1
     return "".join(
-        " " if not value or not top else glyphs[max(1, min(8, round(8 * value / top)))]
-        for value in values
+        " " if not value else heights[round(steps * (value - least) / span)] for value in values
     )
 
 
-def _colour(gain: int) -> str:
-    return theme.GROWS if gain > 0 else theme.SHRINKS if gain < 0 else theme.DIM
+_FULL: Final = 32  # the part of RSS that a change is to be drawn in full
+_SIGNIFICANT: Final = 256 << 10
+_SHARE: Final = 1000  # the part of RSS that a change in a minute is to stand out
+
+
+def _colour(gain: int, process: ProcessSample) -> str:
+    """Of a change in a minute, where it is more than a page here and there."""
+    if abs(gain) < max(_SIGNIFICANT, (process.rss_bytes or 0) // _SHARE):
+        return theme.DIM
+    return theme.GROWS if gain > 0 else theme.SHRINKS
 
 
 def quiet(text: str, colour: str = theme.FOREGROUND) -> Part:

@@ -30,7 +30,7 @@ from memtui.tui.widgets.processcells import OVERVIEW_COLUMNS, digits_of, table_c
 from memtui.tui.words.cells import Part
 
 # In the order that `s` goes through them in the overview.
-_SORTS: Final = ("rss", "gain", "swap", "oom", "pid", "name")
+_SORTS: Final = ("rss", "gain", "swap", "oom_share", "pid", "name")
 _TREE_CELLS: Final = 12  # for the lines before names
 _DIM: Final = theme.style(theme.DIM)
 
@@ -58,6 +58,8 @@ class ProcessList(Table):
         self._lines: dict[ProcessKey, str] = {}  # before a name, where they stand as a tree
         self._sort, self._downwards = "rss", True
         self.filter = ""
+        # The process and the first row with each text of the filter, while nobody has moved.
+        self._left: dict[str, tuple[ProcessKey | None, int]] = {}
         self._terms: tuple[Term, ...] = ()
         self._literal = False
         self.within: frozenset[ProcessKey] | None = None  # only these
@@ -82,25 +84,38 @@ class ProcessList(Table):
             moment.rates,
             prospects or {},
             machine.ticks_per_s,
+            machine.release,
         )
 
-    def select(self, key: ProcessKey) -> None:
-        """Puts the cursor on a process."""
+    def select(self, key: ProcessKey, *, reveal: bool = True) -> None:
+        """Puts the cursor on a process, and scrolls to it or leaves what is shown."""
         self.selected = key
+        self._left.clear()
         self._last_seen = None
-        self._arrange()
+        self._arrange(reveal)
 
     def set_filter(self, text: str) -> str:
         """Only processes that fulfil a filter's terms; what is wrong with it, or "".
 
         One that is no filter is looked for as it stands, in names and pids.
         """
+        if text == self.filter:  # for good: who is under the cursor is meant from now on
+            self._left.clear()
+        else:
+            self._left[self.filter] = self.selected, self.top
         self.filter = text
         try:
             self._terms, self._literal, complaint = parse_query(text, FIELDS), False, ""
         except BadQuery as error:
             self._terms, self._literal, complaint = (), True, str(error)
-        self.rearrange()
+        # Who takes letters back, or leaves the filter, is where he was with that text.
+        selected, top = self._left.pop(text, (None, 0))
+        if selected is None:
+            self.rearrange(reveal=True)
+        else:
+            self.selected = selected
+            self.rearrange()
+            self.show_from(top)
         return complaint
 
     def choose_columns(self, names: Sequence[str]) -> None:
@@ -119,11 +134,11 @@ class ProcessList(Table):
         least = self._least + (_TREE_CELLS if self.as_tree else 0)
         self.set_columns(table_columns(self.names, self._digits, least, self._added))
 
-    def rearrange(self) -> None:
+    def rearrange(self, *, reveal: bool | None = None) -> None:
         """Other rows: the cursor goes to the first where its process is not among them."""
-        self._arrange()
+        self._arrange(reveal)
         if self._rows and self.selected not in {row.key for row in self._rows}:
-            self.set_cursor(0)
+            self.set_cursor(0, reveal=reveal)
             self._follow_cursor()
 
     @property
@@ -133,7 +148,11 @@ class ProcessList(Table):
 
     @property
     def needs_every_detail(self) -> bool:
-        return self.needs_ranks or any(not is_always_known(name) for name in self._asked)
+        return (
+            self.needs_ranks
+            or self._has_words
+            or any(not is_always_known(name) for name in self._asked)
+        )
 
     @property
     def needs_ranks(self) -> bool:
@@ -147,7 +166,12 @@ class ProcessList(Table):
     @property
     def needs(self) -> frozenset[str]:
         """What must be read for the columns that are shown, sorted by or filtered by."""
-        return needs(self._used)
+        return needs(self._used) | ({"cmdline"} if self._has_words else set())
+
+    @property
+    def _has_words(self) -> bool:
+        """Whether the filter looks for words, which command lines may have."""
+        return self._literal or any(not term.field for term in self._terms)
 
     @property
     def needs_every_share(self) -> bool:
@@ -179,6 +203,7 @@ class ProcessList(Table):
         elif column in COLUMNS:
             self._sort, self._downwards = column, COLUMNS[column].downwards
         self._arrange()
+        self.show_first()
 
     def lead_with(self, column: str) -> None:
         """Sorted by a column, which is shown from now on, the cursor on the first."""
@@ -193,8 +218,9 @@ class ProcessList(Table):
     def invert(self) -> None:
         self._downwards = not self._downwards
         self._arrange()
+        self.show_first()
 
-    def _arrange(self) -> None:
+    def _arrange(self, reveal: bool | None = None) -> None:
         facts = self.facts
         if facts is None:
             return
@@ -220,15 +246,13 @@ class ProcessList(Table):
                 if row.key == self.selected:
                     cursor, self._last_seen = at, row
                     break
-        # The largest stay in sight; where the user has scrolled, the row keeps its place instead.
-        if self.top:
-            self.top = max(0, self.top + cursor - self.cursor)
+        cursor = self.keep_place(cursor)
         self._rows = rows
         digits = digits_of(rows)
         if digits > self._digits:
             self._digits = digits
             self._set_columns()
-        self.set_cursor(cursor)
+        self.set_cursor(cursor, reveal=reveal)
 
     def fitting(self, processes: Iterable[ProcessSample]) -> Sequence[ProcessSample]:
         """Those of some processes that the filter lets through."""
@@ -236,7 +260,8 @@ class ProcessList(Table):
         if self.within is not None:
             processes = [each for each in processes if each.key in self.within]
         if self._literal:
-            return [each for each in processes if fits(self.filter.strip(), each.pid, each.name)]
+            text, facts = self.filter.strip(), self.facts
+            return [each for each in processes if fits(text, each.pid, facts.words(each))]
         return holding(self.facts, processes, self._terms)
 
     def _follow_cursor(self) -> None:
@@ -249,7 +274,8 @@ class ProcessList(Table):
             self._last_seen = current
 
     def _go(self, row: int) -> None:
-        self.set_cursor(row)
+        self._left.clear()
+        self.set_cursor(row, reveal=True)
         self._follow_cursor()
         self.post_message(self.Moved(self))
 
@@ -275,7 +301,8 @@ class ProcessList(Table):
         if self._terms and fields_of(self._terms):
             return f"no process fulfils {units.printable(self.filter)}"
         if self.filter:
-            return f"no process has “{units.printable(self.filter)}” in its name or pid"
+            text = units.printable(self.filter)
+            return f"no process has “{text}” in its name, pid or command line"
         return "no processes can be seen"
 
     def row_texts(self, row: int, names: Sequence[str]) -> dict[str, str | Part]:

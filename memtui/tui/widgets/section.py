@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
@@ -56,6 +57,13 @@ class SectionList(Table):
         return {"name": (self._sections[row].title, name), "figure": figure}
 
 
+class Place(NamedTuple):
+    """What the cursor was on, and the first row that was shown."""
+
+    key: str | None = None
+    top: int = 0
+
+
 class SectionTable(SheetTable):
     """A section's rows: the cursor stays with its row when others come before it."""
 
@@ -64,26 +72,44 @@ class SectionTable(SheetTable):
         self._key: str | None = None
         self.follow = self._remember
 
-    def open(self, page: SectionPage, key: str | None) -> None:
-        """The page of another section, the cursor on the row of that key."""
-        self._key = key
+    def open(self, page: SectionPage, place: Place) -> None:
+        """The page of another section as it was left."""
+        self.page = Page(())
         self.top = self.cursor = 0
+        self._key = place.key
         self.show(page)
+        self.go_back(place)
 
-    def show(self, page: Page) -> None:
-        if isinstance(page, SectionPage) and self._key in page.keys:
-            at = page.keys.index(self._key)
-            # Where the user has scrolled, the row keeps its place on the screen.
-            if self.top:
-                self.top = max(0, self.top + at - self.cursor)
-            self.cursor = at
-        super().show(page)
-        self._remember()
+    def go_back(self, place: Place) -> None:
+        """To where it was left."""
+        page = self.page
+        if isinstance(page, SectionPage) and place.key in page.keys:
+            self.set_cursor(page.keys.index(place.key), reveal=False)
+            self._remember()
+        self._reveals = False
+        self.show_from(place.top)
 
     @property
     def key(self) -> str | None:
         """What the cursor is on."""
         return self._key
+
+    @property
+    def place(self) -> Place:
+        """Where it is left."""
+        return Place(self._key, self.top)
+
+    def show(self, page: Page) -> None:
+        before = self.sorted_by()
+        at = self.cursor
+        if isinstance(page, SectionPage) and self._key in page.keys:
+            at = self.keep_place(page.keys.index(self._key))
+        self.page = page
+        self.set_columns(page.columns or (Column("", "", 0),))
+        self.set_cursor(at)
+        if before not in (None, self.sorted_by()):
+            self.show_first()
+        self._remember()
 
     def _remember(self) -> None:
         page = self.page
@@ -109,7 +135,7 @@ class SectionTable(SheetTable):
 class StillTable(SectionTable, can_focus=False):
     """Rows to look at, without a cursor."""
 
-    def set_cursor(self, row: int) -> None:
+    def set_cursor(self, row: int, *, reveal: bool | None = None) -> None:
         self.cursor, self.top = -1, 0
         self.repaint()
 
@@ -130,7 +156,7 @@ class SectionPanel(Vertical):
         self.rows = rows or SectionTable()
         self._shown: tuple[str, int] = ("", 0)
         self._head_height = 0
-        self._cursors: dict[str, str | None] = {}
+        self._places: dict[str, Place] = {}
         self._last: tuple[Section, Facts, Arrangement] | None = None
 
     def compose(self) -> ComposeResult:
@@ -161,8 +187,8 @@ class SectionPanel(Vertical):
         if self._shown[0] == section.name:
             self.rows.show(page)
         else:
-            self._cursors[self._shown[0]] = self.rows.key
-            self.rows.open(page, self._cursors.get(section.name))
+            self._places[self._shown[0]] = self.rows.place
+            self.rows.open(page, self._places.get(section.name, Place()))
         self._shown = section.name, width
         rows = 1 + max(len(page.rows), 2 if page.empty else 0) if page.columns else 0
         return 1 + max(self._head_height, len(lines)) + rows

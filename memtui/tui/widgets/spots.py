@@ -270,20 +270,20 @@ def look(spot: Spot, cursor: tuple[int, int, int], lit: int | None) -> Part:
     if spot.state is not None:
         colour = PAGE_STATES[spot.state].colour
         share = 0.0 if spot.state == _ABSENT else 0.8
-    coloured = theme.glyphs().coloured
+    shaded = theme.glyphs().shaded
     if spot.start < high and low < spot.end:
         # The cursor's mapping: underlined in its own colour.
-        if not coloured:
+        if not shaded:
             return spot.character, theme.style(theme.BRIGHT, bold=True, underline=True)
         return spot.character, theme.style(theme.BACKGROUND, colour, bold=True, underline=True)
     if lit is not None and spot.kind != lit:
         return spot.character, theme.style(theme.FRAME)
-    if not coloured:
+    if not shaded:
         return spot.character, theme.style(colour, bold=share >= 0.5)
     # In sixteen steps: shades are kept, and cells of one shade are sent as one.
-    shaded = theme.shade(colour, 0.16 + 0.6 * round(share * 16) / 16)
+    ground = theme.shade(colour, 0.16 + 0.6 * round(share * 16) / 16)
     return spot.character, theme.style(
-        theme.shade(colour, 0.85) if share < 0.45 else theme.BACKGROUND, shaded
+        theme.shade(colour, 0.85) if share < 0.45 else theme.BACKGROUND, ground
     )
 
 

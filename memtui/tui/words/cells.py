@@ -38,6 +38,19 @@ def fits(left: Sequence[Part], right: Sequence[Part], width: int) -> bool:
     return cells(left) + cells(right) < width
 
 
+def fitted(line: Line, width: int) -> Line:
+    """A line that ends with … where it is too long."""
+    if cells(line) <= width:
+        return line
+    kept: list[Part] = []
+    for text, style in line:
+        if units.width(text) > width:
+            return [*kept, (units.fit(text, width), style)]
+        kept.append((text, style))
+        width -= units.width(text)
+    return kept
+
+
 class Column(NamedTuple):
     """A column of a table: `width` cells, 0 for what is left over; `priority` 0 never goes.
 

@@ -11,7 +11,7 @@ from memtui.model.machine import Machine
 from memtui.model.sample import Sample
 from memtui.model.system.free import Free
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, fits, spread
+from memtui.tui.words.cells import Line, Part, fits, spread
 
 if TYPE_CHECKING:
     from memtui.session.scope import Scope
@@ -123,35 +123,59 @@ def headline(
         (units.size(free.available), _BRIGHT),
         (f" {units.percent(free.available_pct)}", _BRIGHT),
     ]
-    more: list[list[Part]] = []
     if bound:
-        more.append([(" · ", _DIM), (bound, _ACCENT)])
+        left += [(" · ", _DIM), (bound, _ACCENT)]
+    moves: list[Part] = []
     if trend is not None and abs(trend) >= 2**20:
         arrow, colour = ("▼", theme.GROWS) if trend < 0 else ("▲", theme.SHRINKS)
         moved = f" {arrow}{units.size(abs(trend), short=narrow)}/min"
-        more.append([(moved, theme.style(colour))])
+        moves.append((moved, theme.style(colour)))
     if beside_bytes >= 2**20:
-        more.append([(f" + {units.size(beside_bytes, short=narrow)} ZFS, GPU", _DIM)])
-    right: list[Part] = []
-    for label, value, colour, fill in (
-        ("rest", free.rest, theme.REST, glyphs.fills[2]),
-        ("buff/cache", free.buff_cache, theme.CACHE, glyphs.fills[1]),
-        ("free", free.free, theme.FREE, glyphs.fills[0]),
-    ):
-        swatch = ("█", theme.blocks(colour)) if glyphs.coloured else (fill, _PLAIN)
-        right += [
-            (" " if narrow else "   ", _PLAIN),
-            swatch if swatch[0] != " " else ("", _PLAIN),
-            (f"{'' if narrow else ' '}{label} ", _DIM),
-            (units.size(value, short=narrow), _PLAIN),
-        ]
-    right.append((" ", _PLAIN))
-    for parts in more:
-        if cells(left) + cells(parts) + cells(right) < width:
-            left += parts
-        elif bound and parts is more[0]:  # which tells more than the bands, that the graph has too
-            right, left = [], [*left, *parts]
-    return spread(left, right, width)
+        moves.append((f" + {units.size(beside_bytes, short=narrow)} ZFS, GPU", _DIM))
+    used: list[Part] = []
+    if free.available_pct is not None:
+        # Of what is available, so that both are all there is.
+        share = units.percent(100 - round(free.available_pct))
+        figure = "" if narrow else f"{units.size(free.used)} "
+        used = [(f"{'  ' if narrow else '   '}used ", _DIM), (f"{figure}{share}", _PLAIN)]
+
+    def bands(cache: str) -> list[Part]:
+        right: list[Part] = []
+        for label, value, colour, fill in (
+            ("rest", free.rest, theme.REST, glyphs.fills[2]),
+            (cache, free.buff_cache, theme.CACHE, glyphs.fills[1]),
+            ("free", free.free, theme.FREE, glyphs.fills[0]),
+        ):
+            swatch = ("█", theme.blocks(colour)) if glyphs.coloured else (fill, _PLAIN)
+            right += [
+                (" " if narrow else "   ", _PLAIN),
+                swatch if swatch[0] != " " else ("", _PLAIN),
+                (f"{'' if narrow else ' '}{label} ", _DIM),
+                (units.size(value, short=narrow), _PLAIN),
+            ]
+        return [*right, (" ", _PLAIN)]
+
+    forms: tuple[tuple[list[Part], list[Part]], ...] = (
+        ([*left, *moves, *used], bands("buff/cache")),
+        ([*left, *moves, *used], bands("cache")),
+        ([*left, *moves], bands("buff/cache")),
+        (left, bands("buff/cache")),
+        (left, bands("cache")),
+        # What binds tells more than the bands, which the graph has too.
+        (left, []),
+    )
+    line, right = next((form for form in forms if fits(*form, width)), (left, []))
+    return spread(line, right, width)
+
+
+def filter_parts(text: str, shown: str = "") -> list[Part]:
+    """The filter that holds, and the way out: `filter postgres: 12 · Esc: all`."""
+    return [
+        (" filter ", _DIM),
+        (units.printable(text), theme.style(theme.ACCENT)),
+        (f": {shown}" if shown else "", _DIM),
+        (" · Esc: all ", _DIM),
+    ]
 
 
 def swap_parts(free: Free, bar: int, *, short: bool = False) -> list[Part]:

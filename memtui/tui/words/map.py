@@ -78,14 +78,19 @@ def spread_line(map_: AddressMap, width: int) -> Line:
     ]
     if width >= 100 and spread_.largest_hole:
         parts.append((f" from {units.address(spread_.largest_hole_at)}", _DIM))
-    return [
-        *parts,
+    scale: Part = (" · picture folded, not to scale: + zooms to where it is", _DIM)
+    if width < 100:
+        scale = (" · not to scale: + zooms", _DIM)
+    span: list[Part] = [
         (" · ", _DIM),
         (used, _PLAIN),
-        (" of the span of " if width < 100 else " is mapped of the span of ", _DIM),
+        (" of " if width < 100 else " is mapped of the span of ", _DIM),
         (units.size(spread_.span), _PLAIN),
-        (" mapped" if width < 100 else ", lowest to highest address", _DIM),
+        (" mapped" if width < 100 else "", _DIM),
     ]
+    far: list[Part] = [(", lowest to highest address", _DIM)] if width >= 100 else []
+    forms = ((*parts, *span, *far, scale), (*parts, *span, scale), (*parts, scale))
+    return next((form for form in forms if cells(form) <= width), (*parts, *span))
 
 
 def rows_line(

@@ -15,7 +15,7 @@ from memtui.model.sample import ProcessSample
 from memtui.ondemand.place import Place
 from memtui.session.chosen import Chosen
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells
+from memtui.tui.words.cells import Line, Part, fitted
 from memtui.tui.words.nomap import no_map
 
 _DIM: Final = theme.style(theme.DIM)
@@ -49,20 +49,7 @@ def panel(
         _cgroup(facts, process, place),
         _map(facts, process, chosen, map_),
     ]
-    return [_fitted(line, width) for line in lines]
-
-
-def _fitted(line: Line, width: int) -> Line:
-    """A line that ends with … where it is too long."""
-    if cells(line) <= width:
-        return line
-    kept: list[Part] = []
-    for text, style in line:
-        if units.width(text) > width:
-            return [*kept, (units.fit(text, width), style)]
-        kept.append((text, style))
-        width -= units.width(text)
-    return kept
+    return [fitted(line, width) for line in lines]
 
 
 def _who(facts: Facts, process: ProcessSample) -> Line:
@@ -211,7 +198,7 @@ def group_panel(facts: Facts, group: Group, width: int) -> list[Line]:
                 (f" {command}", _DIM),
             ]
         )
-    return [_fitted(line, width) for line in lines]
+    return [fitted(line, width) for line in lines]
 
 
 def introduced(facts: Facts, process: ProcessSample) -> str:

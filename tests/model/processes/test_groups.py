@@ -170,7 +170,9 @@ def test_every_column_has_a_value_or_none_and_can_be_asked() -> None:
     known = known._replace(sample=known.sample._replace(details={SERVER.key: whole}))
     for name, column in COLUMNS.items():
         value = column.value(known, SERVER)
-        example = {"text": f"{name}:a", "count": f"{name}>=0"}.get(column.type, f"{name}>=-1")
+        example = {"text": f"{name}:a", "count": f"{name}>=0", "percent": f"{name}>=0"}.get(
+            column.type, f"{name}>=-1"
+        )
         if name == "state":
             example = "state:S"
         if column.type == "bytes":

@@ -143,7 +143,7 @@ async def test_sorting_by_every_column_and_the_other_way_round() -> None:
             "rss": [40, 10, 20, 30, 2, 50],
             "gain": [2, 20, 30, 40, 50, 10],
             "swap": [20, 30, 10, 2, 40, 50],
-            "oom": [50, 40, 20, 30, 10, 2],
+            "oom_share": [50, 40, 20, 30, 10, 2],
             "pid": [2, 10, 20, 30, 40, 50],
             "name": [30, 10, 2, 20, 40, 50],
         }
@@ -155,7 +155,7 @@ async def test_sorting_by_every_column_and_the_other_way_round() -> None:
             assert chosen(app) == BIG.pid
             await press(pilot, "I")
             assert processes(app).sorted_by() == (column, not downwards)
-            value = {"rss": "rss_bytes", "swap": "swap_bytes", "oom": "oom_score"}.get(column)
+            value = {"rss": "rss_bytes", "swap": "swap_bytes", "oom_share": "oom_score"}.get(column)
             if value:
                 values = [getattr(row, value) for row in processes(app)._rows]
                 assert values == sorted(values)
@@ -167,7 +167,12 @@ async def test_a_click_on_a_head_sorts_by_its_column() -> None:
     app = dashboard()
     async with running(app) as pilot:
         head = screen_text(app)[processes(app).region.y]
-        for title, column in (("PID", "pid"), ("NAME", "name"), ("SWAP", "swap"), ("OOM", "oom")):
+        for title, column in (
+            ("PID", "pid"),
+            ("NAME", "name"),
+            ("SWAP", "swap"),
+            ("OOM", "oom_share"),
+        ):
             await pilot.click("#top-processes", offset=(head.index(title) + 1, 0))
             await pilot.pause()
             sorted_by = processes(app).sorted_by()

@@ -240,7 +240,11 @@ async def test_what_cannot_be_read_says_why(pilot: Pilot[None]) -> None:
 @on()
 async def test_other_sections_are_neither_sorted_nor_filtered(pilot: Pilot[None]) -> None:
     before = view(pilot).rows.page.rows
-    await press(pilot, "s", "slash", "I")
+    await press(pilot, "s", "slash", *"q1x")
+    # What is typed after it goes nowhere else, and is told why nothing comes of it.
+    assert "only slab caches and control groups" in screen_text(pilot.app)[-1]
+    assert view(pilot).rows.page.rows == before
+    await press(pilot, "escape", "I")
     assert view(pilot).rows.page.rows == before
     assert view(pilot).main.has_focus
 
@@ -281,7 +285,7 @@ async def test_a_terminal_that_shrinks_and_grows(pilot: Pilot[None]) -> None:
 @on()
 async def test_the_footer_has_what_matters(pilot: Pilot[None]) -> None:
     footer = screen_text(pilot.app)[-1]
-    for word in ("1 Overview", "3 Map", "4 Pressure", "5 Physical", "? help", "q quit"):
+    for word in ("1 Over", "3 Map", "4 Pres", "5 Physical", "p types", "? help", "q quit"):
         assert word in footer
 
 

@@ -112,10 +112,10 @@ def test_ticks_of_size() -> None:
     def labels(total_gib: float, height: int) -> list[str]:
         return [label for _, label in gib_ticks(total_gib * GIB, height)]
 
-    assert labels(23.5, 10) == ["0", "5", "10", "15", "20", "23.5G"]
-    assert labels(16, 8) == ["0", "5", "10", "16.0G"]
-    assert labels(0.5, 10) == ["0", "0.1", "0.2", "0.3", "0.4", "0.5G"]
-    assert labels(1024, 8) == ["0", "200", "400", "600", "800", "1024.0G"]
+    assert labels(23.5, 9) == ["0", "5.9", "11.8", "17.6", "23.5G"]
+    assert labels(16, 17) == ["0", "4.0", "8.0", "12.0", "16.0G"]
+    assert labels(0.5, 11) == ["0", "0.10", "0.20", "0.30", "0.40", "0.50G"]
+    assert labels(1024, 2) == ["0", "1024.0G"]
 
 
 @given(st.floats(2**29, 2**50), st.integers(2, 60))
