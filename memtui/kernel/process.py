@@ -117,6 +117,7 @@ class Identity(NamedTuple):
         return self.has_ended and self.num_threads > 1
 
 
+_IDENTITY: Final = (1, 6, 7, 9, 17, 19)  # after the name
 _STAT_NUMBERS: Final = len(Stat._fields) - 4  # all but pid, comm, state and extra
 _LARGEST: Final = 1 << 64  # of anything: addresses, masks and limits go up to it
 
@@ -160,16 +161,17 @@ def parse_identity(data: bytes) -> Identity:
     try:
         if begin < 0 or end < begin:
             raise ValueError
-        parent, flags, threads, started = map(
-            _in_64_bits, (words[1], words[6], words[17], words[19])
-        )
+        numbers = [int(words[at]) for at in _IDENTITY]
+        if max(numbers) >= _LARGEST:
+            raise ValueError
+        parent, flags, minor, major, threads, started = numbers
         return Identity(
             data[begin + 2 : end].decode("utf-8", "surrogateescape"),
             words[0].decode("ascii"),
             parent,
             flags,
-            number(words[7]),
-            number(words[9]),
+            _possible(minor),
+            _possible(major),
             threads,
             started,
         )
