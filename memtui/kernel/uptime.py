@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import time
 
-from memtui.kernel.files import Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 
 
 def since_boot_s() -> float:
     """Seconds since this machine was booted, suspends included: the clock of samples."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def read_uptime_s(files: Files) -> float | None:
+    """How long the machine below the root has been up, by which its counters are means since boot.
+
+    Of this machine by its clock: /proc/uptime may be the container's, and the counters the host's.
+    """
+    if files.is_live:
+        return since_boot_s()
+    uptime = files.parsed("proc/uptime", parse_uptime)
+    return None if isinstance(uptime, Gap) else uptime
 
 
 def parse_uptime(data: bytes) -> float:
