@@ -11,7 +11,7 @@ from memtui import units
 from memtui.model.processes.groups import SORTS, Group, sorted_groups
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Table
-from memtui.tui.widgets.processcells import quiet
+from memtui.tui.widgets.processcells import gain_title, quiet
 from memtui.tui.words.cells import Column, Part
 
 _COLUMNS: Final = (
@@ -50,11 +50,13 @@ class GroupTable(Table):
         self._selected = ""
         self._title = ""
 
-    def show(self, groups: Sequence[Group], title: str) -> None:
-        """These groups, under a heading that says what they are."""
+    def show(self, groups: Sequence[Group], title: str, counted_s: float = 60.0) -> None:
+        """These groups, under a heading that says what they are; gains are counted for `counted_s`."""
         self._title = title
-        columns = (_COLUMNS[0]._replace(title=title.upper()), *_COLUMNS[1:])
-        self.set_columns(columns)
+        titles = {_COLUMNS[0].name: title.upper(), "gain": gain_title(counted_s)}
+        self.set_columns(
+            [each._replace(title=titles.get(each.name, each.title)) for each in _COLUMNS]
+        )
         self.rows = sorted_groups(groups, self._sort, self._downwards)
         names = [group.name for group in self.rows]
         cursor = names.index(self._selected) if self._selected in names else self.cursor

@@ -67,7 +67,7 @@ def table_columns(
 
 def gain_title(counted_s: float) -> str:
     """`Δ/MIN`, and before a minute has passed how long is counted: `Δ/23s`."""
-    return "Δ/MIN" if counted_s >= 60 else f"Δ/{int(counted_s)}s"
+    return f"Δ/{int(counted_s)}s" if 1 <= counted_s < 60 else "Δ/MIN"
 
 
 def cell(facts: Facts, process: ProcessSample, name: str) -> str | Part:

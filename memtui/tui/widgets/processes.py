@@ -53,7 +53,7 @@ class ProcessList(Table):
         self._least = least
         self._digits = 5
         self._added: set[str] = set()
-        self._counted_s = 0.0
+        self.counted_s = 0.0
         self.facts: Facts | None = None
         self._rows: list[ProcessSample] = []
         self._lines: dict[ProcessKey, str] = {}  # before a name, where they stand as a tree
@@ -76,8 +76,8 @@ class ProcessList(Table):
     def learn(self, moment: Moment, prospects: Mapping[ProcessKey, Prospect] | None = None) -> None:
         """Another moment, which is not shown yet."""
         machine = moment.machine
-        if self._counted_s < 60:
-            self._counted_s = moment.growth.counted_s
+        if self.counted_s < 60:
+            self.counted_s = moment.growth.counted_s
             self._set_columns()
         self.facts = Facts(
             moment.sample,
@@ -122,7 +122,7 @@ class ProcessList(Table):
     def _set_columns(self) -> None:
         least = self._least + (_TREE_CELLS if self.as_tree else 0)
         self.set_columns(
-            table_columns(self.names, self._digits, least, self._added, self._counted_s)
+            table_columns(self.names, self._digits, least, self._added, self.counted_s)
         )
 
     def rearrange(self) -> None:
