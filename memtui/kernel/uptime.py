@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from memtui.kernel.files import Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.values import number
 
 _LONGEST_S: Final = 1 << 40  # 34,000 years
@@ -18,6 +18,17 @@ _LONGEST_S: Final = 1 << 40  # 34,000 years
 def since_boot_s() -> float:
     """Seconds since this machine was booted, suspends included: the clock of samples."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def read_uptime_s(files: Files) -> float | None:
+    """How long the machine below the root has been up, by which its counters are means since boot.
+
+    Of this machine by its clock: /proc/uptime may be the container's, and the counters the host's.
+    """
+    if files.is_live:
+        return since_boot_s()
+    uptime = files.parsed("proc/uptime", parse_uptime)
+    return None if isinstance(uptime, Gap) else uptime
 
 
 def parse_uptime(data: bytes) -> float:

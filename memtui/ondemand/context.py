@@ -8,6 +8,7 @@ from __future__ import annotations
 from memtui.kernel.buddy import parse_buddyinfo
 from memtui.kernel.cpuinfo import read_cpu_words
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.uptime import read_uptime_s
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.explain.context import SETTINGS, Context
 from memtui.model.machine import Machine
@@ -30,20 +31,12 @@ def context_of(
         before,
         settings,
         machine.page_bytes,
-        _uptime_s(files),
+        read_uptime_s(files),
         files.parsed("proc/zoneinfo", parse_zoneinfo),
         files.parsed("proc/buddyinfo", parse_buddyinfo),
         len(nodes) or None,
         _paging(files, machine),
     )
-
-
-def _uptime_s(files: Files) -> float | None:
-    data = files.read("proc/uptime")
-    try:
-        return None if isinstance(data, Gap) else float(data.split()[0])
-    except (ValueError, IndexError):
-        return None
 
 
 def _paging(files: Files, machine: Machine) -> str:

@@ -115,9 +115,11 @@ class _Group(NamedTuple):
     def words(self) -> str:
         """What it has left of which limit, and its verdict."""
         group, name = self.confinement.group, self.confinement.limit_name
+        some = _stalls(self.pressure)["some"]
+        stalled = f", stalled {units.percent(some.avg10_pct)}" if some else ""
         return (
-            f"Control group {units.printable(group.path)} ({units.size(group.current_bytes)} used, "
-            f"{name} {units.size(group.limit_bytes)}): {self.verdict.sentence}"
+            f"Control group {units.printable(group.path)} ({units.size(group.current_bytes)} of {name} "
+            f"{units.size(group.limit_bytes)}{stalled}): {self.verdict.sentence}"
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from memtui import units
 from memtui.kernel.files import Files, Gap, LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.uptime import parse_boot_time, parse_uptime, since_boot_s
+from memtui.kernel.uptime import parse_boot_time, parse_uptime, read_uptime_s
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.model.system.sar import (
     BOOT,
@@ -196,13 +196,10 @@ def _read(files: Files, sources: set[str]) -> _Reading:
         read("proc/vmstat", parse_vmstat),
         read("proc/pressure/memory", parse_pressure),
     )
+    uptime_s = read_uptime_s(files)
     if files.is_live:
-        # What /proc/uptime shows in hundredths, of which an interval of 0.1 s has ten.
-        uptime_s: float | None = since_boot_s()
         return _Reading(found, uptime_s, time.time(), tuple(gaps))
-    uptime = files.parsed("proc/uptime", parse_uptime)
     booted = files.parsed("proc/stat", parse_boot_time)
-    uptime_s = None if isinstance(uptime, Gap) else uptime
     timestamp_s = None
     if uptime_s is not None and not isinstance(booted, Gap):
         timestamp_s = booted + uptime_s

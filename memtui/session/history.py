@@ -222,12 +222,21 @@ class GrowthTracker:
         # Lists: of a thousand processes most change never, and an empty deque takes 600 bytes.
         self._changes: dict[ProcessKey, list[tuple[float, int]]] = {}
         self._now = 0.0
+        self._began: float | None = None
+
+    @property
+    def counted_s(self) -> float:
+        """How long is counted so far: the window, or less before that has passed."""
+        return 0.0 if self._began is None else min(self._window_s, self._now - self._began)
 
     def record(self, sample: Sample) -> None:
         """Adds a sample; one that is not later than the last begins anew."""
         if sample.time_s <= self._now:
             self._changes.clear()
+            self._began = None
         self._now = sample.time_s
+        if self._began is None:
+            self._began = sample.time_s
         changes, oldest = self._changes, sample.time_s - self._window_s
         for key, process in sample.processes.items():
             history, rss = changes.get(key), process.rss_bytes

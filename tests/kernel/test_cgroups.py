@@ -18,10 +18,13 @@ from hypothesis import strategies as st
 from memtui.kernel.cgroups import (
     Confinement,
     Level,
+    Tree,
+    memory_version,
     parse_cgroup,
     parse_limit,
     read_confinement,
     read_memory_group,
+    read_tree,
 )
 from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
 from memtui.kernel.pressure import Pressure
@@ -278,3 +281,112 @@ def test_a_real_group_that_is_removed_is_gone(group: Path) -> None:
     assert isinstance(left, Gap) and left.reason == "gone"
     level = Level("/inner", str(inner)[1:], None, None)
     assert isinstance(read_memory_group(files, level, 1).stat, Gap)
+
+
+def tree(root: Path, **files: str) -> LiveFiles:
+    """Files by their names, a slash written as two underscores."""
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return LiveFiles(str(root))
+
+
+MOUNTED_ELSEWHERE = (
+    "24 20 0:22 / /cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+    "30 20 0:25 / /cgroup/my\\040memory rw,relatime - cgroup cgroup rw,memory\n"
+)
+
+
+def test_the_hierarchy_is_where_mountinfo_says(tmp_path: Path) -> None:
+    """RHEL 6 has it below /cgroup, Android below /dev/memcg."""
+    box = tmp_path / "cgroup/my memory/box"
+    box.mkdir(parents=True)
+    (box / "memory.limit_in_bytes").write_text("1048576\n")
+    (box / "memory.usage_in_bytes").write_text("4096\n")
+    (box / "memory.soft_limit_in_bytes").write_text("2048\n")
+    files = tree(tmp_path, proc__self__mountinfo=MOUNTED_ELSEWHERE)
+    assert memory_version(files) == 1
+    found = read_confinement(files, parse_cgroup(b"4:memory:/box\n"))
+    assert isinstance(found, Confinement)
+    assert found.group.path == "/box" and found.limit_bytes == 1048576
+    assert found.limit_name == "memory.limit_in_bytes"
+    # The soft limit binds nobody, and is told.
+    assert found.above_soft is not None and found.above_soft.soft_bytes == 2048
+    listed = read_tree(files)
+    assert isinstance(listed, Tree)
+    assert "/box" in [group.path for group in listed.groups]
+
+
+def test_a_mount_that_begins_at_a_group_has_those_below_it(tmp_path: Path) -> None:
+    """/docker is bound there, and ab12 in it: the limit is ab12's, not /docker's."""
+    mount = "36 31 0:35 /docker /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    files = tree(
+        tmp_path,
+        proc__self__mountinfo=mount,
+        **{
+            "sys__fs__cgroup__memory__memory.limit_in_bytes": "9223372036854771712",
+            "sys__fs__cgroup__memory__memory.usage_in_bytes": "9000000",
+            "sys__fs__cgroup__memory__ab12__memory.limit_in_bytes": "1048576",
+            "sys__fs__cgroup__memory__ab12__memory.usage_in_bytes": "4096",
+        },
+    )
+    found = read_confinement(files, parse_cgroup(b"4:memory:/docker/ab12\n"))
+    assert isinstance(found, Confinement)
+    assert [level.path for level in found.levels] == ["/docker/ab12", "/docker"]
+    assert found.limit_bytes == 1048576
+
+
+def test_a_controller_that_is_not_mounted_is_not_called_none(tmp_path: Path) -> None:
+    files = tree(tmp_path, proc__self__cgroup="4:memory:/box\n")
+    gap = read_tree(files)
+    assert isinstance(gap, Gap) and gap.reason == "failed" and "not mounted" in gap.detail
+
+
+def group_files(path: str, current: int, most: str, high: str, files: int = 0) -> dict[str, str]:
+    base = f"sys__fs__cgroup__{path}memory."
+    return {
+        base + "current": str(current),
+        base + "max": most,
+        base + "high": high,
+        base + "stat": f"active_file {files}\ninactive_file 0\n",
+    }
+
+
+def test_high_is_a_limit_that_binds(tmp_path: Path) -> None:
+    files = tree(tmp_path, **group_files("a__", 990 * MIB, "max", str(1000 * MIB)))
+    found = read_confinement(files, parse_cgroup(b"0::/a\n"), always=False)
+    assert isinstance(found, Confinement)
+    assert (found.limit_bytes, found.limit_name) == (1000 * MIB, "memory.high")
+    assert found.group.available_bytes == found.headroom_bytes == 10 * MIB
+
+
+def test_the_group_binds_in_which_the_least_is_left(tmp_path: Path) -> None:
+    """The larger limit, an ancestor's, is nearer; a cache that gives way is not used up."""
+    files = tree(
+        tmp_path,
+        **group_files("a__b__", 100 * MIB, str(400 * MIB), "max"),
+        **group_files("a__", 790 * MIB, str(800 * MIB), "max"),
+    )
+    found = read_confinement(files, parse_cgroup(b"0::/a/b\n"))
+    assert isinstance(found, Confinement) and found.group.path == "/a"
+    files = tree(tmp_path, **group_files("a__", 790 * MIB, str(800 * MIB), "max", 700 * MIB))
+    found = read_confinement(files, parse_cgroup(b"0::/a/b\n"))
+    assert isinstance(found, Confinement) and found.group.path == "/a/b"
+
+
+def test_who_is_in_a_group_and_below_it(tmp_path: Path) -> None:
+    """0 is a process of another PID namespace."""
+    files = tree(
+        tmp_path,
+        **group_files("a__", 1, "100", "max"),
+        **{
+            "sys__fs__cgroup__a__cgroup.procs": "12\n0\n",
+            "sys__fs__cgroup__a__b__cgroup.procs": "7\n",
+            "sys__fs__cgroup__cgroup.procs": "1\n",
+        },
+    )
+    found = read_confinement(files, parse_cgroup(b"0::/a\n"), members=True)
+    assert isinstance(found, Confinement) and found.members == frozenset({12, 7})
+    found = read_confinement(files, parse_cgroup(b"0::/a\n"))
+    assert isinstance(found, Confinement) and found.members is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,32 @@ def test_without_any_source_it_fails(tmp_path: Any) -> None:
     (tmp_path / "proc").mkdir()
     with pytest.raises(Failure, match=r"proc/meminfo: absent"):
         list(pressure(LiveFiles(str(tmp_path)), "text"))
+
+
+def test_a_group_at_its_limit_is_told_first(tmp_path: Path) -> None:
+    for name, text in {
+        "proc/meminfo": "MemTotal: 134217728 kB\nMemFree: 100000000 kB\nMemAvailable: 120000000 kB\n",
+        "proc/pressure/memory": SOME.format(0) + FULL.format(0),
+        "proc/self/cgroup": "0::/\n",
+        "sys/fs/cgroup/memory.max": "4294967296\n",
+        "sys/fs/cgroup/memory.high": "max\n",
+        "sys/fs/cgroup/memory.current": "4290000000\n",
+        "sys/fs/cgroup/memory.stat": "anon 4250000000\nactive_file 0\ninactive_file 10000000\n",
+        "sys/fs/cgroup/memory.pressure": SOME.format(45) + FULL.format(42),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    files = LiveFiles(str(tmp_path))
+    text = "".join(pressure(files, "text"))
+    assert text.startswith(
+        "Control group / (4.0 GiB of memory.max 4.0 GiB, stalled 45 %): About to run"
+    )
+    assert "tasks wait for memory 45 %" in " ".join(text.split())
+    group = json.loads("".join(pressure(files, "json")))["group"]
+    assert group["binds"] and group["limit"] == "memory.max"
+    assert group["available_bytes"] == 4294967296 - 4290000000 + 10000000
+    assert group["verdict"]["level"] == "about_to_run_out"
+
+
+SOME = "some avg10={:.2f} avg60=40.00 avg300=20.00 total=90000000\n"
+FULL = "full avg10={:.2f} avg60=38.00 avg300=18.00 total=80000000\n"

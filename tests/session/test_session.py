@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from memtui.kernel.meminfo import parse_meminfo
+from memtui.kernel.pressure import Pressure, Stall
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.model.system.free import free_figures
 from memtui.session.session import Session
 from memtui.settings.values import DEFAULTS
+from memtui.tui.widgets.processcells import gain_title
 from tests.conftest import open_host
-from tests.interface import Script, map_of, process, sample
+from tests.interface import MIB, Script, map_of, process, sample
 from tests.moments import confined, moment
 
 BIG = process(10, "big", 500)
@@ -123,3 +125,67 @@ def test_sar_is_followed_from_the_first_time_on_that_it_is_asked_for() -> None:
     made.take(moment(4.0))
     assert [at for at, _ in held.seen.follow_sar().figures] == [1.0, 2.0, 3.0]
     assert [at for at, _ in track.figures] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_it_begins_in_the_group_that_is_short_and_then_the_scope_is_the_users() -> None:
+    """The host has 61 % left; the group is at its limit, and nothing of it gives way."""
+    full = confined(1530 * MIB, active_file=0, inactive_file=0)
+    made = session()
+    made.take(moment(1.0, confinement=full))
+    scopes = [made.scope]
+    assert made.switch_scope()
+    made.take(moment(2.0, confinement=full))
+    scopes.append(made.scope)
+    assert scopes == ["group", "host"]
+    calm = session()
+    calm.take(moment(1.0, confinement=confined(300 * MIB)))
+    assert calm.scope == "host"
+    calm.take(moment(2.0, confinement=full))
+    assert calm.scope == "host", "only at the start"
+
+
+def test_a_group_at_memory_high_is_bound_and_its_waiting_counts() -> None:
+    """Half of it is cache, but it is at its limit, and its tasks wait."""
+    waiting = Pressure(Stall(40.0, 3.0, 2.0, 0), Stall(30.0, 0.5, 0.2, 0))
+    high = confined(1000 * MIB, None, pressure=waiting, active_file=300 * MIB)
+    level = high.levels[0]._replace(high_bytes=1000 * MIB)
+    group = high.group._replace(high_bytes=1000 * MIB)
+    made = session()
+    made.take(moment(1.0, confinement=high._replace(levels=(level,), group=group)))
+    assert made.scope == "group"
+
+
+def test_in_a_group_only_its_processes_are_listed() -> None:
+    other = process(11, "other", 600)
+    full = confined(1530 * MIB, active_file=0, inactive_file=0)._replace(members=frozenset({10}))
+    base = moment(1.0, confinement=full)
+    both = base._replace(processes={BIG.key: BIG, other.key: other})
+    made = session()
+    made.take(both)
+    now = made.moment
+    assert now is not None and now.scope == "group"
+    assert list(now.sample.processes) == [BIG.key]
+    assert "members" in made.fields
+    made.switch_scope()
+    now = made.moment
+    assert now is not None and len(now.sample.processes) == 2
+    assert "members" not in made.fields
+
+
+def test_another_group_that_binds_begins_an_hour_of_its_own() -> None:
+    made = session()
+    made.take(moment(1.0, confinement=confined()))
+    made.take(moment(2.0, confinement=confined()))
+    assert len(made.seen["group"].history) == 2
+    made.take(moment(3.0, confinement=confined(path="/kubepods/pod7")))
+    assert len(made.seen["group"].history) == 1
+
+
+def test_what_is_gained_says_how_long_it_has_counted() -> None:
+    made = session()
+    for at in (1.0, 24.0):
+        made.take(sample(at, BIG))
+    assert made.growth.counted_s == 23
+    assert gain_title(made.growth.counted_s) == "Δ/23s"
+    made.take(sample(100.0, BIG))
+    assert gain_title(made.growth.counted_s) == "Δ/MIN"

@@ -171,8 +171,11 @@ def _running_out(figures: Figures, _where: str) -> str:
             "low memory is below its min watermark, and only of that can the kernel itself have any; "
             f"{_shown('mem_available_bytes', figures)} are available in all"
         )
-    left = f"only {_shown('left_bytes', figures)} ({_shown('left_pct', figures)}) are left"
-    return left + ("" if figures["left_bytes"] == figures["mem_available_bytes"] else " with swap")
+    only = "only " if (figures["left_pct"] or 0) < _AMPLE_PCT else ""
+    left = f"{only}{_shown('left_bytes', figures)} ({_shown('left_pct', figures)}) are left"
+    swap = "" if figures["left_bytes"] == figures["mem_available_bytes"] else " with swap"
+    waits = f", and {_waits(figures)}" if (figures["some"] or 0) >= WAITING_PCT else ""
+    return left + swap + waits
 
 
 def _stalling(figures: Figures, where: str) -> str:

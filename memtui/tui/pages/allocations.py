@@ -115,7 +115,7 @@ def _about(site: Allocation) -> list[str | Line]:
 
 ALLOCATIONS: Final = Section(
     "allocations",
-    "Kernel allocations",
+    "Kernel memory",
     "kernel allocations",
     ("allocations",),
     _summary,

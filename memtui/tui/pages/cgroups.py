@@ -135,7 +135,11 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
         [_head(tree, everyone, rows, how)],
         _columns(tree, everyone, width),
         Rows(rows, row),
-        lambda at: [*_about(rows[at]), *entered(way(at))] if at < len(rows) else [],
+        lambda at: (
+            [*_about(rows[at]), *_at_odds(rows[at], everyone), *entered(way(at))]
+            if at < len(rows)
+            else []
+        ),
         f"no group has “{units.printable(how.filter)}” in its path" if how.filter else "no groups",
         [each.group.path for each in rows],
         lambda at: "memory cgroup",
@@ -239,6 +243,24 @@ def _stalled(value: float | None) -> Part:
         return units.UNKNOWN, DIM
     style: Style = DIM if not value else WARN if value >= 1 else PLAIN
     return units.percent(value, 1), style
+
+
+def _at_odds(each: GroupRow, everyone: list[GroupRow]) -> list[str | Line]:
+    """Why a group can be smaller than one in it."""
+    own, inside = each.group.current_bytes, each.group.path.rstrip("/") + "/"
+    below = (
+        other.group.current_bytes or 0
+        for other in everyone
+        if other is not each and other.group.path.startswith(inside)
+    )
+    if own is None or max(below, default=0) <= own:
+        return []
+    why = "They are read one after the other."
+    if each.group.version == 1:
+        why = (
+            "Version 1 counts those in it only with memory.use_hierarchy, and in its root not all."
+        )
+    return ["", f"A group in it uses more than it does. {why}"]
 
 
 def _about(each: GroupRow) -> list[str | Line]:

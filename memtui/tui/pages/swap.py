@@ -90,8 +90,9 @@ def _page(facts: Facts, width: int, _arrangement: Arrangement) -> SectionPage:
             Column("memory", "IN MEM", cells, priority=2),
         ]
     devices = {f"/dev/{device.name}": device for device in _zrams(facts)}
-    items = [_device(swap, devices.pop(swap.name, None), bar, width) for swap in swaps]
-    items += [_unused_zram(device, bar, width) for device in devices.values()]
+    page = facts.page_bytes
+    items = [_device(swap, devices.pop(swap.name, None), bar, width, page) for swap in swaps]
+    items += [_unused_zram(device, bar, width, page) for device in devices.values()]
     if isinstance(zswap, Zswap) and is_packed:
         items.append(_zswap_item(zswap, facts, width))
     head = _head(facts, width)
@@ -110,7 +111,7 @@ def _head(facts: Facts, width: int) -> list[str | Line]:
     return [labelled(*pairs, width=width)]
 
 
-def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
+def _device(swap: Swap, zram: Zram | None, bar: int, width: int, page_bytes: int) -> Item:
     used = swap.used_bytes
     share = used / swap.size_bytes if swap.size_bytes and used is not None else None
     packed = None if zram is None else ratio(zram.orig_data_bytes, zram.mem_used_bytes)
@@ -120,7 +121,7 @@ def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
         f"{'' if share is None else f' ({units.percent(100 * share)})'}.",
     ]
     if zram is not None:
-        about += _about_zram(zram)
+        about += _about_zram(zram, page_bytes, swap.used_bytes)
     about.append("The highest priority is filled first, equal ones by turns.")
     about += [[], "/proc/swaps"]
     return Item(
@@ -143,7 +144,8 @@ def _device(swap: Swap, zram: Zram | None, bar: int, width: int) -> Item:
     )
 
 
-def _about_zram(zram: Zram) -> list[str | Line]:
+def _about_zram(zram: Zram, page_bytes: int, used_bytes: int | None = None) -> list[str | Line]:
+    """In words; `used_bytes` is what swap has put there."""
     about: list[str | Line] = [
         f"{units.size(zram.orig_data_bytes)} of data, compressed "
         f"({units.printable(zram.algorithm or 'unknown algorithm')}) to "
@@ -151,12 +153,19 @@ def _about_zram(zram: Zram) -> list[str | Line]:
     ]
     if zram.mem_limit_bytes:
         about.append(f"It may take {units.size(zram.mem_limit_bytes)} of memory.")
+    if zram.same_pages:
+        same = zram.same_pages * page_bytes
+        missing = (used_bytes or 0) - (zram.orig_data_bytes or 0)
+        apart = (
+            " They are not in the data above, but swap counts them." if 0 < missing <= same else ""
+        )
+        about.append(f"Pages all of one value, {units.size(same)}, take no memory.{apart}")
     if zram.huge_pages:
         about.append(f"{units.count(zram.huge_pages)} pages did not compress.")
     return about
 
 
-def _unused_zram(zram: Zram, bar: int, width: int) -> Item:
+def _unused_zram(zram: Zram, bar: int, width: int, page_bytes: int) -> Item:
     """A zram device that is no swap: a file system, or nothing yet."""
     share = (zram.orig_data_bytes or 0) / zram.disksize_bytes if zram.disksize_bytes else None
     return Item(
@@ -174,7 +183,7 @@ def _unused_zram(zram: Zram, bar: int, width: int) -> Item:
         [
             [(f" /dev/{zram.name}", BRIGHT)],
             "A zram device that is not used as swap.",
-            *_about_zram(zram),
+            *_about_zram(zram, page_bytes),
             [],
             f"/sys/block/{zram.name}/mm_stat",
         ],

@@ -168,7 +168,9 @@ class ProcessesView(View):
             processes.within = None
         if self._grouping:
             rows = processes.fitting(self._sample.processes.values())
-            self.groups.show(grouped(facts, rows, self._grouping), self._grouping)
+            self.groups.show(
+                grouped(facts, rows, self._grouping), self._grouping, self.processes.counted_s
+            )
         else:
             processes.rearrange()
         self._show_title()

@@ -11,7 +11,7 @@ from memtui import units
 from memtui.model.processes.groups import SORTS, Group, sorted_groups
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Table
-from memtui.tui.widgets.processcells import quiet
+from memtui.tui.widgets.processcells import gain_title, quiet
 from memtui.tui.words.cells import Column, Part
 
 _COLUMNS: Final = (
@@ -50,14 +50,24 @@ class GroupTable(Table):
         self._selected = ""
         self._title = ""
 
-    def show(self, groups: Sequence[Group], title: str) -> None:
-        """These groups, under a heading that says what they are."""
+    def show(self, groups: Sequence[Group], title: str, counted_s: float = 60.0) -> None:
+        """These groups, under a heading that says what they are; gains are counted for `counted_s`."""
         self._title = title
         # A bar has what room is left: between a name and its figures there is no gap.
         longest = max((units.width(units.printable(group.name)) for group in groups), default=0)
         most = max(_COLUMNS[0].width, self.size.width // 3)
         width = max(_COLUMNS[0].width, min(longest, most))
-        self.set_columns((_COLUMNS[0]._replace(title=title.upper(), width=width), *_COLUMNS[1:]))
+        first = _COLUMNS[0]._replace(title=title.upper(), width=width)
+        gain = gain_title(counted_s)
+        self.set_columns(
+            (
+                first,
+                *(
+                    each._replace(title=gain) if each.name == "gain" else each
+                    for each in _COLUMNS[1:]
+                ),
+            )
+        )
         self.rows = sorted_groups(groups, self._sort, self._downwards)
         names = [group.name for group in self.rows]
         if self._selected in names:

@@ -203,10 +203,14 @@ class Table(Drawn, can_focus=True):
         return self._fitted[1]
 
     def set_columns(self, columns: Sequence[Column]) -> None:
-        """Other columns from now on, or the same in other widths."""
-        if tuple(columns) != self.all_columns:
-            self.all_columns = tuple(columns)
-            self._fitted = (-1, [])
+        """Other columns from now on, or the same in other widths or with other titles."""
+        before, self.all_columns = self.all_columns, tuple(columns)
+        if self.all_columns == before:
+            return
+        self._fitted = (-1, [])
+        if [each._replace(title="") for each in before] != [
+            each._replace(title="") for each in self.all_columns
+        ]:
             self._drawn.clear()
             self._next.clear()
 
@@ -267,7 +271,8 @@ class Table(Drawn, can_focus=True):
     def _content(self, y: int, width: int) -> tuple[object, ...]:
         """All that a line's look depends on."""
         if y == 0:
-            return ("head", width, self.has_focus, self.sorted_by(), self.base)
+            titles = tuple(column.title for column in self.all_columns)
+            return ("head", width, self.has_focus, self.sorted_by(), self.base, titles)
         row = self.top + y - 1
         count = self.row_count()
         if row >= count:

@@ -46,11 +46,16 @@ _OF_ANYONE: Final = ("pid", "user", "state", "parent", "threads", "age", "unit",
 
 
 def table_columns(
-    names: Sequence[str], pid_digits: int, least: int = 7, added: Set[str] = frozenset()
+    names: Sequence[str],
+    pid_digits: int,
+    least: int = 7,
+    added: Set[str] = frozenset(),
+    counted_s: float = 60.0,
 ) -> tuple[Column, ...]:
     """Columns of the model as a table has them; `least` cells are for names.
 
-    Those that somebody has `added` give way last. A command line gets what is left over.
+    Those that somebody has `added` give way last. A command line gets what is left over. What
+    processes have gained is counted for `counted_s`.
     """
     made = []
     for at, name in enumerate(names):
@@ -63,7 +68,7 @@ def table_columns(
         made.append(
             Column(
                 name,
-                column.title,
+                gain_title(counted_s) if name == "gain" else column.title,
                 width,
                 "<" if column.type == "text" or name == "trend" else ">",
                 priority,
@@ -71,6 +76,11 @@ def table_columns(
             )
         )
     return tuple(made)
+
+
+def gain_title(counted_s: float) -> str:
+    """`Δ/MIN`, and before a minute has passed how long is counted: `Δ/23s`."""
+    return f"Δ/{int(counted_s)}s" if 1 <= counted_s < 60 else "Δ/MIN"
 
 
 def cell(facts: Facts, process: ProcessSample, name: str) -> str | Part:

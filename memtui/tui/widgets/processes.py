@@ -53,6 +53,7 @@ class ProcessList(Table):
         self._least = least
         self._digits = 5
         self._added: set[str] = set()
+        self.counted_s = 0.0
         self.facts: Facts | None = None
         self._rows: list[ProcessSample] = []
         self._lines: dict[ProcessKey, str] = {}  # before a name, where they stand as a tree
@@ -77,6 +78,9 @@ class ProcessList(Table):
     def learn(self, moment: Moment, prospects: Mapping[ProcessKey, Prospect] | None = None) -> None:
         """Another moment, which is not shown yet."""
         machine = moment.machine
+        if self.counted_s < 60 and not moment.is_frozen:
+            self.counted_s = moment.growth.counted_s
+            self._set_columns()
         self.facts = Facts(
             moment.sample,
             moment.growth,
@@ -132,7 +136,9 @@ class ProcessList(Table):
 
     def _set_columns(self) -> None:
         least = self._least + (_TREE_CELLS if self.as_tree else 0)
-        self.set_columns(table_columns(self.names, self._digits, least, self._added))
+        self.set_columns(
+            table_columns(self.names, self._digits, least, self._added, self.counted_s)
+        )
 
     def rearrange(self, *, reveal: bool | None = None) -> None:
         """Other rows: the cursor goes to the first where its process is not among them."""

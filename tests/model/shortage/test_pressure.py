@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memtui.kernel.accounts import Accounts
 from memtui.kernel.files import Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import Pressure, Stall, parse_pressure
 from memtui.kernel.vmstat import parse_vmstat
+from memtui.kernel.zones import ZoneMarks
 from memtui.model.sample import Sample, SystemSample
 from memtui.model.shortage.rules import (
     LEVELS,
@@ -312,3 +314,47 @@ def test_times_to_come_are_rough() -> None:
 def test_figures_are_all_that_rules_ask_for() -> None:
     figures: Figures = figures_of(sample(10.0), None)
     assert figures.keys() == SHOWN.keys()
+
+
+# What is no comfort.
+
+
+def test_what_soon_is_gone_is_not_comfortable_however_much_there_is() -> None:
+    """29 % are left, and by its own figures it had 21 seconds to live."""
+    assert level(left_pct=29.0, to_zero_s=21.0) == "about_to_run_out"
+    assert level(left_pct=40.0, to_zero_s=100.0) == "about_to_run_out"
+    assert level(left_pct=70.0, to_zero_s=20.0) == "about_to_run_out"
+    assert level(left_pct=70.0, to_zero_s=100.0) == "comfortable"
+
+
+def with_zones(*zones: ZoneMarks) -> Sample:
+    calm = sample(1.0)
+    return calm._replace(system=calm.system._replace(accounts=Accounts(zones=zones)))
+
+
+def test_a_zone_that_binds_is_not_comfortable_by_the_sum_of_others() -> None:
+    plenty = ZoneMarks(0, "Normal", 1_000_000, 500, 2_000_000, 0)
+    short = ZoneMarks(0, "DMA32", 400, 500, 10_000, 0)
+    verdict = verdict_of(with_zones(short, plenty))
+    assert verdict.level == "reclaiming"
+    assert "a zone is below the min watermark, although 6.0 GiB are available" in verdict.sentence
+    assert verdict_of(with_zones(plenty)).level == "comfortable"
+    # An empty one, and one whose users go on to the next, are no shortage.
+    assert verdict_of(with_zones(plenty, short._replace(managed_pages=0))).level == "comfortable"
+    movable = short._replace(zone="Movable")
+    assert verdict_of(with_zones(plenty, movable)).level == "comfortable"
+
+
+def test_low_memory_of_32_bits_is_not_made_up_for_by_highmem() -> None:
+    low = ZoneMarks(0, "Normal", 400, 500, 200_000, 0)
+    high = ZoneMarks(0, "HighMem", 900_000, 100, 1_000_000, 0)
+    verdict = verdict_of(with_zones(low, high))
+    assert verdict.level == "about_to_run_out"
+    assert "low memory is below its min watermark" in verdict.sentence
+
+
+def test_only_what_decides_is_in_the_levels_colour() -> None:
+    verdict = verdict_of(sample(1.0, pressure=Pressure(Stall(50, 0, 0, 0), Stall(0, 0, 0, 0))))
+    assert verdict.level == "stalling"
+    decides = {each.metric: each.decides for each in verdict.evidence}
+    assert decides["some_avg10_pct"] and not decides["mem_available_bytes"]

@@ -205,7 +205,7 @@ async def test_the_line_under_the_cursor_explains_itself(pilot: Pilot[None]) -> 
     assert view(pilot).topics == ("balance",)
     await press(pilot, "enter", "down", "down", "down")
     assert view(pilot).topics == ("page cache",)
-    left = " ".join(line[:27].strip() for line in screen_text(pilot.app)[11:])
+    left = " ".join(line[:27].strip() for line in screen_text(pilot.app)[12:])
     assert "cache, clean Contents of files" in left
 
 

@@ -46,7 +46,8 @@ PROCESSES: Final[tuple[Term, ...]] = (
         "As RSS, but a page that n processes map counts as an nth in each. The sum over all "
         "processes is what they hold together, each page counted once.",
         "It is not what would be free if the process ended: that is nearer to USS. It changes when "
-        "another process maps or leaves the same pages.",
+        "another process maps or leaves the same pages. It may stand above RSS for a while: it is read "
+        "less often, and the kernel brings RSS up to date in batches.",
         "/proc/PID/smaps_rollup Pss, before 4.14 the sum over smaps",
         in_words="PSS = sum of page size / number of mappings, over its resident pages",
         here=(_map_here,),

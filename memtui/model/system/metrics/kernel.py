@@ -25,7 +25,12 @@ def _short_zones(now: Sample) -> list[ZoneMarks] | None:
     accounts = now.system.accounts
     if accounts is None or isinstance(accounts, Gap) or not accounts.zones:
         return None
-    return [zone for zone in accounts.zones if zone.is_below_min]
+    # Of these some can have no other: devices that reach no further, and the kernel below highmem.
+    # Whoever is refused in another zone goes on to the next lower one.
+    names = {"DMA", "DMA32"}
+    if any(zone.zone == "HighMem" for zone in accounts.zones):
+        names.add("Normal")
+    return [zone for zone in accounts.zones if zone.is_below_min and zone.zone in names]
 
 
 def _zones_below_min(now: Sample, _before: Sample | None) -> Value:
@@ -34,10 +39,8 @@ def _zones_below_min(now: Sample, _before: Sample | None) -> Value:
 
 
 def _low_zones_below_min(now: Sample, _before: Sample | None) -> Value:
-    short, meminfo = _short_zones(now), now.system.meminfo
-    if short is None or isinstance(meminfo, Gap) or not meminfo.get("HighTotal"):
-        return None
-    return sum(zone.zone == "Normal" for zone in short)
+    short = _short_zones(now)
+    return None if short is None else sum(zone.zone == "Normal" for zone in short)
 
 
 def _huge_pages(
@@ -417,10 +420,10 @@ TABLE: Final = (
         "zones below min",
         "count",
         "/proc/zoneinfo free, min",
-        "How many zones have less free than their min watermark. Memory of such a zone is only for those "
-        "who may take the last reserve; all others must take some back first, even if other zones have "
-        "plenty.",
-        "zones with free < min",
+        "How many of the zones that somebody cannot do without (DMA, DMA32, and low memory where there "
+        "is highmem) have less free than their min watermark. Whoever needs memory of such a zone must "
+        "take some back first, even if other zones have plenty.",
+        "DMA, DMA32 and, below highmem, Normal zones with free < min",
         _zones_below_min,
         field="accounts",
         group="left",
@@ -438,7 +441,7 @@ TABLE: Final = (
         "low_zones_below_min",
         "low memory below min",
         "count",
-        "/proc/zoneinfo free, min; /proc/meminfo HighTotal",
+        "/proc/zoneinfo free, min",
         "On a 32-bit machine with highmem: whether low memory, the only one that the kernel itself can "
         "use, is below its min watermark.",
         "Normal zones with free < min, where there is highmem",
