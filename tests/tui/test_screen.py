@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import psutil
 import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -20,7 +21,7 @@ from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.explain import ExplainSheet, TermsSheet
 from memtui.tui.sheets.group import GroupSheet
-from memtui.tui.sheets.help import HelpScreen, help_text
+from memtui.tui.sheets.help import HelpScreen, help_text, own_cost
 from memtui.tui.sheets.obituary import ObituarySheet
 from memtui.tui.sheets.owners import OwnersSheet
 from memtui.tui.sheets.pagetable import PageTableSheet
@@ -262,6 +263,14 @@ def test_help_mentions_every_key_figure_and_kind() -> None:
             assert words in text
     for kind in KINDS:
         assert f"{kind.letter} {kind.name:<13} {kind.words}" in text
+
+
+def test_memtuis_own_cost_is_an_ornament(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.fullmatch(r"itself: .+ of processor time, PSS [0-9.]+ MiB", own_cost())
+    # As where the kernel has no smaps: psutil leaves the field out.
+    monkeypatch.setattr(psutil.Process, "memory_full_info", psutil.Process.memory_info)
+    assert own_cost().endswith("of processor time, PSS n/a")
+    assert "PSS n/a" in help_text().plain
 
 
 @pytest.mark.parametrize("size", [(50, 12), (80, 24), (120, 40)])

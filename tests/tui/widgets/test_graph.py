@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,6 +188,24 @@ async def test_a_graph_with_nothing_yet() -> None:
         await pilot.pause()
         assert rows(app) == [""] * 10
         app.graph.show(steady(4, range(2)), 60)
+        await pilot.pause()
+        assert rows(app)[0].startswith("16.0G┤")
+
+
+async def test_where_plotext_fails_the_screen_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ValueError("no such marker")
+
+    app = GraphApp()
+    monkeypatch.setattr(app.graph.plt, "build", fail)
+    async with running(app, (80, 10)) as pilot:
+        app.graph.show(steady(4, range(1000, 1061)), 60)
+        await pilot.pause()
+        assert re.fullmatch(
+            r"no graph: a defect in memtui: \w+\.py:\d+: ValueError: no such marker", rows(app)[0]
+        )
+        monkeypatch.undo()
+        app.graph.show(steady(5, range(1000, 1062)), 60)
         await pilot.pause()
         assert rows(app)[0].startswith("16.0G┤")
 
