@@ -336,7 +336,7 @@ TABLE: Final = (
             "The two are not the same: memory can be had at once, swap only by writing others' pages "
             "there.",
             "It is no promise of speed: long before it is used up a machine may thrash.",
-            formula=size("allocatable + gives_way + min(SwapFree, SwapTotal)"),
+            formula=size("allocatable + gives_way + min(SwapFree?, SwapTotal?)"),
             here=(_allocatable,),
             see=("available", "swap free", "OOM killer", "thrashing"),
         ),
@@ -358,7 +358,8 @@ TABLE: Final = (
             "It falls to 0 where nothing can be reclaimed and all swap is full.",
             "It is no time: how long it lasts depends on how fast it falls.",
             formula=share(
-                "100 × (allocatable + gives_way + min(SwapFree, SwapTotal)) / (MemTotal + SwapTotal)"
+                "100 × (allocatable + gives_way + min(SwapFree?, SwapTotal?))"
+                " / (MemTotal + SwapTotal?)"
             ),
             here=(_allocatable,),
             see=("left", "available share", "OOM killer"),
