@@ -221,6 +221,11 @@ def test_suspended_and_brought_back() -> None:
             # The alternate screen has no prompt.
             terminal.wait_until(lambda: b"\x1b[?1049h" in terminal.output[before:], "back")
             terminal.wait_for("START – END")
+            # All of it, and not only what has changed since.
+            terminal.wait_until(
+                lambda: all(each in terminal.output[before:] for each in (b"LIVE", b"quit")),
+                "painted whole",
+            )
             assert state(own) != "T"
             child.kill()
             child.wait()
