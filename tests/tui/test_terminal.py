@@ -205,7 +205,7 @@ def test_suspended_and_brought_back() -> None:
         # What bash itself changes at its prompt is none of memtui's.
         settings = terminal.settings()
         terminal.type(f"{sys.executable} -m memtui {child.pid}", "Enter")
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         children = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children")
         (own,) = (int(pid) for pid in children.read_text().split())
         try:
@@ -220,7 +220,7 @@ def test_suspended_and_brought_back() -> None:
             terminal.type("fg", "Enter")
             # The alternate screen has no prompt.
             terminal.wait_until(lambda: b"\x1b[?1049h" in terminal.output[before:], "back")
-            terminal.wait_for("START – END")
+            terminal.wait_for("START  ")
             # All of it, and not only what has changed since.
             terminal.wait_until(
                 lambda: all(each in terminal.output[before:] for each in (b"LIVE", b"quit")),
@@ -248,7 +248,7 @@ def code(terminal: Terminal) -> list[str]:
 
 def test_the_map_of_a_process_that_ends_stays() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         mappings = code(terminal)
         assert mappings
         child.kill()
@@ -262,7 +262,7 @@ def test_the_map_of_a_process_that_ends_stays() -> None:
 
 def test_a_zombie_counts_as_gone() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         child.kill()  # and nobody waits for it
         terminal.wait_for("gone at", "START – END")
 
@@ -270,7 +270,7 @@ def test_a_zombie_counts_as_gone() -> None:
 def test_an_exec_shows_the_new_program() -> None:
     program = Path(os.path.realpath(SLEEP)).name
     with sleeper() as child, memtui(str(child.pid)) as terminal:
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         assert f"{child.pid} sleep" not in terminal.text
         assert child.stdin
         child.stdin.write(b"\n")
