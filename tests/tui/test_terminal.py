@@ -97,7 +97,7 @@ def test_enter_opens_the_map_and_escape_goes_back() -> None:
         terminal.type("Down")
         terminal.wait_until(lambda: pid_beside(terminal) == "874", "at 874")
         terminal.type("Enter")
-        terminal.wait_for("874 python3 · user", "mappings · size", "KIND", "START – END")
+        terminal.wait_for("874 python3 · user", "mappings · size", "KIND", "START")
         terminal.type("Esc")
         terminal.wait_until(lambda: pid_beside(terminal) == "874", "back at 874")
         assert "KIND" not in terminal.text
@@ -106,7 +106,7 @@ def test_enter_opens_the_map_and_escape_goes_back() -> None:
 def test_a_pid_opens_on_its_map() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
         program = Path(os.path.realpath(sys.executable)).name
-        terminal.wait_for(f" {child.pid} ", "START – END", program, "usage read")
+        terminal.wait_for(f" {child.pid} ", "START", program, "usage read")
 
 
 def test_a_name_that_several_have_opens_the_list_filtered() -> None:
@@ -264,7 +264,7 @@ def test_a_zombie_counts_as_gone() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
         terminal.wait_for("START  ", "usage read")
         child.kill()  # and nobody waits for it
-        terminal.wait_for("gone at", "START – END")
+        terminal.wait_for("gone at", "START")
 
 
 def test_an_exec_shows_the_new_program() -> None:
