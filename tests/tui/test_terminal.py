@@ -97,7 +97,7 @@ def test_enter_opens_the_map_and_escape_goes_back() -> None:
         terminal.type("Down")
         terminal.wait_until(lambda: pid_beside(terminal) == "874", "at 874")
         terminal.type("Enter")
-        terminal.wait_for("874 python3 · user", "mappings · size", "KIND", "START – END")
+        terminal.wait_for("874 python3 · user", "mappings · size", "KIND", "START")
         terminal.type("Esc")
         terminal.wait_until(lambda: pid_beside(terminal) == "874", "back at 874")
         assert "KIND" not in terminal.text
@@ -106,7 +106,7 @@ def test_enter_opens_the_map_and_escape_goes_back() -> None:
 def test_a_pid_opens_on_its_map() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
         program = Path(os.path.realpath(sys.executable)).name
-        terminal.wait_for(f" {child.pid} ", "START – END", program, "usage read")
+        terminal.wait_for(f" {child.pid} ", "START", program, "usage read")
 
 
 def test_a_name_that_several_have_opens_the_list_filtered() -> None:
@@ -205,7 +205,7 @@ def test_suspended_and_brought_back() -> None:
         # What bash itself changes at its prompt is none of memtui's.
         settings = terminal.settings()
         terminal.type(f"{sys.executable} -m memtui {child.pid}", "Enter")
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         children = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children")
         (own,) = (int(pid) for pid in children.read_text().split())
         try:
@@ -220,7 +220,12 @@ def test_suspended_and_brought_back() -> None:
             terminal.type("fg", "Enter")
             # The alternate screen has no prompt.
             terminal.wait_until(lambda: b"\x1b[?1049h" in terminal.output[before:], "back")
-            terminal.wait_for("START – END")
+            terminal.wait_for("START  ")
+            # All of it, and not only what has changed since.
+            terminal.wait_until(
+                lambda: all(each in terminal.output[before:] for each in (b"LIVE", b"quit")),
+                "painted whole",
+            )
             assert state(own) != "T"
             child.kill()
             child.wait()
@@ -243,7 +248,7 @@ def code(terminal: Terminal) -> list[str]:
 
 def test_the_map_of_a_process_that_ends_stays() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         mappings = code(terminal)
         assert mappings
         child.kill()
@@ -257,15 +262,15 @@ def test_the_map_of_a_process_that_ends_stays() -> None:
 
 def test_a_zombie_counts_as_gone() -> None:
     with sleeper() as child, memtui(str(child.pid)) as terminal:
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         child.kill()  # and nobody waits for it
-        terminal.wait_for("gone at", "START – END")
+        terminal.wait_for("gone at", "START")
 
 
 def test_an_exec_shows_the_new_program() -> None:
     program = Path(os.path.realpath(SLEEP)).name
     with sleeper() as child, memtui(str(child.pid)) as terminal:
-        terminal.wait_for("START – END", "usage read")
+        terminal.wait_for("START  ", "usage read")
         assert f"{child.pid} sleep" not in terminal.text
         assert child.stdin
         child.stdin.write(b"\n")
