@@ -228,7 +228,7 @@ def parse_smaps_rollup(data: bytes) -> Counters:
             raise Malformed(_quote(lines[1 + matches.index(None)]))
         found = [match.groups() for match in matches if match]
     values = {
-        key.decode("ascii", "replace"): number(digits, 1024 if kb else 1)
+        key.decode("utf-8", "surrogateescape"): number(digits, 1024 if kb else 1)
         for key, digits, kb in found
     }
     known = {key: value for key, value in values.items() if value is not None}
@@ -437,11 +437,11 @@ class _Reader:
         mappings.perms.extend(perms)
         mappings.devs.extend(devs)
         mappings.paths.extend(paths)
-        mappings.counts.update(key.decode("ascii", "replace") for key in memo.count_keys)
+        mappings.counts.update(key.decode("utf-8", "surrogateescape") for key in memo.count_keys)
         stride = len(memo.columns)
         for key, position in memo.columns.items():
             values = rows[position::stride] if bodies else array("q", [UNKNOWN]) * added
-            name = key.decode("ascii", "replace")
+            name = key.decode("utf-8", "surrogateescape")
             if key in memo.text_keys:
                 column = mappings.texts.setdefault(name, [None] * before)
                 column += [None if at == UNKNOWN else memo.texts[at] for at in values]

@@ -242,8 +242,8 @@ def _mapping_rows(map_: AddressMap) -> list[str]:
     return [
         f'{{"start": "0x{start:x}", "end": "0x{end:x}", "size_bytes": {end - start}, '
         f'"perms": {perms}, "offset_bytes": {offset}, "dev": {dev}, "inode": {inode}, '
-        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}{others}, '
-        f'"label": {words}}}'
+        f'"path": {path}, "kind": "{kind}", {used}, "vm_flags": {vm_flags}, '
+        f'"label": {words}{others}}}'
         for (
             start,
             end,

@@ -70,7 +70,6 @@ def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
             {
                 "policy": {key: settings.get(key) for key in _POLICY},
                 "candidates": rows,
-                "hidden": outlook.hidden.words if outlook.hidden else None,
                 "kills": [
                     {
                         "time_s": kill.time_us / 1e6,
@@ -78,6 +77,7 @@ def oom(files: Files, form: Form, group: str | None = None) -> Iterator[str]:
                     }
                     for kill in kills
                 ],
+                "hidden": outlook.hidden.words if outlook.hidden else None,
             }
         )
     else:

@@ -33,7 +33,7 @@ def mountinfo(options: str) -> bytes:
 
 def test_mounts_are_as_the_kernel_lists_them() -> None:
     first, root, _ = parse_mountinfo(mountinfo("rw"))
-    assert first == Mount((0, 21), "/", "/proc", "proc", ("rw",))
+    assert first == Mount((0, 21), "/", "/proc", "proc", ("rw",), 22)
     assert (root.device, root.type, root.options) == ((254, 0), "ext4", ("rw", "discard"))
     (odd,) = parse_mountinfo(
         b"1 2 0:9 /a\\040b /c\\134\\012 rw - tmpfs none rw,size=4k\nnonsense\n"

@@ -4,7 +4,7 @@ import subprocess
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memtui.kernel.files import Gap, LiveFiles, Malformed
@@ -370,6 +370,7 @@ LINES = (
 ).split(b"|")
 
 
+@example([b"\x81Size: 4 kB\n", b"\x80Size: 4 kB\n"])  # two names, which once were one
 @given(st.lists(st.one_of(st.sampled_from(LINES), st.binary(max_size=8)), max_size=12))
 def test_any_bytes_give_a_value_or_malformed(parts: list[bytes]) -> None:
     data = b"".join(parts)

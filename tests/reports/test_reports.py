@@ -56,7 +56,6 @@ MAPPING = [
         "inode",
         "path",
         "kind",
-        "label",
     ),
     *USAGE,
     *("vm_flags", "label"),

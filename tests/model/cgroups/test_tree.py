@@ -221,7 +221,7 @@ def test_oom_json_is_as_fixed(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "oom", "--json", "--root", str(HOSTS_DIR / "debian-6.18"))
     assert status == 0
     found = json.loads(out)
-    assert list(found) == ["policy", "candidates", "kills"]
+    assert list(found) == ["policy", "candidates", "kills", "hidden"]
     assert list(found["policy"]) == [
         *("panic_on_oom", "oom_kill_allocating_task", "overcommit_memory"),
         *("overcommit_ratio", "swappiness"),
@@ -247,7 +247,7 @@ def test_oom_of_a_captured_log(tmp_path: Path, capsys: pytest.CaptureFixture[str
     _, out, _ = run(capsys, "oom", "--root", str(tmp_path))
     assert "kills in the kernel's log: 1\n" in out
     assert (
-        "  31 min 42 s after boot: py\\ethon (19399), 51.2 MiB, adj +1000 in a memory cgroup\n"
+        "  31 min 42 s after boot: py\\ethon (19399), 51.2 MiB, adj +1000: the memory cgroup was full\n"
         in out
     )
     _, out, _ = run(capsys, "oom", "--json", "--root", str(tmp_path))
