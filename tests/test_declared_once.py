@@ -148,7 +148,7 @@ ADDITIONS: Final[dict[str, dict[str, Change]]] = {
             "    load: object | None = None\n",
         ),
         "live/readers.py": (
-            "_READERS: Final[Mapping[str, Reader]] = {\n",
+            "READERS: Final[Mapping[str, Reader]] = {\n",
             '    "load": lambda files: files.parsed("proc/loadavg", parse_loadavg),\n',
         ),
     },
@@ -170,7 +170,7 @@ ADDITIONS: Final[dict[str, dict[str, Change]]] = {
         "tui/views/weather.py": _VIEW,
         "views.py": (
             '        "memtui.tui.views.physical:PhysicalView",\n    ),\n',
-            '    ViewEntry("6", "weather", "Weather", "what it is like outside",\n'
+            '    ViewEntry("6", "weather", "Weather", "Sky", "what it is like outside",\n'
             '              "memtui.tui.views.weather:WeatherView"),\n',
         ),
         "tui/keys.py": (
