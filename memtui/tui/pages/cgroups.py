@@ -27,7 +27,6 @@ from memtui.tui.pages.base import (
     SectionPage,
     Summary,
     Way,
-    entered,
     is_narrow,
     labelled,
     only_words,
@@ -35,6 +34,7 @@ from memtui.tui.pages.base import (
     size_cell,
     size_width,
     why,
+    with_way,
 )
 from memtui.tui.widgets.page import Row, Rows
 from memtui.tui.words.cells import Column, Line, Part
@@ -135,7 +135,7 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
         [_head(tree, everyone, rows, how)],
         _columns(tree, everyone, width),
         Rows(rows, row),
-        lambda at: [*_about(rows[at]), *entered(way(at))] if at < len(rows) else [],
+        lambda at: with_way(_about(rows[at]), way(at)) if at < len(rows) else [],
         f"no group has “{units.printable(how.filter)}” in its path" if how.filter else "no groups",
         [each.group.path for each in rows],
         lambda at: "memory cgroup",
