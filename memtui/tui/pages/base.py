@@ -158,7 +158,7 @@ def page_of(
         if row >= len(items):
             return ()
         item = items[row]
-        return (*item.about, *entered(item.way))
+        return with_way(item.about, item.way)
 
     def topic(row: int) -> str:
         return items[row].topic if row < len(items) else ""
@@ -176,9 +176,9 @@ def page_of(
     )
 
 
-def entered(way: Way | None) -> Sequence[str | Line]:
-    """The lines that say where Enter leads."""
-    return () if way is None else ([], f"Enter: {way.words}.")
+def with_way(about: Sequence[str | Line], way: Way | None) -> Sequence[str | Line]:
+    """The lines about a row with where Enter leads, below its name: there is always room for two."""
+    return about if way is None else (*about[:1], f"Enter: {way.words}.", *about[1:])
 
 
 def only_words(*words: str | Line) -> SectionPage:

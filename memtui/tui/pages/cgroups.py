@@ -27,7 +27,6 @@ from memtui.tui.pages.base import (
     SectionPage,
     Summary,
     Way,
-    entered,
     is_narrow,
     labelled,
     only_words,
@@ -35,6 +34,7 @@ from memtui.tui.pages.base import (
     size_cell,
     size_width,
     why,
+    with_way,
 )
 from memtui.tui.widgets.page import Row, Rows
 from memtui.tui.words.cells import Column, Line, Part
@@ -136,7 +136,7 @@ def _page(facts: Facts, width: int, how: Arrangement) -> SectionPage:
         _columns(tree, everyone, width),
         Rows(rows, row),
         lambda at: (
-            [*_about(rows[at]), *_at_odds(rows[at], everyone), *entered(way(at))]
+            with_way([*_about(rows[at]), *_at_odds(rows[at], everyone)], way(at))
             if at < len(rows)
             else []
         ),

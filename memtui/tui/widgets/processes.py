@@ -215,7 +215,9 @@ class ProcessList(Table):
         """Sorted by a column, which is shown from now on, the cursor on the first."""
         if column not in self.names:
             at = self.names.index("rss") + 1 if "rss" in self.names else len(self.names)
-            self.choose_columns((*self.names[:at], column, *self.names[at:]))
+            self.names = (*self.names[:at], column, *self.names[at:])
+        self._added |= {column}  # so that it does not go for want of room
+        self._set_columns()
         self._sort, self._downwards = column, COLUMNS[column].downwards
         self._arrange()
         self.set_cursor(0)

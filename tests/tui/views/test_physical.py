@@ -206,7 +206,8 @@ async def test_the_line_under_the_cursor_explains_itself(pilot: Pilot[None]) -> 
     await press(pilot, "enter", "down", "down", "down")
     assert view(pilot).topics == ("page cache",)
     left = " ".join(line[:27].strip() for line in screen_text(pilot.app)[12:])
-    assert "cache, clean Contents of files" in left
+    assert "cache, clean Enter: control groups" in left
+    assert "Contents of files" in left
 
 
 @on()
