@@ -71,7 +71,8 @@ async def test_the_cursors_mapping_is_on_the_screen_at_every_size(size: tuple[in
         region = table(app).region
         rows = screen_text(app)[region.y + 1 : region.bottom]
         start = map_in(app).mappings.starts[240]
-        assert [f"{start:012x}" in line for line in rows][-1:] == [True]
+        assert table(app).row == 240
+        assert f"{start:012x}"[:11] in rows[-1]  # a longer address than there is room for
 
 
 @pytest.mark.parametrize("key", SHEETS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -189,61 +189,54 @@ async def test_who_else_maps_private_memory_says_why_nobody_is_looked_for() -> N
             assert len(app.screen_stack) == 1
 
 
-@contextmanager
-def stuck(tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """A machine whose process 2 keeps who reads its maps waiting, until the function is called."""
-    for pid in range(1, 9):
-        (tmp_path / "proc" / str(pid)).mkdir(parents=True)
-    pipe = tmp_path / "proc" / "2" / "maps"
-    os.mkfifo(pipe)
-    # Open for writing as long as nobody is to come to an end.
-    held = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+class StuckFiles(LiveFiles):
+    """A machine whose process 2 keeps who reads its maps waiting, until `may_answer`."""
 
-    def let_go() -> None:
-        nonlocal held
-        if held >= 0:
-            os.close(held)
-        held = -1
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root))
+        self.may_answer = threading.Event()
+        for pid in range(1, 9):
+            (root / "proc" / str(pid)).mkdir(parents=True)
 
-    try:
-        yield let_go
-    finally:
-        let_go()
+    def pieces(self, name: str) -> Iterator[bytes | Gap]:
+        if name == "proc/2/maps":
+            assert self.may_answer.wait(120)
+        yield from super().pieces(name)
 
 
 async def test_escape_stops_looking_and_then_goes_back(tmp_path: Path) -> None:
-    app = java(LiveFiles(str(tmp_path)))
+    files = StuckFiles(tmp_path)
+    app = java(files)
     async with running(app) as pilot:
         await press(pilot, "enter", "n", *"path:libjvm", "enter")
-        with stuck(tmp_path) as let_go:
-            await press(pilot, "w")
-            await until(pilot, lambda: "processes looked at" in screen(app), "progress")
-            assert "Esc stops" in screen(app)
-            await press(pilot, "escape")
-            assert isinstance(app.screen, SharersSheet)
-            let_go()
-            await until(pilot, lambda: "Stopped before all processes" in screen(app), "stopped")
-            await press(pilot, "escape")
-            assert len(app.screen_stack) == 1
-            assert app.view_name == "map"
+        await press(pilot, "w")
+        await until(pilot, lambda: "processes looked at" in screen(app), "progress")
+        assert "Esc stops" in screen(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, SharersSheet)
+        files.may_answer.set()
+        await until(pilot, lambda: "Stopped before all processes" in screen(app), "stopped")
+        await press(pilot, "escape")
+        assert len(app.screen_stack) == 1
+        assert app.view_name == "map"
 
 
 async def test_a_search_that_is_left_has_no_consequences(tmp_path: Path) -> None:
-    app = java(LiveFiles(str(tmp_path)))
+    files = StuckFiles(tmp_path)
+    app = java(files)
     async with running(app) as pilot:
         await press(pilot, "enter", "n", *"path:libjvm", "enter")
         here = cursor(app)
-        with stuck(tmp_path) as let_go:
-            await press(pilot, "w", "escape", "escape")
-            assert len(app.screen_stack) == 1
-            await press(pilot, "w")
-            await until(pilot, lambda: "processes looked at" in screen(app), "searched")
-            await press(pilot, "1")
-            assert app.view_name == "overview"
-            let_go()
-            await loaded(pilot)
-            await press(pilot, "3")
-            assert cursor(app) == here
+        await press(pilot, "w", "escape", "escape")
+        assert len(app.screen_stack) == 1
+        await press(pilot, "w")
+        await until(pilot, lambda: "processes looked at" in screen(app), "searched")
+        await press(pilot, "1")
+        assert app.view_name == "overview"
+        files.may_answer.set()
+        await loaded(pilot)
+        await press(pilot, "3")
+        assert cursor(app) == here
 
 
 # What changed.
