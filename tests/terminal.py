@@ -252,7 +252,8 @@ def cursor_pid(terminal: Terminal) -> str:
 def pid_beside(terminal: Terminal) -> str:
     """The pid whose map is beside the list."""
     for line in terminal.lines:
-        if found := re.match(r" +PID .*▏ (\d+) ", line):
+        # Beside the list's head, or what filters it.
+        if found := re.match(r" (?: +PID |filter ).*▏ (\d+) ", line):
             return found[1]
     return ""
 

@@ -5,6 +5,7 @@ The contracts of import-linter say what may be imported from where; these tests 
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,19 +57,19 @@ def lower_modules() -> list[str]:
 
 @pytest.mark.parametrize("root", [[], ["--root", DEBIAN]], ids=["live", "captured"])
 @pytest.mark.parametrize(
-    ("name", "takes_pid", "form"),
+    ("name", "argument", "form"),
     [
-        (command.name, "PID" in command.argument, form)
+        (command.name, command.argument, form)
         for command in COMMANDS
         for form in ([], ["--json"] * command.is_document, ["--csv"] * command.is_table)
     ],
 )
 def test_a_report_leaves_no_package_imported(
-    name: str, takes_pid: bool, form: list[str], root: list[str]
+    name: str, argument: str, form: list[str], root: list[str], tmp_path: Path
 ) -> None:
     # Live, the interpreter's own map, which anyone may read.
-    pid = ([PID] if root else ["own"]) if takes_pid else []
-    words = [name, *pid, *form, *root]
+    given = {"FILE": str(tmp_path / "written"), "PID": PID if root else "own"}
+    words = [name, *(given[word] for word in re.findall("FILE|PID", argument)), *form, *root]
     script = (
         "import os\nfrom memtui.cli import main\n"
         f"words = [str(os.getpid()) if word == 'own' else word for word in {words!r}]\n"

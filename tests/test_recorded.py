@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -110,25 +112,29 @@ def printed(report: Iterable[str], root: str) -> str:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_every_report(host: str) -> None:
+def test_every_report(host: str, tmp_path: Path) -> None:
     mine, tree = pair(host)
     (pid, *_) = sorted(tree.pids())
     for command in COMMANDS:
         for form in ("text", "json"):
             own = {option.key: None for option in command.options}
-            argument = str(pid) if "PID" in command.argument else None
+            given = {"FILE": str(tmp_path / "written"), "PID": str(pid)}
+            arguments = [given[word] for word in re.findall("FILE|PID", command.argument)]
             options = argparse.Namespace(
                 **own,
                 json=form == "json",
                 csv=False,
                 roots=[],
-                argument=argument,
-                arguments=[argument] if argument else [],
+                argument=arguments[0] if arguments else None,
+                arguments=arguments,
             )
-            said = [
-                printed(imported(command.code)(files, options), files.root)
-                for files in (mine, tree)
-            ]
+            said = []
+            for files in (mine, tree):
+                said.append(printed(imported(command.code)(files, options), files.root))
+                if "FILE" in command.argument:
+                    written = (tmp_path / "written").read_text().replace(files.root, "ROOT")
+                    said[-1] = re.sub(r"\d{4}-\d\d-\d\dT[\d:+]+", "NOW", written)
+                    (tmp_path / "written").unlink()
             assert said[0] == said[1] and said[0], command.name
 
 

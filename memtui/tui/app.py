@@ -349,6 +349,7 @@ class MemtuiApp(App[None]):
             view.display = view.id == name
         self._focus()
         self._show()
+        self.call_after_refresh(self._plan)  # once it is laid out, its table knows its columns
 
     def action_interval(self, step: int) -> None:
         source = self.session.source

@@ -46,7 +46,7 @@ def test_what_is_written_can_be_read(name: str) -> None:
         terminal.wait_for("KIND", "everything", "rw-p")
         assert not too_faint(terminal, least)
         terminal.type("?")
-        terminal.wait_for("KEYS EVERYWHERE")
+        terminal.wait_for("KEYS IN MAP")
         assert not too_faint(terminal, least, range(20, 100))
 
 

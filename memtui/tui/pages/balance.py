@@ -109,7 +109,7 @@ _WAYS: Final = {
     "gpu": Way("owners", words="who holds GPU buffers, where their driver tells"),
     "slab_reclaimable": _SLABS,
     "slab_unreclaimable": _SLABS,
-    "huge_used": _POOL,
+    "huge_used": Way("processes", "hugetlb", "processes by their huge pages"),
     "huge_reserved": _POOL,
     "huge_free": _POOL,
     "huge_other": _POOL,
