@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
-from memtui.model.sample import Sample
-from memtui.tui.app import MemtuiApp
+from memtui.model.sample import ProcessSample, Sample
 from tests.conftest import open_host
-from tests.interface import Script, captured, settle
+from tests.interface import MACHINE, Script, app_on, captured, settle
 from tests.situations import load
 
 HERE = Path(__file__).parent
@@ -65,6 +64,13 @@ PICTURES = (
 GROWTH = {"java": 0.11, "postgres": 0.02, "nginx": -0.05}
 
 
+def earlier(process: ProcessSample, age: float) -> int | None:
+    """What a process had in memory, in bytes, at an age from 1, the first, to 0, now."""
+    if process.rss_bytes is None:
+        return None
+    return int(process.rss_bytes * (1 - GROWTH.get(process.name, 0) * age)) // 4096 * 4096
+
+
 def story(now: Sample, seconds: int = 330) -> list[Sample]:
     """Samples a second apart that end at `now`."""
     meminfo, pressure = now.system.meminfo, now.system.pressure
@@ -92,10 +98,7 @@ def story(now: Sample, seconds: int = 330) -> list[Sample]:
         some = pressure.some._replace(total_us=stalled_us)
         full = pressure.full._replace(total_us=stalled_us // 3)
         processes = {
-            key: each._replace(
-                rss_bytes=int(each.rss_bytes * (1 - GROWTH.get(each.name, 0) * age)) // 4096 * 4096
-            )
-            for key, each in now.processes.items()
+            key: each._replace(rss_bytes=earlier(each, age)) for key, each in now.processes.items()
         }
         system = now.system._replace(meminfo=changed, pressure=Pressure(some, full))
         samples.append(now._replace(time_s=now.time_s - back, system=system, processes=processes))
@@ -123,9 +126,9 @@ async def take(picture: Picture) -> None:
     """One picture."""
     host = picture.host
     now, maps = captured(host)
-    script = Script(maps, open_host(host))
-    app = MemtuiApp(script, host="db7", sight="maps of all processes")
-    script.app = app
+    machine = MACHINE._replace(name="db7", sight="maps of all processes")
+    script = Script(maps, open_host(host), machine)
+    app = app_on(script)
     samples = story(now)
     if picture.situation:
         samples = recorded(now, picture.situation, picture.seconds)
@@ -135,8 +138,9 @@ async def take(picture: Picture) -> None:
         await settle(pilot)
         for key in picture.keys:
             if key == "later":
-                assert app.chosen.key
-                script.read(app.chosen.key, captured(f"{host}-later")[1][app.chosen.key])
+                key_of_map = app.session.chosen.key
+                assert key_of_map
+                script.read(key_of_map, captured(f"{host}-later")[1][key_of_map])
             else:
                 await pilot.press(key)
             await settle(pilot)
