@@ -31,6 +31,7 @@ def machine_of(files: Files) -> Machine:
 
     here = files.is_live
     hidden = read_hidden(files)
+    no_acting = _no_acting(files)
     return Machine(
         name=_value(files, "proc/sys/kernel/hostname") or (os.uname().nodename if here else "?"),
         page_bytes=page_bytes_of(files),
@@ -40,8 +41,9 @@ def machine_of(files: Files) -> Machine:
         release=_value(files, "proc/sys/kernel/osrelease") or (os.uname().release if here else ""),
         users=KnownUsers() if here else Numbers(),
         sight=_sight(files, hidden),
-        no_acting=_no_acting(files),
+        no_acting=no_acting,
         hidden=hidden,
+        own_pid=None if no_acting else os.getpid(),
     )
 
 

@@ -22,7 +22,8 @@ class Machine(NamedTuple):
     `booted_s` is when their `time_s` was 0, in seconds since the epoch. `ticks_per_s` is the unit of
     start times, `architecture` as uname -m has it and `release` as uname -r. None, or "": not told.
     `sight` says in words whose address spaces may be read, `hidden` why not all processes are to be
-    seen, and `no_acting` why none can be signalled from here, "" where they can.
+    seen, and `no_acting` why none can be signalled from here, "" where they can. `own_pid` is
+    memtui's there, whose command line names whatever it was asked for.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Machine(NamedTuple):
     sight: str
     no_acting: str
     hidden: Hidden | None = None
+    own_pid: int | None = None
 
     def time_of_day(self, time_s: float) -> str:
         """`14:03:59`: a time since boot as a clock on the wall shows it; without one, since boot."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -48,12 +47,10 @@ class CommandsOf(Question[Mapping[int, str]]):
     keys: tuple[ProcessKey, ...]
 
     def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Mapping[int, str] | Gap:
-        # memtui's own names whatever it was asked for.
-        own = os.getpid() if files.is_live else None
         commands = {
             key.pid: files.parsed(f"proc/{key.pid}/cmdline", parse_cmdline)
             for key in self.keys
-            if key.pid != own
+            if key.pid != machine.own_pid
         }
         return {pid: text for pid, text in commands.items() if not isinstance(text, Gap)}
 

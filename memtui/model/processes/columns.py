@@ -53,7 +53,8 @@ class Facts(NamedTuple):
     """All that is known of processes at one moment.
 
     `user` gives a name for a uid; `ticks_per_s` is of start times, None where the sample was not
-    taken on the machine that started them; `release` is the kernel's.
+    taken on the machine that started them; `release` is the kernel's. In the command line of
+    `own_pid`, memtui's, no words are looked for: it has those that it was asked for.
     """
 
     sample: Sample
@@ -63,6 +64,7 @@ class Facts(NamedTuple):
     prospects: Mapping[ProcessKey, Prospect] = {}
     ticks_per_s: int | None = None
     release: str = ""
+    own_pid: int | None = None
 
     def details(self, process: ProcessSample) -> Details | None:
         return self.sample.details.get(process.key)
@@ -72,7 +74,7 @@ class Facts(NamedTuple):
 
     def words(self, process: ProcessSample) -> str:
         """Its name, and the command line where that is read."""
-        details = self.details(process)
+        details = self.details(process) if process.pid != self.own_pid else None
         command = details.command if details is not None else None
         return f"{process.name}\n{command}" if command else process.name
 

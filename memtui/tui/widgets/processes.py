@@ -89,6 +89,7 @@ class ProcessList(Table):
             prospects or {},
             machine.ticks_per_s,
             machine.release,
+            machine.own_pid,
         )
 
     def select(self, key: ProcessKey, *, reveal: bool = True) -> None:

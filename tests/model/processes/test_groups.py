@@ -192,6 +192,8 @@ def test_words_are_looked_for_in_name_pid_and_command() -> None:
     for text, pids in (("server", [11]), ("BASH", [30]), ("12", [12]), ("-postgres", [30, 2])):
         found = holding(known, EVERYONE, parse_query(text, FIELDS))
         assert [each.pid for each in found] == pids, text
+    itself = known._replace(own_pid=ONE.pid)  # memtui's command line has what it was asked for
+    assert not holding(itself, EVERYONE, parse_query("server", FIELDS))
 
 
 def test_fault_rates_come_from_two_readings_and_never_from_another_process() -> None:
