@@ -225,7 +225,7 @@ class MappingTable(Table):
         if name == "name":
             words = f"+ {units.count(end - row)} × {label(map_, row).words}"
             return units.printable(words), theme.style(map_.kind(row).colour)
-        if name == "range":
+        if name == "range" and not self._narrow:
             return f"{units.address(mappings.starts[row])}–{units.address(mappings.ends[end - 1])}"
         if name == "end":
             return units.address(mappings.ends[end - 1])
@@ -239,7 +239,7 @@ class MappingTable(Table):
             known = [each for each in sizes if each is not None]
             total = sum(known) if known else None
             return self._size_text(map_, total, bright=name == "rss")
-        if name in ("kind", "start", "perms"):
+        if name in ("kind", "start", "range", "perms"):
             return self._text(map_, row, name)
         return self._sum_text(map_, row, end, name)
 

@@ -348,7 +348,12 @@ async def test_alike_neighbours_are_one_row_that_opens() -> None:
         await press(pilot, "home", "down")
         line = next(line for line in screen_text(app) if "10 × V8 heap" in line)
         assert "2.5 MiB" in line and "640 KiB" in line
+        assert "009c00000000–009c00940000" in line
         assert "all 12 mappings" in rows_words(app)
+        await pilot.resize_terminal(80, 24)
+        line = next(line for line in screen_text(app) if "10 × V8" in line)
+        assert " 009c00000000 " in line, "no address is cut"
+        await pilot.resize_terminal(160, 40)
         await press(pilot, "enter")
         assert list(table(app).rows) == list(range(12))
         assert cursor(app) == 1
