@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from memtui.commands import COMMANDS, Command
+from tests.commandwords import arguments_of
 from tests.terminal import Terminal, starts
 
-_ARGUMENTS = {"PID": str(os.getpid())}
 _GOOD, _NOT_PERMITTED = 0, 3
 
 
@@ -28,13 +30,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _faults(program: str, command: Command) -> Iterator[str]:
-    words = [command.name, *filter(None, [_ARGUMENTS.get(command.argument)])]
     forms: list[list[str]] = [[]]
     forms += [["--json"]] * command.is_document + [["--csv"]] * command.is_table
     for form in forms:
-        run = subprocess.run(
-            [program, *words, *form], cwd="/", capture_output=True, text=True, timeout=60
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            words = [
+                command.name,
+                *arguments_of(command, Path(folder, "written"), str(os.getpid())),
+            ]
+            run = subprocess.run(
+                [program, *words, *form], cwd="/", capture_output=True, text=True, timeout=60
+            )
         printed = run.stdout if run.returncode == _GOOD else run.stderr
         if run.returncode not in (_GOOD, _NOT_PERMITTED) or not printed.strip():
             yield f"{' '.join(run.args)}: status {run.returncode}: {run.stderr.strip() or 'nothing'}"

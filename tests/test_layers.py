@@ -5,14 +5,14 @@ The contracts of import-linter say what may be imported from where; these tests 
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from memtui.commands import COMMANDS
+from memtui.commands import COMMANDS, Command
+from tests.commandwords import arguments_of
 from tests.conftest import HOSTS_DIR
 
 PROJECT = Path(__file__).parent.parent
@@ -57,19 +57,19 @@ def lower_modules() -> list[str]:
 
 @pytest.mark.parametrize("root", [[], ["--root", DEBIAN]], ids=["live", "captured"])
 @pytest.mark.parametrize(
-    ("name", "argument", "form"),
+    ("command", "form"),
     [
-        (command.name, command.argument, form)
+        (command, form)
         for command in COMMANDS
         for form in ([], ["--json"] * command.is_document, ["--csv"] * command.is_table)
     ],
 )
 def test_a_report_leaves_no_package_imported(
-    name: str, argument: str, form: list[str], root: list[str], tmp_path: Path
+    command: Command, form: list[str], root: list[str], tmp_path: Path
 ) -> None:
     # Live, the interpreter's own map, which anyone may read.
-    given = {"FILE": str(tmp_path / "written"), "PID": PID if root else "own"}
-    words = [name, *(given[word] for word in re.findall("FILE|PID", argument)), *form, *root]
+    arguments = arguments_of(command, tmp_path / "written", PID if root else "own")
+    words = [command.name, *arguments, *form, *root]
     script = (
         "import os\nfrom memtui.cli import main\n"
         f"words = [str(os.getpid()) if word == 'own' else word for word in {words!r}]\n"

@@ -29,6 +29,7 @@ from memtui.ondemand.place import read_place
 from memtui.ondemand.sharers import find_sharers
 from memtui.ondemand.walk import walk
 from memtui.reports.output import Failure
+from tests.commandwords import arguments_of
 from tests.conftest import HOSTS, open_host
 from tests.recorded import Recorded, recorded
 
@@ -118,8 +119,7 @@ def test_every_report(host: str, tmp_path: Path) -> None:
     for command in COMMANDS:
         for form in ("text", "json"):
             own = {option.key: None for option in command.options}
-            given = {"FILE": str(tmp_path / "written"), "PID": str(pid)}
-            arguments = [given[word] for word in re.findall("FILE|PID", command.argument)]
+            arguments = arguments_of(command, tmp_path / "written", str(pid))
             options = argparse.Namespace(
                 **own,
                 json=form == "json",

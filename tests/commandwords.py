@@ -1,0 +1,14 @@
+"""What a test gives to a command of memtui's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from memtui.commands import Command
+
+
+def arguments_of(command: Command, file: Path, pid: str) -> list[str]:
+    """The arguments that a command takes: `file` is one that it may write, which is not there yet."""
+    given = {"FILE": str(file), "PID": pid}
+    return [given[word] for word in re.findall("FILE|PID", command.argument)]
