@@ -148,6 +148,9 @@ class DeathSigns:
         task = read_oom_task(self._files, key.pid, groups=True)
         if isinstance(task, Gap) or task.start_time_ticks != key.start_time_ticks:
             return None
+        if before is not None and task.rss_bytes is None:
+            # With v1 one that exits goes back to the root group, which it did not die in.
+            task = task._replace(group=before.task.group)
         command = before.command if before is not None else None
         # Of one that sleeps in the kernel it may hold the lock that its command line needs.
         if (before is None or command is None or before.task.name != task.name) and (
