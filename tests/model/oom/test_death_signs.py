@@ -214,6 +214,15 @@ def test_who_may_die_is_remembered_and_read_again_when_it_has_another_name(tree:
     assert signs.read(sample(5.0, SMALL._replace(key=ProcessKey(11, 2)))).known == {}
 
 
+def test_one_that_is_ending_keeps_the_group_that_it_dies_in(tree: Path) -> None:
+    signs = DeathSigns(LiveFiles(str(tree)), PAGE)
+    assert signs.read(sample(1.0, BIG)).known[BIG.key].task.group == "/g"
+    (tree / "proc/10/status").write_text("Name:\tbig\n")
+    (tree / "proc/10/cgroup").write_text("0::/\n")
+    task = signs.read(sample(2.0, BIG)).known[BIG.key].task
+    assert (task.rss_bytes, task.group) == (None, "/g")
+
+
 def test_one_that_sleeps_in_the_kernel_is_asked_for_its_command_later(tree: Path) -> None:
     stat = tree / "proc/10/stat"
     text = stat.read_text()
