@@ -8,12 +8,11 @@ Cost: some 4 µs for a membership, 10 µs a counter; memory.stat up to 100 µs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
-from weakref import WeakKeyDictionary
 
 from memtui.frozen import FrozenDict
+from memtui.kernel.cgroupmounts import CgroupMount, cgroup_mount, cgroup_mounts
 from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.pressure import Pressure, parse_pressure
 from memtui.kernel.values import Counters, number, parse_counters
@@ -208,7 +207,7 @@ def read_confinement(
     if membership is None:
         return Gap("proc/self/cgroup", "absent", "no memory controller")
     version: Literal[1, 2] = 1 if membership.controllers else 2
-    mount = _mount(files, version)
+    mount = cgroup_mount(files, version)
     levels = _levels(files, mount, membership.path, version)
     if not levels:
         return Gap(mount.name_of(membership.path), "absent")
@@ -223,7 +222,7 @@ def read_confinement(
             files,
             level,
             version,
-            f"{_mount(files, 2).name_of(level.path)}/memory.pressure" if has_psi else None,
+            f"{cgroup_mount(files, 2).name_of(level.path)}/memory.pressure" if has_psi else None,
         )
         for level in limited or levels[:1]
     ]
@@ -335,7 +334,7 @@ class Tree(NamedTuple):
 
 def memory_version(files: Files) -> Literal[1, 2]:
     """Which hierarchy has the memory controller: on hybrid hosts it is v1's."""
-    mounts = _mounts(files)
+    mounts = cgroup_mounts(files)
     if mounts:
         return 1 if any(each.version == 1 for each in mounts) else 2
     # A group of v2 may be called "memory", too.
@@ -350,7 +349,7 @@ def read_tree(files: Files, at_most: int = GROUPS_AT_MOST) -> Tree | Gap:
     Links are not followed, so there is no going round in circles.
     """
     version = memory_version(files)
-    mount = _mount(files, version)
+    mount = cgroup_mount(files, version)
     if not _is_there(files, mount.directory):
         return _no_tree(files, mount.directory)
     groups: list[MemoryGroup] = []
@@ -385,7 +384,7 @@ def read_kill_counts(files: Files, at_most: int = GROUPS_AT_MOST) -> Mapping[str
     Version 2 counts those of the groups below too. Empty where nothing counts them (before 4.13).
     """
     version = memory_version(files)
-    mount = _mount(files, version)
+    mount = cgroup_mount(files, version)
     name = "memory.events" if version == 2 else "memory.oom_control"
     counts: dict[str, int] = {}
     waiting, seen = [mount.root], 0
@@ -404,104 +403,29 @@ def _psi(files: Files, path: str, version: Literal[1, 2]) -> str | None:
     """Where a v1 group's PSI is: a hybrid host has it in v2's groups, which systemd names alike."""
     if version == 2 or path == "/":
         return None
-    name = f"{_mount(files, 2).name_of(path)}/memory.pressure"
+    name = f"{cgroup_mount(files, 2).name_of(path)}/memory.pressure"
     return name if _is_there(files, name) else None
 
 
 def read_level(files: Files, path: str, version: Literal[1, 2]) -> Level | Gap:
     """One group's use and limit by its path."""
-    directory = _mount(files, version).name_of(path)
+    directory = cgroup_mount(files, version).name_of(path)
     level = _level(files, path.rstrip("/") or "/", directory, version)
     return level or Gap(directory, "absent", "no such memory cgroup")
 
 
 def read_levels(files: Files, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
-    return _levels(files, _mount(files, version), path, version)
+    return _levels(files, cgroup_mount(files, version), path, version)
 
 
 def _is_there(files: Files, name: str) -> bool:
     return not isinstance(files.stat(name), Gap)
 
 
-class _Mount(NamedTuple):
-    """Where the groups from `root` on are. A container's begins at its own group."""
-
-    version: Literal[1, 2]
-    root: str
-    directory: str
-
-    def holds(self, path: str) -> bool:
-        return self.root == "/" or path == self.root or path.startswith(self.root + "/")
-
-    def name_of(self, path: str) -> str:
-        """The directory of a group by its path."""
-        # One that is not below the root is told from another cgroup namespace: as it is.
-        inner = path.removeprefix(self.root) if self.root != "/" and self.holds(path) else path
-        return f"{self.directory}/{inner.lstrip('/')}".rstrip("/")
-
-
-_MOUNTINFO: Final = "proc/self/mountinfo"
-_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
-# By machine, since mounts change seldom and there may be thousands: none that has no groups yet.
-_known_mounts: WeakKeyDictionary[Files, tuple[_Mount, ...]] = WeakKeyDictionary()
-
-
-def parse_cgroup_mounts(data: bytes) -> list[tuple[Literal[1, 2], str, str]]:
-    """The version, root and place of each mount of memory cgroups; v1's others are left out.
-
-    Lines are `36 35 0:32 ROOT PLACE OPTIONS [TAGS…] - TYPE SOURCE SUPER_OPTIONS`, with blanks in
-    octal.
-    """
-    found: list[tuple[Literal[1, 2], str, str]] = []
-    for line in data.splitlines():
-        before, _, after = line.partition(b" - ")
-        words, kind = before.split(b" "), after.split(b" ")
-        if len(words) < 6 or len(kind) < 3:
-            continue
-        version: Literal[1, 2] = 2 if kind[0] == b"cgroup2" else 1
-        if version == 1 and (kind[0] != b"cgroup" or b"memory" not in kind[2].split(b",")):
-            continue
-        root, place = (
-            _ESCAPED.sub(lambda match: bytes((int(match[1], 8) & 255,)), word).decode(
-                "utf-8", "surrogateescape"
-            )
-            for word in words[3:5]
-        )
-        found.append((version, root, place))
-    return found
-
-
-def _mounts(files: Files) -> tuple[_Mount, ...]:
-    known = _known_mounts.get(files)
-    if known is None:
-        found = files.parsed(_MOUNTINFO, parse_cgroup_mounts)
-        known = (
-            ()
-            if isinstance(found, Gap)
-            else tuple(
-                _Mount(version, root, place.strip("/"))
-                for version, root, place in found
-                if not root.startswith("/..")  # outside of this cgroup namespace
-            )
-        )
-        if known:
-            _known_mounts[files] = known
-    return known
-
-
-def _mount(files: Files, version: Literal[1, 2]) -> _Mount:
-    """Where a hierarchy is. Without mountinfo where it always was: on hybrid hosts v2 has its own."""
-    of_version = [each for each in _mounts(files) if each.version == version]
-    if of_version:
-        return min(of_version, key=lambda each: len(each.root))  # whole before a part of it
-    if version == 1:
-        return _Mount(1, "/", "sys/fs/cgroup/memory")
-    unified = "sys/fs/cgroup/unified"
-    return _Mount(2, "/", unified if _is_there(files, unified) else "sys/fs/cgroup")
-
-
-def _levels(files: Files, mount: _Mount, path: str, version: Literal[1, 2]) -> tuple[Level, ...]:
+def _levels(
+    files: Files, mount: CgroupMount, path: str, version: Literal[1, 2]
+) -> tuple[Level, ...]:
     """The groups of a path, itself first, that can be seen."""
     if len(path) > _LONGEST_PATH:
         return ()

@@ -14,7 +14,8 @@ from rich.style import Style
 
 from memtui import units
 from memtui.model.machine import Machine
-from memtui.model.processes.columns import Facts, ordered
+from memtui.model.processes.choosing import ordered
+from memtui.model.processes.columns import Facts
 from memtui.model.sample import Sample
 from memtui.model.system.free import free_figures
 from memtui.session.history import GrowthTracker

@@ -9,7 +9,7 @@ import pytest
 
 from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.choice import ChoiceSheet
-from memtui.tui.widgets.graph import whole_cells
+from memtui.tui.widgets.plotting import whole_cells
 from memtui.tui.widgets.processcells import bars
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.prompt import OfferTable

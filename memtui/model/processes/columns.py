@@ -1,4 +1,4 @@
-"""The columns of a process: the one table of them, their values and texts, and the filters over them.
+"""The columns of a process: the one table of them, their values and texts.
 
 A column says which readings it needs, so that nothing is read that no column shows.
 """
@@ -6,8 +6,7 @@ A column says which readings it needs, so that nothing is read that no column sh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter, itemgetter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from memtui import units
@@ -16,7 +15,7 @@ from memtui.kernel.files import Gap
 from memtui.model.cgroups.names import readable_group
 from memtui.model.keys import ProcessKey
 from memtui.model.processes.rates import Rates
-from memtui.model.query import Choice, FieldType, Measure, Term, Value
+from memtui.model.query import Choice, FieldType, Measure, Value
 from memtui.model.sample import ProcessSample, Sample
 
 _UNITS: Final = (".service", ".scope", ".slice", ".socket", ".mount", ".swap")
@@ -490,47 +489,3 @@ RANKED: Final = frozenset({"points", "rank"})
 def needs(names: Iterable[str]) -> frozenset[str]:
     """What must be read for these columns."""
     return frozenset(need for name in names if (need := COLUMNS[name].needs))
-
-
-def fields_of(terms: Sequence[Term]) -> set[str]:
-    """The columns that a filter asks."""
-    return {term.field for term in terms if term.field}
-
-
-def holding(
-    facts: Facts, processes: Iterable[ProcessSample], terms: Sequence[Term]
-) -> list[ProcessSample]:
-    """The processes that fulfil all terms; a word is looked for in name, pid and command line."""
-    found = list(processes)
-    for term in terms:
-        if term.field:
-            test, wanted, value = term.test, term.value, COLUMNS[term.field].value
-            found = [
-                each
-                for each in found
-                if (own := value(facts, each)) is not None and test(own, wanted)
-            ]
-        else:
-            found = [each for each in found if _has_word(facts, each, term)]
-    return found
-
-
-def _has_word(facts: Facts, process: ProcessSample, term: Term) -> bool:
-    return term.holds(f"{process.pid}\n{facts.words(process)}")
-
-
-def ordered(
-    facts: Facts, processes: Sequence[ProcessSample], name: str, downwards: bool
-) -> list[ProcessSample]:
-    """Processes by a column: equal ones by pid, so that the order does not change by itself, and
-    unknown ones last whichever way it goes.
-    """
-    value = COLUMNS[name].value
-    by_pid = sorted(processes, key=attrgetter("key"))
-    values = [value(facts, each) for each in by_pid]
-    known = [(own, each) for own, each in zip(values, by_pid, strict=True) if own is not None]
-    if COLUMNS[name].type == "text":
-        known = [(str(own).casefold(), each) for own, each in known]
-    known.sort(key=itemgetter(0), reverse=downwards)
-    unknown = [each for own, each in zip(values, by_pid, strict=True) if own is None]
-    return [each for _, each in known] + unknown

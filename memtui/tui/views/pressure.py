@@ -218,7 +218,8 @@ class PressureView(View):
 
     def _show_graphs(self) -> None:
         """The stalls where there is room, and beside them the figure under the cursor."""
-        from memtui.tui.widgets.graph import Curve, figure_ticks, figure_top
+        from memtui.tui.widgets.graph import Curve
+        from memtui.tui.widgets.plotting import figure_ticks, figure_top
 
         moment = self._moment
         if moment is None or not self._graphs:

@@ -7,17 +7,15 @@ from typing import Any, Final
 
 from memtui import units
 from memtui.model.keys import ProcessKey
+from memtui.model.processes.choosing import fields_of, holding, ordered
 from memtui.model.processes.columns import (
     COLUMNS,
     FIELDS,
     RANKED,
     Facts,
     Prospect,
-    fields_of,
-    holding,
     is_always_known,
     needs,
-    ordered,
 )
 from memtui.model.processes.groups import tree
 from memtui.model.query import BadQuery, Term, parse_query

@@ -21,16 +21,8 @@ from memtui.live.sampler import Sampler
 from memtui.live.users import user_name
 from memtui.model.keys import ProcessKey
 from memtui.model.oom.prospects import prospects_of
-from memtui.model.processes.columns import (
-    COLUMNS,
-    FIELDS,
-    Facts,
-    holding,
-    is_always_known,
-    needs,
-    ordered,
-    unit_of,
-)
+from memtui.model.processes.choosing import holding, ordered
+from memtui.model.processes.columns import COLUMNS, FIELDS, Facts, is_always_known, needs, unit_of
 from memtui.model.processes.groups import GROUPINGS, SORTS, grouped, sorted_groups, summed, tree
 from memtui.model.processes.rates import RateTracker
 from memtui.model.query import parse_query

@@ -14,7 +14,7 @@ from memtui.model.shortage.events import Event, Events
 from memtui.model.system.metrics import METRICS
 from memtui.session.history import History
 from memtui.tui.pages.figures import ROWS, blocks
-from memtui.tui.widgets.graph import figure_ticks, figure_top
+from memtui.tui.widgets.plotting import figure_ticks, figure_top
 from tests.moments import moment
 
 FAULTS = "major_faults_per_s"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from memtui.model.shortage.events import LEVELS, Event, Level
 from memtui.tui import theme
-from memtui.tui.widgets.graph import event_marks
+from memtui.tui.widgets.plotting import event_marks
 from tests.interface import running
 from tests.tui.widgets.test_graph import GraphApp, rows, steady
 

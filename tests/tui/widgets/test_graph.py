@@ -11,16 +11,8 @@ from textual.app import App, ComposeResult
 
 from memtui.session.history import History
 from memtui.tui import theme
-from memtui.tui.widgets.graph import (
-    Band,
-    Curve,
-    TimeGraph,
-    band_cells,
-    gib_ticks,
-    pct_ticks,
-    runs,
-    time_ticks,
-)
+from memtui.tui.widgets.graph import Band, Curve, TimeGraph
+from memtui.tui.widgets.plotting import band_cells, gib_ticks, pct_ticks, runs, time_ticks
 from tests.interface import GIB, running, sample
 
 EIGHTHS = " ▁▂▃▄▅▆▇"
