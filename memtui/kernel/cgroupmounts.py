@@ -6,11 +6,11 @@ Cost: some 10 µs a hundred mounts, once a machine.
 
 from __future__ import annotations
 
-import re
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.mounts import Mount, parse_mountinfo
 
 
 class CgroupMount(NamedTuple):
@@ -30,54 +30,28 @@ class CgroupMount(NamedTuple):
         return f"{self.directory}/{inner.lstrip('/')}".rstrip("/")
 
 
-_MOUNTINFO: Final = "proc/self/mountinfo"
-_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
 # By machine, since mounts change seldom and there may be thousands: none that has no groups yet.
 _known_mounts: WeakKeyDictionary[Files, tuple[CgroupMount, ...]] = WeakKeyDictionary()
 
 
-def parse_cgroup_mounts(data: bytes) -> list[tuple[Literal[1, 2], str, str]]:
-    """The version, root and place of each mount of memory cgroups; v1's others are left out.
-
-    Lines are `36 35 0:32 ROOT PLACE OPTIONS [TAGS…] - TYPE SOURCE SUPER_OPTIONS`, with blanks in
-    octal.
-    """
-    found: list[tuple[Literal[1, 2], str, str]] = []
-    for line in data.splitlines():
-        before, _, after = line.partition(b" - ")
-        words, kind = before.split(b" "), after.split(b" ")
-        if len(words) < 6 or len(kind) < 3:
-            continue
-        version: Literal[1, 2] = 2 if kind[0] == b"cgroup2" else 1
-        if version == 1 and (kind[0] != b"cgroup" or b"memory" not in kind[2].split(b",")):
-            continue
-        root, place = (
-            _ESCAPED.sub(lambda match: bytes((int(match[1], 8) & 255,)), word).decode(
-                "utf-8", "surrogateescape"
-            )
-            for word in words[3:5]
-        )
-        found.append((version, root, place))
-    return found
-
-
 def cgroup_mounts(files: Files) -> tuple[CgroupMount, ...]:
-    """All that memory cgroups are seen at; read once a machine."""
+    """All that memory cgroups are seen at, v1's others left out; read once a machine."""
     known = _known_mounts.get(files)
     if known is None:
-        found = files.parsed(_MOUNTINFO, parse_cgroup_mounts)
-        known = (
-            ()
-            if isinstance(found, Gap)
-            else tuple(
-                CgroupMount(version, root, place.strip("/"))
-                for version, root, place in found
-                if not root.startswith("/..")  # outside of this cgroup namespace
-            )
-        )
+        found = files.parsed("proc/self/mountinfo", parse_mountinfo)
+        known = () if isinstance(found, Gap) else tuple(filter(None, map(_of_groups, found)))
         if known:
             _known_mounts[files] = known
     return known
+
+
+def _of_groups(mount: Mount) -> CgroupMount | None:
+    version: Literal[1, 2] = 2 if mount.type == "cgroup2" else 1
+    if version == 1 and (mount.type != "cgroup" or "memory" not in mount.options):
+        return None
+    if mount.root.startswith("/.."):  # outside of this cgroup namespace
+        return None
+    return CgroupMount(version, mount.root, mount.point.strip("/"))
 
 
 def cgroup_mount(files: Files, version: Literal[1, 2]) -> CgroupMount:

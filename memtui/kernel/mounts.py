@@ -38,7 +38,7 @@ def parse_mountinfo(data: bytes) -> list[Mount]:
     mounts = []
     for line in data.splitlines():
         head, dash, tail = line.partition(b" - ")
-        words, types = head.split(), tail.split()
+        words, types = head.split(), tail.split(b" ")  # a source may be empty
         major, colon, minor = words[2].partition(b":") if len(words) > 5 else (b"", b"", b"")
         number = words[0] if words else b""
         if (
