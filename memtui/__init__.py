@@ -2,7 +2,7 @@
 
 What lives where, from the kernel up to a pixel:
 
-    kernel/      what Linux says: `files.LiveFiles` opens, one pure `parse_x(bytes)` a source;
+    kernel/      what Linux says: `livefiles.LiveFiles` opens, one pure `parse_x(bytes)` a source;
                  writes.py is all that changes the machine
     model/       what it means, by subject: system (free, sar, the balance, `metrics.METRICS`),
                  shortage (rules, verdict, alerts), processes, oom, cgroups, map, explain

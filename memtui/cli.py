@@ -16,7 +16,8 @@ from memtui import __version__, targets
 from memtui.commands import COMMANDS, Command, Option
 from memtui.defects import defect
 from memtui.imported import imported
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.reports.output import USAGE, Failure, no_process, unreadable
 from memtui.setting import Setting
 from memtui.settings.table import SETTINGS

@@ -13,7 +13,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 
 HOSTS_DIR = Path(__file__).parent / "hosts"
 HOSTS = sorted(

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbol, Symbols

@@ -26,7 +26,8 @@ from textual.widgets import Input
 from wcwidth import wcswidth
 
 from memtui.kernel.details import DETAIL_FILES, read_shares
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.kernel.process import parse_identity

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pagemap import frame, read_page_flags, read_pagemap
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import ProcessKey

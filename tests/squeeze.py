@@ -18,7 +18,7 @@ from typing import Final, Literal
 import pytest
 
 from memtui.kernel.cgroups import Confinement, Level, read_memory_group
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.values import parse_counters
 from memtui.live.sampler import Sampler
 from memtui.model.sample import Sample

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, read_mappings
 from tests.bench.__main__ import MEASURES, main
 from tests.bench.loads import churning, large

@@ -17,7 +17,7 @@ import pytest
 from memtui import __version__, cli
 from memtui.cli import main
 from memtui.commands import COMMANDS, Command
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.targets import Target, find, named
 from tests.conftest import HOSTS_DIR, open_host
 

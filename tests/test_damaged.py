@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from memtui.cli import main
 from memtui.kernel.details import DETAIL_FILES
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.looker import read_map
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS

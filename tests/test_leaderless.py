@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from memtui.kernel.details import Shares, read_shares
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.oom import OomTask, read_oom_task
 from memtui.kernel.pagemap import PRESENT, read_pagemap
 from memtui.kernel.process import parse_identity

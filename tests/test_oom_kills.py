@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from memtui.kernel.deaths import OomKill, deaths
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
 from memtui.kernel.kmsg import KernelLog
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import kernel_release, read_oom_domain, read_oom_tasks
 from memtui.kernel.process import parse_cmdline

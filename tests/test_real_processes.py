@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import identity_of_status, parse_extent, parse_identity
 from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.mounts import ProcMount, parse_mountinfo, proc_mount
+from memtui.kernel.mounts import ProcMount, read_proc_mount
 from memtui.kernel.process import read_identity, status_value
 
 FOREIGN: Final = "/proc is another PID namespace's, whose pids are not those that a signal goes to"
@@ -65,14 +65,6 @@ def read_hidden(files: Files) -> Hidden | None:
     if not isinstance(namespace, Gap) and namespace.inode == _INIT_PID_NAMESPACE:
         return None
     return _NAMESPACE
-
-
-def read_proc_mount(files: Files) -> ProcMount | None:
-    """How the /proc below the root is mounted; None where it is a copy, or nothing tells."""
-    mountinfo, directory = files.read("proc/self/mountinfo"), files.stat("proc")
-    if isinstance(mountinfo, Gap) or isinstance(directory, Gap):
-        return None
-    return proc_mount(parse_mountinfo(mountinfo), directory.device)
 
 
 def _is_let_in(mount: ProcMount, status: bytes) -> bool:

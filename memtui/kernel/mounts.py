@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from memtui.kernel.files import Files, Gap
+
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 
@@ -90,3 +92,11 @@ def proc_mount(mounts: list[Mount], device: tuple[int, int]) -> ProcMount | None
         int(gid) if gid.isdecimal() and len(gid) < 11 else 0,
         found[-1].option("subset") == "pid",
     )
+
+
+def read_proc_mount(files: Files) -> ProcMount | None:
+    """How the /proc below the root is mounted; None where it is a copy, or nothing tells."""
+    mountinfo, directory = files.read("proc/self/mountinfo"), files.stat("proc")
+    if isinstance(mountinfo, Gap) or isinstance(directory, Gap):
+        return None
+    return proc_mount(parse_mountinfo(mountinfo), directory.device)

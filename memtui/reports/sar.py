@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui import units
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
 from memtui.kernel.uptime import parse_boot_time, parse_uptime, read_uptime_s

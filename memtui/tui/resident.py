@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_status
 
 _CAP_IPC_LOCK: Final = 14

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from memtui.kernel.files import Gap, Kept, LiveFiles
+from memtui.kernel.files import Gap, Kept
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import psutil
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, _Reader, read_mappings
 from tests.bench.loads import many_mappings, many_processes
 from tests.bench.row import Row, interleaved, seconds

@@ -8,7 +8,8 @@ import pytest
 
 from memtui.kernel.accounts import NOTHING, read_accounts
 from memtui.kernel.allocations import Allocation, parse_allocinfo
-from memtui.kernel.files import LiveFiles, Malformed
+from memtui.kernel.files import Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.zfs import Arc, parse_arcstats
 from memtui.kernel.zones import parse_zone_marks, parse_zoneinfo
 from tests.conftest import HOSTS, open_host

@@ -15,7 +15,8 @@ from memtui.kernel.buddy import (
     parse_buddyinfo,
     parse_pagetypeinfo,
 )
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.zones import parse_zoneinfo
 from memtui.model.system.fragmentation import free_pages
 from tests.conftest import HOSTS, open_host

@@ -26,7 +26,8 @@ from memtui.kernel.cgroups import (
     read_memory_group,
     read_tree,
 )
-from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pressure import Pressure
 from memtui.kernel.values import parse_counters
 from memtui.live.plan import Plan
@@ -226,7 +227,8 @@ def test_a_group_that_went_away_says_so(host: Host) -> None:
 
 _INSIDE = """
 import json, mmap, sys
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.system.free import free_figures
 from memtui.session.scope import in_group
 from memtui.live.sampler import Sampler

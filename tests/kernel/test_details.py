@@ -25,7 +25,8 @@ from memtui.kernel.details import (
     read_shares,
     shares_of,
 )
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.process import parse_identity, status_bytes, status_name, status_sizes
 from memtui.live.looker import INTERVAL_S, ShareReader
@@ -321,7 +322,7 @@ def test_denied_is_a_gap(stopped: int) -> None:
     if os.geteuid() != 0:
         pytest.skip("becoming nobody takes root")
     script = (
-        "import os, memtui.kernel.details as d, memtui.kernel.files as f; os.setuid(65534)\n"
+        "import os, memtui.kernel.details as d, memtui.kernel.livefiles as f; os.setuid(65534)\n"
         f"print(d.read_shares(f.LiveFiles(), {stopped}, 0.0).reason)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

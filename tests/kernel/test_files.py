@@ -12,15 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import (
-    FileStat,
-    Gap,
-    Kept,
-    LiveFiles,
-    Malformed,
-    parsed,
-    raise_descriptor_limit,
-)
+from memtui.kernel.files import FileStat, Gap, Kept, Malformed, parsed
+from memtui.kernel.livefiles import LiveFiles, raise_descriptor_limit
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
@@ -161,7 +154,7 @@ def test_denied_is_a_value() -> None:
         pytest.skip("needs root and setpriv to become somebody else")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from memtui.kernel.files import LiveFiles, LiveFiles\n"
+        "from memtui.kernel.livefiles import LiveFiles\n"
         "files = LiveFiles(sys.argv[3]); base = 'proc/' + sys.argv[2] + '/'\n"
         "for name in ('maps', 'smaps', 'smaps_rollup', 'stat'):\n"
         "    reason = getattr(files.read_at(base + name, 0, 1), 'reason', 'read')\n"
@@ -253,7 +246,8 @@ def test_no_more_files_are_kept_than_may_be(tmp_path: Path) -> None:
     make(tmp_path, "proc/7/statm", b"1")
     program = (
         "import os, resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from memtui.kernel.files import Gap, LiveFiles, LiveFiles\n"
+        "from memtui.kernel.files import Gap\n"
+        "from memtui.kernel.livefiles import LiveFiles\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (138, 138))\n"
         "files = LiveFiles(sys.argv[2])\n"
         "before = len(os.listdir('/proc/self/fd'))\n"
@@ -414,7 +408,7 @@ def test_parsed_quotes_nothing_that_a_terminal_obeys(data: bytes) -> None:
 def test_the_descriptor_limit_is_raised() -> None:
     program = (
         "import resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from memtui.kernel.files import LiveFiles, raise_descriptor_limit\n"
+        "from memtui.kernel.livefiles import LiveFiles, raise_descriptor_limit\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
         "raised = raise_descriptor_limit()\n"

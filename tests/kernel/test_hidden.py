@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import LiveFiles
 from memtui.kernel.hidden import FOREIGN, Hidden, is_own_proc, read_hidden
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.mounts import Mount, ProcMount, parse_mountinfo, proc_mount
 from memtui.ondemand.oom import Outlook, read_outlook
 from tests.conftest import open_host
@@ -95,7 +95,7 @@ def test_a_capture_without_process_1_is_not_all_of_a_machine() -> None:
 AS_A_USER = """
 import contextlib, io, json, os, sys
 from memtui.cli import main
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.hidden import read_hidden
 from memtui.live.machine import machine_of
 
@@ -123,7 +123,7 @@ print(json.dumps({
 
 FROM_BELOW = """
 import json, os
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.writes import Changes
 from memtui.live.machine import machine_of
 from memtui.kernel.process import parse_stat

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.deaths import Death, DeathReader, OomKill, Poisoned, deaths
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
 from memtui.kernel.kmsg import (
     KernelLog,
     LogPart,
@@ -24,6 +24,7 @@ from memtui.kernel.kmsg import (
     parse_kmsg_record,
     read_log,
 )
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.segfaults import Segfault
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.oom.causes import why_killed

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, Vma, parse_maps, parse_smaps_rollup, read_mappings
 from memtui.kernel.process import parse_stat, parse_status
 from tests.conftest import HOSTS, may_read, open_host

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import Counters
 from tests.conftest import HOSTS, open_host

@@ -290,7 +290,8 @@ def test_swapped_pages_have_a_place_in_swap(tmp_path: Path) -> None:
 
 _AS_NOBODY = """
 import ctypes, mmap, os
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pagemap import PRESENT, frame, is_hidden, read_page_flags, read_pagemap
 from memtui.kernel.process import parse_identity
 from memtui.ondemand.pages import read_pages

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Files, Gap, LiveFiles, Malformed
+from memtui.kernel.files import Files, Gap, Malformed
 from memtui.kernel.hugepages import HugePool, read_huge_pools, read_thp
 from memtui.kernel.ksm import read_ksm
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.numa import parse_node_meminfo, read_nodes
 from memtui.kernel.swaps import parse_swaps

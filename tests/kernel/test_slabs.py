@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from tests.conftest import open_host

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.threads import Thread, parse_stack_pointer, read_threads, with_last_known
 from memtui.live.looker import read_map
 from tests.conftest import HOSTS_DIR
@@ -86,12 +87,12 @@ def test_a_running_thread_keeps_its_name() -> None:
 def test_who_may_not_ask_learns_the_names_alone(sleeping: Mapped) -> None:
     asking = (
         "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "from memtui.kernel.files import LiveFiles\n"
+        "from memtui.kernel.livefiles import LiveFiles\n"
         "from memtui.kernel.threads import read_threads\n"
         f"print([(t.name, t.stack_pointer) for t in read_threads(LiveFiles(), {sleeping.pid})])"
     )
     # Imported before the user changes, who may not be let into the checkout.
-    asking = "import memtui.kernel.threads, memtui.kernel.files\n" + asking
+    asking = "import memtui.kernel.threads, memtui.kernel.livefiles\n" + asking
     done = subprocess.run(
         [sys.executable, "-c", asking], capture_output=True, text=True, check=True
     )

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.machine import page_bytes_of
 from tests.conftest import HOSTS, open_host
 from tests.recorded import Recorded

@@ -124,7 +124,7 @@ def test_the_sampling_thread_imports_nothing() -> None:
     """A machine in trouble may not be able to: all is imported by the thread that plans."""
     script = (
         "import sys, threading\n"
-        "from memtui.kernel.files import LiveFiles\n"
+        "from memtui.kernel.livefiles import LiveFiles\n"
         "from memtui.live.source import LiveSource\n"
         "from memtui.live.plan import Plan\n"
         "source = LiveSource(LiveFiles(), 0.1)\n"

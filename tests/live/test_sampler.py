@@ -10,7 +10,8 @@ import pytest
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.details import DETAIL_FILES, read_shares
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pressure import Pressure
 from memtui.live.deathsigns import DeathSigns
 from memtui.live.machine import page_bytes_of

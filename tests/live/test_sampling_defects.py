@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.plan import Plan
 from memtui.live.source import LiveSource
 from memtui.model.map.addressmap import AddressMap, MapReading

@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_status
 from tests.conftest import HOSTS_DIR
 from tests.squeeze import MIB, Squeeze, require, squeeze, swap_file
@@ -153,7 +154,7 @@ def test_first_figures_come_before_an_interface_that_has_no_room(tmp_path: Path)
 
 _LOCK = """
 import ctypes, os, resource, sys
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_status
 from memtui.tui.resident import stay_in_memory
 uid, limit = int(sys.argv[1]), int(sys.argv[2])

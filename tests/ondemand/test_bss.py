@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles, Malformed
+from memtui.kernel.files import Gap, Malformed
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_maps, read_mappings
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap

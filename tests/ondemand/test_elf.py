@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import ProcessKey
@@ -350,7 +351,8 @@ _AS_NOBODY = """
 import mmap, os, sys
 import elftools.elf.elffile
 from memtui.ondemand.elf import read_image
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import read_mappings
 from memtui.kernel.process import parse_identity
 from memtui.model.keys import (ProcessKey)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.machine import machine_of
 from memtui.ondemand.owners import Owner, Owners, find_owners
 

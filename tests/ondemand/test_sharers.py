@@ -17,7 +17,8 @@ from typing import NamedTuple
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Vma, read_mappings
 from memtui.ondemand.sharers import Sharer, Sharers, find_sharers
 from tests.conftest import HOSTS, open_host
@@ -262,7 +263,8 @@ _AS_NOBODY = """
 import json, sys
 from memtui import units
 from memtui.ondemand.sharers import find_sharers
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 found = find_sharers(LiveFiles(), sys.argv[1], int(sys.argv[2]), sys.argv[3])
 print(json.dumps([[each.key.pid for each in found.processes], found.denied, found.words]))
 """

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_identity
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.reports.bundle import report
 from memtui.reports.output import Failure
 from memtui.reports.owners import owners

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.explain import explain as explaining
 from memtui.reports.explain import explain
 from memtui.reports.output import Failure

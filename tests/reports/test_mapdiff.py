@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.map.change import WHAT
 from memtui.reports.mapdiff import maps_diff
 from memtui.reports.mappings import maps

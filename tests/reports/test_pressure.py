@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pressure import Pressure, parse_pressure
 from memtui.model.shortage.rules import LEVELS
 from memtui.model.system.metrics import METRICS

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, read_mappings
 from memtui.kernel.process import parse_stat
 from memtui.model.map.kinds import KIND_BY_NAME

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from memtui.commands import COMMANDS
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.system.sar import COLUMNS, SECTIONS, columns_of
 from memtui.reports.output import Failure
 from memtui.reports.sar import sar

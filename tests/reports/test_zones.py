@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from memtui import units
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.reports.output import Failure

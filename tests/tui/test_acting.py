@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
 from memtui.settings.values import DEFAULTS

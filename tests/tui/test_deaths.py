@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.kmsg import LogPart, read_log
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.deathsigns import DeathSigns
 from memtui.live.source import LiveSource
 from memtui.model.oom.obituary import Obituary

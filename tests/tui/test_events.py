@@ -7,7 +7,7 @@ import time
 import pytest
 from textual.widgets._toast import Toast
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.machine import machine_of
 from memtui.model.sample import Sample
 from memtui.settings.values import DEFAULTS

@@ -8,7 +8,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pressure import Pressure, Stall
 from memtui.live.machine import machine_of
 from memtui.model.explain import explain as explaining

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.oom import OomTask
 from memtui.model.oom.ranking import CandidateOom, OomScope, rank_tasks, signed
 from memtui.ondemand.oom import Outlook, group_of, read_outlook

@@ -17,8 +17,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from memtui import __version__, units
-from memtui.kernel.files import LiveFiles
 from memtui.kernel.hidden import is_own_proc
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.map.kinds import KINDS
 from memtui.model.map.pages import PAGE_STATES
 from memtui.model.shortage.rules import LEVELS, ORDER, RULES, Level, rule_words

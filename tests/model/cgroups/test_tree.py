@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from memtui import cli
 from memtui.kernel.cgroups import Tree, memory_version, read_level, read_tree
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.cgroups.names import readable_group, unescaped
 from memtui.model.cgroups.tree import event_words, group_rows, parts
 from tests.conftest import HOSTS_DIR

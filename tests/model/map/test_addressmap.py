@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap

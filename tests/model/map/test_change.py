@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from memtui.kernel.files import Files, LiveFiles
+from memtui.kernel.files import Files
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, parse_maps
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey

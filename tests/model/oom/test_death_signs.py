@@ -9,7 +9,8 @@ import pytest
 
 from memtui.kernel.cgroups import read_kill_counts
 from memtui.kernel.deaths import Death, OomKill
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.oom import OomTask
 from memtui.live.deathsigns import DeathSigns

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.oom import (
     OomDomain,

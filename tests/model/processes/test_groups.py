@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.details import DETAIL_FILES, Details, Shares
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.looker import ShareReader
 from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan

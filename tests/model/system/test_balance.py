@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.accounts import NOTHING, Accounts, read_accounts
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.values import Counters
 from memtui.kernel.zfs import Arc

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtui.kernel.buddy import FreeBlocks, parse_buddyinfo, parse_pagetypeinfo
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.zones import Zone, parse_zoneinfo
 from memtui.model.system.fragmentation import (

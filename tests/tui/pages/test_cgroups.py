@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from memtui.kernel.cgroups import read_tree
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.cgroups.tree import group_rows
 from memtui.model.sample import Sample
 from memtui.session.history import History

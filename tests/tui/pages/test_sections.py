@@ -14,7 +14,8 @@ import pytest
 from memtui import units
 from memtui.kernel.buddy import FreeBlocks
 from memtui.kernel.cgroups import Confinement, Level, MemoryGroup
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.slabs import Slab, parse_slabinfo
 from memtui.kernel.swaps import Swap
 from memtui.live.plan import Plan

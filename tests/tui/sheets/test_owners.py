@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from memtui.kernel.cgroups import read_levels
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.system.balance import UNACCOUNTED
 from memtui.ondemand.questions import ShmemOwners
 from memtui.tui.pages import SECTIONS

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.kernel.files import Gap, LiveFiles
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.live.source import LiveSource
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.difference import DifferenceSheet

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.model.sample import Sample
 from memtui.tui.app import MemtuiApp
 from memtui.tui.pages import SECTIONS

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.kernel.files import LiveFiles
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.live.looker import read_map
 from memtui.live.sampler import Sampler

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from textual.strip import Strip
 
-from memtui.kernel.files import Files, Gap, LiveFiles
+from memtui.kernel.files import Files, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.pagemap import KPF_ZERO_PAGE, frame, read_page_flags, read_pagemap
 from memtui.live.looker import read_map
