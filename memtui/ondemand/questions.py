@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from memtui.model.map.change import Difference, Snapshot, Trail
     from memtui.model.map.image import Image, Symbols
     from memtui.model.query import Term
+    from memtui.model.system.owners import Owners
     from memtui.ondemand.oom import GroupNow, Outlook
-    from memtui.ondemand.owners import Owners
     from memtui.ondemand.pages import PagesReading
     from memtui.ondemand.place import Place
     from memtui.ondemand.sharers import Sharers

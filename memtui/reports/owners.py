@@ -9,7 +9,8 @@ from memtui import units
 from memtui.kernel.files import Files
 from memtui.live.machine import machine_of
 from memtui.live.users import user_name
-from memtui.ondemand.owners import Holder, Owner, Owners, find_owners
+from memtui.model.system.owners import Holder, Owner, Owners
+from memtui.ondemand.owners import find_owners
 from memtui.reports.output import Form, Options, TextColumn, csv_document, document, form_of, table
 
 _KEYS: Final = (

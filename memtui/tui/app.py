@@ -42,7 +42,7 @@ from memtui.tui.clipboard import sent_words
 from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, elsewhere, keys_of
 from memtui.tui.opening import Opening
-from memtui.tui.views import breadth, made, pages_of
+from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
@@ -487,41 +487,9 @@ class MemtuiApp(App[None]):
             print(f"memtui: {defect(self._exception)}", file=sys.stderr)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for view in VIEWS:
-            action = f"view('{view.name}')"
-            yield SystemCommand(
-                f"{view.title} ({view.key})", view.help, partial(self._later, action)
-            )
-        for key in keys_of(self._on_top()[0], self.readonly):
-            if key.action not in ("command_palette", "focus_next"):
-                name = f"{key.footer or key.help.split(';')[0]} ({key.shown})"
-                yield SystemCommand(name, key.help, partial(self._later, key.action))
+        from memtui.tui.palette import commands
 
-        yield from self._places()
-        yield from self._explanations()
-
-    def _places(self) -> Iterable[SystemCommand]:
-        """The pages of the views."""
-        for view in VIEWS:
-            for name, words in pages_of(view.name).items():
-                action = f"page({view.name!r}, {name!r})"
-                yield SystemCommand(
-                    f"{name}, a page of {view.title}", words, partial(self._later, action)
-                )
-        yield SystemCommand(
-            "owners: who holds shared memory",
-            "tmpfs mounts, System V segments, memfds, GPU buffers",
-            partial(self._later, "owners"),
-        )
-
-    def _explanations(self) -> Iterable[SystemCommand]:
-        """Figures and terms, which would be too many to list unasked."""
-        from memtui.model.explain import explain as explaining
-
-        for name in explaining.names():
-            action = partial(self._later, f"explain_term({name!r})")
-            words = explaining.title(name)
-            yield SystemCommand(f"explain {name}", words, action, discover=False)
+        yield from commands(keys_of(self._on_top()[0], self.readonly), self._later)
 
     def _later(self, action: str) -> None:
         """Runs an action once the palette has closed."""

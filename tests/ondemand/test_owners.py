@@ -14,7 +14,8 @@ import pytest
 
 from memtui.kernel.livefiles import LiveFiles
 from memtui.live.machine import machine_of
-from memtui.ondemand.owners import Owner, Owners, find_owners
+from memtui.model.system.owners import Owner, Owners
+from memtui.ondemand.owners import find_owners
 
 MIB = 1 << 20
 NOBODY = 65534

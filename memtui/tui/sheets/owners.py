@@ -8,7 +8,7 @@ from textual.binding import BindingType
 
 from memtui import units
 from memtui.kernel.files import Gap
-from memtui.ondemand.owners import Owner, Owners
+from memtui.model.system.owners import Owner, Owners
 from memtui.ondemand.question import Asked
 from memtui.ondemand.questions import ShmemOwners
 from memtui.session.session import Session
