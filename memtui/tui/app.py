@@ -31,7 +31,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample
 from memtui.model.shortage.events import Event
 from memtui.ondemand.question import Answer, Progress
-from memtui.ondemand.questions import CommandsOf, ContextOf
+from memtui.ondemand.questions import ContextOf
 from memtui.session.inbox import Inbox
 from memtui.session.session import Session
 from memtui.targets import Target, meant
@@ -377,36 +377,11 @@ class MemtuiApp(App[None]):
             self.notify("no control group around memtui has a limit below the host's memory")
 
     async def action_open(self) -> None:
-        from memtui.tui.widgets.prompt import Offered, ask
+        from memtui.tui.openprompt import ask_for_process
 
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        moment, views = self.session.moment, self.query_one("#views")
-        if moment is None:
-            return
-        commands: dict[int, str] = {}
-
-        def offer(text: str) -> list[Offered]:
-            now = self.session.moment or moment
-            found = meant(text, now.sample.processes.values(), commands) if text else []
-            return [
-                Offered(str(each.pid), each.name, commands.get(each.pid, ""))
-                for each in sorted(found, key=lambda each: -(each.rss_bytes or 0))
-            ]
-
-        def answer(text: str, _final: bool) -> str:
-            return self._open(text, commands)
-
-        prompt = await ask(views, "open pid or name: ", answer, offer=offer)
-
-        def know(read: Mapping[int, str] | Gap) -> None:
-            if prompt is not None and not isinstance(read, Gap):
-                commands.update(read)
-                prompt.offer_again()
-
-        if prompt is not None:
-            keys = tuple(key for key, each in moment.sample.processes.items() if each.rss_bytes)
-            self.asking.look_up(prompt, CommandsOf(keys), know)
+        await ask_for_process(self.query_one("#views"), self.session, self.asking, self._open)
 
     async def action_open_pid(self, pid: int) -> None:
         """To the map of a process that a sheet has found."""
