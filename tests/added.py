@@ -28,18 +28,8 @@ from memtui.tui.sheets.help import help_text
 from memtui.tui.views.processes import ProcessesView
 from memtui.tui.widgets.section import SectionList
 from tests.conftest import HOSTS_DIR, open_host
-from tests.interface import (
-    MIB,
-    app_of,
-    deliver,
-    map_of,
-    press,
-    process,
-    running,
-    sample,
-    screen,
-    script_of,
-)
+from tests.interface import app_of, deliver, press, running, screen, script_of
+from tests.samples import MIB, map_of, process, sample
 
 Found = dict[str, bool]
 HOST = "debian-6.18"

@@ -20,7 +20,7 @@ from memtui.kernel.maps import Mappings, parse_maps, read_mappings
 from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbol, Symbols
 from memtui.ondemand.elf import read_image
-from tests.pages import key_of
+from tests.programs import key_of
 
 FILES = LiveFiles()
 FUNCTIONS = 500

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import threading
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -27,10 +25,7 @@ from wcwidth import wcswidth
 
 from memtui.kernel.details import DETAIL_FILES, read_shares
 from memtui.kernel.files import Files, Gap
-from memtui.kernel.livefiles import LiveFiles
-from memtui.kernel.maps import parse_maps
-from memtui.kernel.pressure import Pressure, Stall
-from memtui.kernel.process import parse_identity
+from memtui.kernel.pressure import Pressure
 from memtui.kernel.uptime import since_boot_s
 from memtui.live.looker import read_map
 from memtui.live.plan import Plan
@@ -41,7 +36,7 @@ from memtui.live.users import KnownUsers
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.map.addressmap import AddressMap, MapReading
-from memtui.model.sample import ProcessSample, Sample, SystemSample
+from memtui.model.sample import Sample
 from memtui.ondemand.question import Answer, Asked, GoOn, Question, begin
 from memtui.ondemand.questions import ContextOf, FirstReadable, TightestGroup
 from memtui.session.inbox import Inbox
@@ -57,11 +52,10 @@ from memtui.tui.sheets.sheet import Sheet
 from memtui.tui.widgets.mappings import MappingTable
 from memtui.tui.widgets.picture import Picture
 from tests.conftest import open_host
+from tests.samples import map_of, process, sample
 
 T = TypeVar("T")
 Maps = Mapping[ProcessKey, AddressMap | Gap]
-GIB = 1 << 30
-MIB = 1 << 20
 DEADLINE_S = 60.0
 
 
@@ -370,54 +364,6 @@ def starts(app: MemtuiApp) -> list[int]:
     return [map_.mappings.starts[row] for row in table(app).rows]
 
 
-# Samples made by hand.
-
-
-def process(
-    pid: int, name: str, rss_mib: float, start: int = 1, state: str = "S", **more: int | bool
-) -> ProcessSample:
-    rss = int(rss_mib * 2**20)
-    made = ProcessSample(
-        ProcessKey(pid, start), name, state, False, 2 * rss, rss, 0, 1, 1, 0, 0, pid
-    )
-    return made._replace(**more)  # type: ignore[arg-type]
-
-
-def sample(time_s: float, *processes: ProcessSample, free: int = 4 * GIB) -> Sample:
-    meminfo = {
-        "MemTotal": 16 * GIB,
-        "MemFree": free,
-        "MemAvailable": free + 5 * GIB,
-        "Buffers": GIB,
-        "Cached": 5 * GIB,
-        "SReclaimable": 0,
-        "Shmem": 0,
-        "SwapTotal": 2 * GIB,
-        "SwapFree": GIB,
-    }
-    pressure = Pressure(Stall(1.0, 2.0, 3.0, 0), Stall(0.1, 0.2, 0.3, 0))
-    system = SystemSample(meminfo, {}, pressure)
-    return Sample(time_s, 1.0, system, {each.key: each for each in processes})
-
-
-def map_of(key: ProcessKey, name: str, heap_pages: int = 16) -> AddressMap:
-    """A small map: three mappings of a file, a heap, a stack, all but the last half resident."""
-    pieces = [
-        (0x555000, 4, "r--p", f"/bin/{name}"),
-        (0x555004, 16, "r-xp", f"/bin/{name}"),
-        (0x555014, 4, "rw-p", f"/bin/{name}"),
-        (0x556000, heap_pages, "rw-p", "[heap]"),
-        (0x7FFFF0, 33, "rw-p", "[stack]"),
-    ]
-    text = ""
-    for first, pages, perms, path in pieces:
-        inode = 9 if path.startswith("/") else 0
-        text += f"{first << 12:x}-{first + pages << 12:x} {perms} 0 8:1 {inode} {path}\n"
-        half = pages * 2
-        text += f"Size: {2 * half} kB\nRss: {half} kB\nPss: {half} kB\nPrivate_Dirty: {half} kB\n"
-    return AddressMap(key, parse_maps(text.encode()))
-
-
 def map_in(app: MemtuiApp) -> AddressMap:
     assert app.session.chosen.map is not None
     return app.session.chosen.map
@@ -480,103 +426,6 @@ async def loaded(pilot: Pilot[None]) -> None:
         return "answering" not in names and all(each.is_finished for each in pilot.app.workers)
 
     await until(pilot, is_read, "read in the background")
-
-
-# A child whose address space a test changes.
-
-AREA = 0x2000000000  # where nothing is mapped, with all of its neighbourhood
-
-_CHILD = """
-import ctypes, os, sys
-libc = ctypes.CDLL(None)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
-libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-kept = []
-def area(at, size, flags=0x22, prot=3):  # private and anonymous
-    assert libc.mmap(at, size, prot, flags | 0x100000, -1, 0) == at
-def fill(at, size):
-    libc.memset(at, 7, size)
-def unmap(at, size):
-    assert libc.munmap(at, size) == 0
-def fork():
-    # Lives for as long as this process.
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(writing)
-        os.read(reading, 1)
-        os._exit(0)
-    kept.append(writing)
-    print(pid)
-for line in sys.stdin:
-    exec(line)
-    print("done", flush=True)
-"""
-
-
-class Child:
-    """A process that runs lines of Python: `area(at, size)`, `fill`, `unmap`, `fork()`."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.files = LiveFiles()
-        stat = self.files.parsed(f"proc/{process.pid}/stat", parse_identity)
-        assert not isinstance(stat, Gap)
-        self.key = ProcessKey(process.pid, stat.starttime)
-
-    def run(self, line: str) -> str:
-        """Has it do something; what it printed."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        printed = ""
-        while (said := self.process.stdout.readline()) != "done\n":
-            assert said, f"it ended at {line}"
-            printed += said
-        return printed.strip()
-
-    def read(self) -> AddressMap | Gap:
-        """Its map now."""
-        return read_map(self.files, self.key, "smaps").map
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def watched(self, target: Target | None = None) -> MemtuiApp:
-        """The application on it alone, with this kernel to read from."""
-        return app_of([self.sample()], {self.key: self.read()}, target, self.files)
-
-    def sample(self, time_s: float = 1000.0) -> Sample:
-        key = self.key
-        return sample(time_s, process(key.pid, "child", 20, start=key.start_time_ticks))
-
-
-@contextmanager
-def child() -> Iterator[Child]:
-    """A child, which has run its first line."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _CHILD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as started:
-        try:
-            made = Child(started)
-            made.run("pass")
-            yield made
-        finally:
-            started.kill()
-
-
-async def read_again(pilot: Pilot[None], of: Child) -> None:
-    """Its map as it is by now, on the screen."""
-    assert isinstance(pilot.app, MemtuiApp)
-    script_of(pilot.app).read(of.key, of.read())
-    await settle(pilot)
 
 
 BIG = process(10, "big", 500)

@@ -19,7 +19,8 @@ from memtui.settings.values import DEFAULTS
 from memtui.tui import app as app_module
 from memtui.tui.app import MemtuiApp
 from memtui.tui.pages.events import EventTable
-from tests.interface import MIB, Script, app_of, map_of, press, process, sample, screen_text
+from tests.interface import Script, app_of, press, screen_text
+from tests.samples import MIB, map_of, process, sample
 
 BIG = process(10, "big", 500)
 MAPS = {BIG.key: map_of(BIG.key, "big")}

@@ -16,10 +16,9 @@ import pytest
 from memtui.kernel.files import Gap
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.pagemap import frame, read_page_flags, read_pagemap
-from memtui.kernel.process import parse_identity
-from memtui.model.keys import ProcessKey
 from memtui.model.map.pages import PAGE_STATES, page_states
 from memtui.ondemand.pages import PagesReading, read_pages
+from tests.programs import key_of
 from tests.squeeze import swap_file
 
 FILES = LiveFiles()
@@ -179,12 +178,6 @@ class Model:
     def states(self, region: str, detailed: bool = False) -> list[str]:
         reading = self.reading(region, detailed)
         return [PAGE_STATES[index].name for index in page_states(reading.entries, reading.huge)]
-
-
-def key_of(pid: int) -> ProcessKey:
-    stat = FILES.parsed(f"proc/{pid}/stat", parse_identity)
-    assert not isinstance(stat, Gap)
-    return ProcessKey(pid, stat.starttime)
 
 
 @contextmanager

@@ -16,12 +16,10 @@ from memtui.kernel.files import Gap
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.oom import OomTask, read_oom_task
 from memtui.kernel.pagemap import PRESENT, read_pagemap
-from memtui.kernel.process import parse_identity
 from memtui.kernel.threads import living
 from memtui.live.looker import Looker
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
-from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.ondemand.elf import read_image
 from memtui.ondemand.questions import first_readable
@@ -30,7 +28,7 @@ from memtui.reports.mappings import maps
 from memtui.reports.processes import procs
 from memtui.reports.raw import sample
 from memtui.targets import named
-from tests.programs import compiled, look
+from tests.programs import compiled, key_of, look
 from tests.recorded import Recorded
 
 FILES = LiveFiles()
@@ -71,12 +69,6 @@ def end_leader(process: subprocess.Popen[bytes]) -> None:
     while Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.001)
-
-
-def key_of(pid: int) -> ProcessKey:
-    stat = FILES.parsed(f"proc/{pid}/stat", parse_identity)
-    assert not isinstance(stat, Gap)
-    return ProcessKey(pid, stat.starttime)
 
 
 def test_the_leaders_own_files_are_empty(pid: int) -> None:

@@ -28,7 +28,7 @@ from memtui.kernel.details import (
 from memtui.kernel.files import Gap, Malformed
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_smaps_rollup
-from memtui.kernel.process import parse_identity, status_bytes, status_name, status_sizes
+from memtui.kernel.process import status_bytes, status_name, status_sizes
 from memtui.live.looker import INTERVAL_S, ShareReader
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
@@ -37,6 +37,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
 from tests.conftest import open_host
 from tests.interface import keep
+from tests.programs import key_of
 from tests.recorded import Recorded
 
 LIVE = LiveFiles()
@@ -280,12 +281,6 @@ def test_a_rollup_is_the_same_cut_at_once_or_line_by_line() -> None:
     assert parse_smaps_rollup(head + lines + odd) == {"Rss": 12288, "Pss": 7168, "Count": 3}
     with pytest.raises(Malformed):
         parse_smaps_rollup(head + lines + b"nonsense\n")
-
-
-def key_of(pid: int) -> ProcessKey:
-    stat = LIVE.parsed(f"proc/{pid}/stat", parse_identity)
-    assert not isinstance(stat, Gap)
-    return ProcessKey(pid, stat.starttime)
 
 
 def test_shares_are_read_in_turn_and_not_again_before_they_are_due(stopped: int) -> None:

@@ -42,16 +42,8 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.pages import PAGE_STATES, page_states, resident_share
 from memtui.ondemand.pages import PagesReading, read_pages
 from tests.conftest import HOSTS, open_host
-from tests.pages import (
-    FILES,
-    HUGE_PAGE,
-    PAGE,
-    Model,
-    key_of,
-    needs_frames,
-    running_model,
-    some_swap,
-)
+from tests.pages import FILES, HUGE_PAGE, PAGE, Model, needs_frames, running_model, some_swap
+from tests.programs import key_of
 from tests.terminal import PROJECT
 
 UAPI = Path("/usr/include/linux/kernel-page-flags.h")

@@ -13,7 +13,8 @@ from memtui.live.source import LiveSource
 from memtui.model.map.addressmap import AddressMap, MapReading
 from memtui.model.sample import Sample
 from tests.conftest import open_host
-from tests.interface import app_of, keep, running, sample, screen_text, script_of
+from tests.interface import app_of, keep, running, screen_text, script_of
+from tests.samples import sample
 
 T = TypeVar("T")
 

@@ -44,7 +44,7 @@ from tests.elf_files import (
     image_of,
     running,
 )
-from tests.pages import key_of
+from tests.programs import key_of
 from tests.terminal import PROJECT
 
 PAGE = mmap.PAGESIZE

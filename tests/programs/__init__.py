@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import pytest
 
-from memtui.kernel.files import Gap
+from memtui.kernel.files import Files, Gap
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_identity
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
+
+LIVE = LiveFiles()
 
 _HERE = Path(__file__).parent
 
@@ -97,11 +99,15 @@ def mapped(program: Path, directory: Path, *arguments: str) -> Iterator[Mapped]:
             Path(f"/dev/shm/kept-{process.pid}").unlink(missing_ok=True)
 
 
-def look(pid: int, source: str = "smaps", last: AddressMap | None = None) -> AddressMap:
-    """A running process's address space, read as the screens do."""
-    files = LiveFiles()
+def key_of(pid: int, files: Files = LIVE) -> ProcessKey:
+    """The process that has this pid now."""
     stat = files.parsed(f"proc/{pid}/stat", parse_identity)
     assert not isinstance(stat, Gap), stat
-    found = read_map(files, ProcessKey(pid, stat.starttime), source, last).map
+    return ProcessKey(pid, stat.starttime)
+
+
+def look(pid: int, source: str = "smaps", last: AddressMap | None = None) -> AddressMap:
+    """A running process's address space, read as the screens do."""
+    found = read_map(LIVE, key_of(pid), source, last).map
     assert isinstance(found, AddressMap), found
     return found

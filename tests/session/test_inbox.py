@@ -15,7 +15,7 @@ from memtui.model.sample import Sample
 from memtui.ondemand.question import Answer, Asked
 from memtui.ondemand.questions import TightestGroup
 from memtui.session.inbox import SAMPLES_AT_MOST, Inbox
-from tests.interface import sample
+from tests.samples import sample
 
 
 def reading(pid: int, time_s: float) -> MapReading:

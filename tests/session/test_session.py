@@ -10,8 +10,9 @@ from memtui.session.session import Session
 from memtui.settings.values import DEFAULTS
 from memtui.tui.widgets.processcells import gain_title
 from tests.conftest import open_host
-from tests.interface import MIB, Script, map_of, process, sample
+from tests.interface import Script
 from tests.moments import confined, moment
+from tests.samples import MIB, map_of, process, sample
 
 BIG = process(10, "big", 500)
 

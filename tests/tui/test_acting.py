@@ -18,7 +18,6 @@ from memtui.settings.values import DEFAULTS
 from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.choice import ChoiceSheet
 from tests.interface import (
-    MIB,
     Script,
     answer,
     app_on,
@@ -31,6 +30,7 @@ from tests.interface import (
     settle,
     until,
 )
+from tests.samples import MIB
 
 
 def panel(app: MemtuiApp) -> str:

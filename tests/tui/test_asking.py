@@ -15,20 +15,18 @@ from memtui.session.inbox import SAMPLES_AT_MOST
 from memtui.tui.asking import drop, look_up
 from tests.conftest import open_host
 from tests.interface import (
-    MIB,
     app_of,
     captured,
     deliver,
     minutes_of,
     press,
-    process,
     running,
-    sample,
     screen,
     screen_text,
     settle,
     until,
 )
+from tests.samples import MIB, process, sample
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,15 @@ from textual.widgets import Input
 
 from memtui.kernel.maps import parse_maps
 from memtui.model.map.addressmap import AddressMap
+from tests.child import AREA, child, read_again
 from tests.interface import (
-    AREA,
     BIG,
-    MIB,
-    child,
     choose,
     cursor,
     dashboard,
     deliver,
     detail,
     press,
-    read_again,
     rows_words,
     running,
     screen_text,
@@ -32,6 +29,7 @@ from tests.interface import (
     table,
     until,
 )
+from tests.samples import MIB
 from tests.terminal import PROJECT
 
 # Many.

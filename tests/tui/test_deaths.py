@@ -33,7 +33,6 @@ from tests.interface import (
     app_watching,
     deliver,
     is_whole,
-    map_of,
     press,
     running,
     screen,
@@ -44,6 +43,7 @@ from tests.interface import (
 from tests.model.oom.test_death_signs import BIG, DENIED, MIB, SMALL, killed, seen
 from tests.programs import compiled
 from tests.programs.ooms import SCENARIOS, scenario
+from tests.samples import map_of
 from tests.terminal import memtui
 
 pytestmark = pytest.mark.xdist_group("machine")

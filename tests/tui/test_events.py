@@ -13,8 +13,9 @@ from memtui.model.sample import Sample
 from memtui.settings.values import DEFAULTS
 from memtui.tui.pages.events import EventTable
 from memtui.tui.widgets.graph import TimeGraph
-from tests.interface import GIB, deliver, is_whole, press, running, screen, screen_text
+from tests.interface import deliver, is_whole, press, running, screen, screen_text
 from tests.moments import confined, dashboard, events_page, moment, ringing, toasts, trouble
+from tests.samples import GIB
 
 # Events.
 

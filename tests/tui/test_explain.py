@@ -19,18 +19,8 @@ from memtui.ondemand.context import context_of
 from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.explain import ExplainSheet, TermsSheet, open_explanation, text_lines
 from memtui.tui.widgets.page import text_of
-from tests.interface import (
-    GIB,
-    MIB,
-    app_of,
-    is_whole,
-    press,
-    process,
-    running,
-    sample,
-    screen_text,
-    settle,
-)
+from tests.interface import app_of, is_whole, press, running, screen_text, settle
+from tests.samples import GIB, MIB, process, sample
 
 SMALL = (80, 24)
 MOMENT = Context(

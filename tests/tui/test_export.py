@@ -14,9 +14,9 @@ from textual.widgets import Input
 from memtui.tui.app import MemtuiApp
 from memtui.tui.export import proposed
 from memtui.tui.sheets.choice import ChoiceSheet, ChoiceTable
+from tests.child import child
 from tests.interface import (
     answer,
-    child,
     choose,
     click_head,
     cursor,

@@ -14,21 +14,18 @@ from memtui.tui.widgets.processcells import bars
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.prompt import OfferTable
 from tests.interface import (
-    MIB,
     app_of,
     click_head,
     cursor,
     deliver,
     java,
-    map_of,
     press,
-    process,
     running,
-    sample,
     screen_text,
     table,
 )
 from tests.interface import screen as screen_of
+from tests.samples import MIB, map_of, process, sample
 
 # The largest are somebody else's: only the sixtieth's map may be read.
 EVERYONE = [process(100 + at, f"p{at:02}", 10_000 - 100 * at) for at in range(80)]

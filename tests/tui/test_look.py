@@ -8,13 +8,10 @@ from textual.pilot import Pilot
 from memtui.tui.app import MemtuiApp
 from memtui.tui.keys import keys_of
 from memtui.tui.sheets.choice import ChoiceSheet
+from tests.child import AREA, Child, child, read_again
 from tests.conftest import open_host
 from tests.interface import (
-    AREA,
-    MIB,
     SHEETS,
-    Child,
-    child,
     cursor,
     go_to,
     is_whole,
@@ -23,12 +20,12 @@ from tests.interface import (
     map_in,
     open_sheet,
     press,
-    read_again,
     running,
     screen_text,
     settle,
     table,
 )
+from tests.samples import MIB
 
 SHARED = "0x21"  # and anonymous
 SIZES = ((60, 15), (80, 24), (120, 40), (200, 60))

@@ -6,12 +6,10 @@ import pytest
 
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.widgets.lines import Table
+from tests.child import AREA, child
 from tests.interface import (
-    AREA,
     BIG,
-    MIB,
     app_of,
-    child,
     choose,
     click_head,
     cursor,
@@ -21,13 +19,10 @@ from tests.interface import (
     is_whole,
     java,
     map_in,
-    map_of,
     picture,
     press,
-    process,
     rows_words,
     running,
-    sample,
     screen,
     screen_text,
     script_of,
@@ -35,6 +30,7 @@ from tests.interface import (
     until,
     values,
 )
+from tests.samples import MIB, map_of, process, sample
 
 # Filters.
 

@@ -18,19 +18,9 @@ from memtui.tui.views.pressure import PAGES
 from memtui.tui.widgets.bars import Header
 from memtui.tui.widgets.graph import TimeGraph
 from memtui.views import VIEWS
-from tests.interface import (
-    GIB,
-    MIB,
-    app_of,
-    captured,
-    deliver,
-    is_whole,
-    press,
-    running,
-    screen,
-    screen_text,
-)
+from tests.interface import app_of, captured, deliver, is_whole, press, running, screen, screen_text
 from tests.moments import NO_MEMINFO, confined, dashboard, moment, toasts
+from tests.samples import GIB, MIB
 
 HEADER = 0
 

@@ -36,22 +36,19 @@ from memtui.tui.views.processes import ProcessesView
 from memtui.tui.widgets.processes import ProcessList
 from memtui.views import VIEWS
 from tests.interface import (
-    GIB,
     app_of,
     captured,
     deliver,
-    map_of,
     minutes_of,
     press,
-    process,
     running,
-    sample,
     screen,
     screen_text,
     settle,
     table,
     until,
 )
+from tests.samples import GIB, map_of, process, sample
 
 BIG = process(10, "big", 500)
 

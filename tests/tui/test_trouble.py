@@ -15,7 +15,6 @@ from memtui.tui.pages.figures import FigureTable
 from memtui.tui.views.pressure import PAGES
 from memtui.views import VIEWS
 from tests.interface import (
-    GIB,
     app_of,
     captured,
     deliver,
@@ -38,6 +37,7 @@ from tests.moments import (
     moment,
     trouble,
 )
+from tests.samples import GIB
 
 SIZES = [(80, 24), (120, 40), (200, 60), (50, 12)]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from memtui.kernel.maps import parse_maps
 from memtui.model.map.addressmap import AddressMap
-from memtui.model.map.change import WHAT, Change, Side, difference, gain, gains
-from tests.model.map.test_change import KEY, MIRRORED, PAGE, taken
+from memtui.model.map.change import WHAT, Change, Side, Snapshot, difference, gain, gains
+from tests.model.map.test_change import KEY, MIRRORED, PAGE
 
 
 class Cell(NamedTuple):
@@ -103,7 +103,7 @@ def components(before: list[Row], after: list[Row]) -> list[tuple[set[int], set[
 def test_gains_are_those_of_an_oracle_that_counts_pages(
     before: list[Row], after: list[Row]
 ) -> None:
-    snapshot, mappings = taken(read(before)), read(after).mappings
+    snapshot, mappings = Snapshot.of(read(before), 0.0), read(after).mappings
     found = [gain(snapshot, mappings, row, "Rss") for row in range(len(after))]
     assert gains(snapshot, mappings, "Rss") == found
     if before and not snapshot.mappings.has_usage:
@@ -132,7 +132,7 @@ def test_gains_are_those_of_an_oracle_that_counts_pages(
 
 @given(layouts(always_known=True), layouts(always_known=True))
 def test_no_usage_is_lost_or_counted_twice(before: list[Row], after: list[Row]) -> None:
-    snapshot, mappings = taken(read(before)), read(after).mappings
+    snapshot, mappings = Snapshot.of(read(before), 0.0), read(after).mappings
     kept = {old for old, _ in linked(before, after)}
     for at, key in enumerate(("Rss", "Pss", "Swap")):
         gained = [value or 0 for value in gains(snapshot, mappings, key)]
@@ -179,7 +179,7 @@ def test_changes_are_those_of_an_oracle_that_counts_pages(
             both = was.keys() & now.keys()
             moved = sum(was[page].perms != now[page].perms for page in both) * PAGE
             expected.append((one, other, moved))
-    found = difference(taken(read(before)), taken(read(after))).changes
+    found = difference(Snapshot.of(read(before), 0.0), Snapshot.of(read(after), 0.0)).changes
     reached = [(facts(it.before), facts(it.after), it.reprotected_bytes) for it in found]
     assert sorted(reached, key=repr) == sorted(expected, key=repr)
     starts = [change.side.start for change in found]
@@ -192,7 +192,7 @@ def test_changes_are_those_of_an_oracle_that_counts_pages(
 
 @given(layouts(always_known=True), layouts(always_known=True))
 def test_changes_add_up_to_the_difference_of_the_sums(before: list[Row], after: list[Row]) -> None:
-    found = difference(taken(read(before)), taken(read(after)))
+    found = difference(Snapshot.of(read(before), 0.0), Snapshot.of(read(after), 0.0))
     for field in ("size", "rss", "pss", "swap"):
         total = (getattr(found.after, field) or 0) - (getattr(found.before, field) or 0)
         assert (getattr(found.gain, field) or 0) == total, field
@@ -206,7 +206,7 @@ def test_changes_add_up_to_the_difference_of_the_sums(before: list[Row], after: 
 def test_a_difference_is_the_mirror_of_the_one_the_other_way(
     before: list[Row], after: list[Row]
 ) -> None:
-    one, other = taken(read(before)), taken(read(after))
+    one, other = Snapshot.of(read(before), 0.0), Snapshot.of(read(after), 0.0)
     forth, back = difference(one, other), difference(other, one)
     mirrored = [
         Change(MIRRORED[change.what], change.after, change.before, change.reprotected_bytes)
@@ -215,4 +215,4 @@ def test_a_difference_is_the_mirror_of_the_one_the_other_way(
     assert sorted(forth.changes, key=repr) == sorted(mirrored, key=repr)
     assert (forth.before, forth.after) == (back.after, back.before)
     assert difference(one, one).changes == []
-    assert difference(one, taken(read(before))).changes == []
+    assert difference(one, Snapshot.of(read(before), 0.0)).changes == []

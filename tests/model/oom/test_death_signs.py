@@ -20,7 +20,7 @@ from memtui.model.oom.deathwatch import DeathWatch
 from memtui.model.oom.obituary import Known, Memories, Obituary
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.signs import Remembered, Signs
-from tests.interface import process, sample
+from tests.samples import process, sample
 
 PAGE = 4096
 MIB = 1 << 20

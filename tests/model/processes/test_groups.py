@@ -29,7 +29,7 @@ from memtui.model.processes.rates import RateTracker
 from memtui.model.query import parse_query
 from memtui.model.sample import ProcessSample, Sample
 from memtui.session.history import GrowthTracker
-from tests.interface import MIB, process, sample
+from tests.samples import MIB, process, sample
 
 SERVER = process(10, "postgres", 200, start=5, swap_bytes=8 * MIB, parent_pid=1)
 ONE = process(11, "postgres", 150, start=11, parent_pid=10)

@@ -18,8 +18,9 @@ from memtui.model.shortage.events import LEVELS, Event, Events
 from memtui.model.shortage.rules import ORDER as VERDICTS
 from memtui.model.system.metrics import METRICS
 from tests.conftest import open_host
-from tests.interface import GIB, press, running, sample, screen_text, settle
+from tests.interface import press, running, screen_text, settle
 from tests.moments import ringing
+from tests.samples import GIB, sample
 
 OFF = alert_settings(
     {

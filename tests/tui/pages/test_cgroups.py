@@ -24,11 +24,11 @@ from tests.interface import (
     is_whole,
     press,
     running,
-    sample,
     screen,
     script_of,
     settle,
 )
+from tests.samples import sample
 
 MIB = 1 << 20
 TREE = Arrangement("tree", False)

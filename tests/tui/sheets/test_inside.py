@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from memtui import units
-from memtui.kernel.files import Files, Gap
+from memtui.kernel.files import Gap
 from memtui.kernel.maps import Mappings
-from memtui.live.looker import read_map
-from memtui.model.keys import ProcessKey
-from memtui.model.map.image import Image, Symbols
-from memtui.tui.app import MemtuiApp
-from memtui.tui.sheets.inside import InsideSheet
 from memtui.tui.widgets.page import text_of
+from tests.child import child
 from tests.conftest import open_host
 from tests.elf_files import (
     FILES,
@@ -30,106 +20,31 @@ from tests.elf_files import (
     hand_made,
     readelf,
     sections_by_readelf,
-    segments_by_readelf,
 )
 from tests.elf_files import running as running_program
+from tests.inside import (
+    PAGE,
+    app_on,
+    bias_by_readelf,
+    code_row,
+    column,
+    look_inside,
+    on_map,
+    sizes,
+    spoken,
+)
 from tests.interface import (
-    app_of,
-    child,
     cursor,
-    deliver,
     detail,
-    go_to,
     is_whole,
     java,
     map_in,
     press,
-    process,
-    running,
-    sample,
     screen,
     screen_text,
-    script_of,
-    until,
 )
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
-SIZES = [(80, 24), (120, 40)]
 UNSAFE = "a\x1b]0;X\x07z"
-
-sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_program(tmp_path_factory.mktemp("inside") / "program", "-fPIE", "-pie")
-
-
-@pytest.fixture
-def program(path: Path) -> Iterator[Running]:
-    with running_program(path) as started:
-        yield started
-
-
-def app_on(key: ProcessKey, files: Files = FILES) -> MemtuiApp:
-    """The application on one process of this machine."""
-    found = process(key.pid, "program", 20, start=key.start_time_ticks)
-    return app_of([sample(1000.0, found)], {key: read_map(files, key, "smaps").map}, None, files)
-
-
-def sheet_of(pilot: Pilot[None]) -> InsideSheet:
-    found = pilot.app.screen
-    assert isinstance(found, InsideSheet)
-    return found
-
-
-def column(sheet: InsideSheet, name: str) -> list[str]:
-    """That column's cells of all rows."""
-    cells = (row.get(name, "") for row in sheet.table.page.rows)
-    return [cell if isinstance(cell, str) else cell[0] for cell in cells]
-
-
-def spoken(app: MemtuiApp) -> str:
-    """All words on the screen, wherever their lines were broken."""
-    return " ".join(screen(app).split())
-
-
-async def look_inside(pilot: Pilot[None], address: int) -> InsideSheet:
-    """The sheet of what is there, with all that it reads."""
-    await go_to(pilot, address)
-    await press(pilot, "enter")
-    sheet = sheet_of(pilot)
-    await until(pilot, lambda: "Reading the file" not in screen(pilot.app), "read")
-    is_whole(pilot.app)
-    # All of it fits: the title is at the top, and only the table scrolls.
-    assert " inside " in screen_text(pilot.app)[0], screen(pilot.app)
-    assert sheet.max_scroll_y == 0
-    return sheet
-
-
-@asynccontextmanager
-async def on_map(app: MemtuiApp, size: tuple[int, int]) -> AsyncIterator[Pilot[None]]:
-    async with running(app, size) as pilot:
-        await press(pilot, "enter")
-        assert app.view_name == "map"
-        yield pilot
-
-
-def code_row(child_: Running) -> int:
-    """The program's own mapping that may be executed."""
-    return next(
-        row for row in child_.rows(child_.path) if child_.mappings.perms[row].startswith("r-x")
-    )
-
-
-def bias_by_readelf(of: Running) -> int:
-    """The start of the code in memory less where readelf says that its page begins."""
-    row = code_row(of)
-    code = next(
-        each for each in segments_by_readelf(of.path) if each.type == "LOAD" and "E" in each.flags
-    )
-    assert of.mappings.offsets[row] == code.offset // PAGE * PAGE
-    return of.mappings.starts[row] - code.vaddr // PAGE * PAGE
 
 
 # Programs.
@@ -416,147 +331,3 @@ async def test_a_captured_machine_has_figures_and_no_files(size: tuple[int, int]
         assert app.screen is sheet
         await press(pilot, "escape")
         assert cursor(app) == row
-
-
-# Whatever happens meanwhile.
-
-
-@sizes
-async def test_the_process_ends_while_its_inside_is_looked_at(
-    program: Running, size: tuple[int, int]
-) -> None:
-    key, address = program.key, program.places["function_7"]
-    app = app_on(key)
-    async with on_map(app, size) as pilot:
-        await look_inside(pilot, address)
-        os.kill(key.pid, signal.SIGKILL)
-        os.waitpid(key.pid, 0)
-        script_of(app).read(key, Gap(f"proc/{key.pid}/smaps", "gone"))
-        await deliver(pilot, sample(1001.0))
-        is_whole(app)
-        # What was read of it stays.
-        assert "function_7" in screen(app)
-        await press(pilot, "up", "down", "y")
-        is_whole(app)
-        await press(pilot, "enter")
-        assert len(app.screen_stack) == 1
-        assert "gone at" in screen_text(app)[1]
-        # Opened only now.
-        sheet = await look_inside(pilot, address)
-        assert "is not known: the process has ended." in spoken(app)
-        assert "rss" in column(sheet, "name")
-        await press(pilot, "enter", "escape")
-        assert len(app.screen_stack) == 1
-
-
-class Stuck:
-    """A file on a server that does not answer until it is told to, and then with `answer`."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.answered = 0
-        self.may_answer = threading.Event()
-        self.answer: tuple[Image, Symbols] | Gap = Gap("/server/file", "failed", "answered late")
-
-    def read_image(self, *_: object) -> tuple[Image, Symbols] | Gap:
-        self.asked += 1
-        self.may_answer.wait(10)
-        self.answered += 1
-        return self.answer
-
-
-@contextmanager
-def stuck(patch: pytest.MonkeyPatch) -> Iterator[Stuck]:
-    """Every file is on such a server."""
-    server = Stuck()
-    patch.setattr("memtui.ondemand.elf.read_image", server.read_image)
-    try:
-        yield server
-    finally:
-        server.may_answer.set()
-
-
-async def ask(pilot: Pilot[None], address: int, server: Stuck) -> None:
-    """Opens the sheet, which now waits."""
-    before = server.asked
-    await go_to(pilot, address)
-    await press(pilot, "enter")
-    await until(pilot, lambda: server.asked == before + 1, "asked")
-    assert "Reading the file …" in screen(pilot.app)
-    is_whole(pilot.app)
-
-
-@sizes
-@pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_quitting_does_not_wait_for_a_file(
-    program: Running, monkeypatch: pytest.MonkeyPatch, key: str, size: tuple[int, int]
-) -> None:
-    with stuck(monkeypatch) as server:
-        app = app_on(program.key)
-        async with on_map(app, size) as pilot:
-            await ask(pilot, program.places["function_7"], server)
-            await pilot.press(key)
-            assert app._exit
-        assert (server.asked, server.answered) == (1, 0)
-        waiting = [each for each in threading.enumerate() if each.name == "answering"]
-        # Nor does the interpreter wait for them at its end.
-        assert waiting and all(each.daemon for each in waiting)
-    for each in waiting:
-        each.join(10)
-    # The answer found nobody, and nobody minded.
-    assert server.answered == 1
-
-
-@sizes
-async def test_an_answer_after_the_sheet_was_closed_does_nothing(
-    program: Running, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
-) -> None:
-    with stuck(monkeypatch) as server:
-        app = app_on(program.key)
-        async with on_map(app, size) as pilot:
-            await ask(pilot, program.places["function_7"], server)
-            await press(pilot, "escape")
-            assert len(app.screen_stack) == 1
-            before, here = screen(app), cursor(app)
-            server.may_answer.set()
-            await until(pilot, lambda: server.answered, "answered")
-            assert len(app.screen_stack) == 1
-            assert (screen(app), cursor(app)) == (before, here)
-            is_whole(app)
-
-
-@sizes
-async def test_an_answer_to_the_sheet_before_is_not_shown_in_this_one(
-    program: Running, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
-) -> None:
-    app = app_on(program.key)
-    async with on_map(app, size) as pilot:
-        with monkeypatch.context() as patch, stuck(patch) as server:
-            await ask(pilot, program.places["function_7"], server)
-            await press(pilot, "escape")
-            patch.undo()
-            await look_inside(pilot, program.places["constant"])
-            before = screen(app)
-            server.may_answer.set()
-            await until(pilot, lambda: server.answered, "answered")
-            assert screen(app) == before
-            assert "is in .rodata · constant" in before
-
-
-@sizes
-async def test_its_mapping_is_gone_when_the_answer_comes(
-    program: Running, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
-) -> None:
-    """The process may no longer be read, or has become another program."""
-    with stuck(monkeypatch) as server:
-        app = app_on(program.key)
-        async with on_map(app, size) as pilot:
-            await ask(pilot, program.places["function_7"], server)
-            script_of(app).read(program.key, Gap(f"proc/{program.key.pid}/smaps", "denied"))
-            await deliver(pilot)
-            server.may_answer.set()
-            await until(pilot, lambda: "answered late" in screen(app), "shown")
-            is_whole(app)
-            await press(pilot, "down", "enter", "y", "escape")
-            assert len(app.screen_stack) == 1
-            is_whole(app)

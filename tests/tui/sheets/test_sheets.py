@@ -18,14 +18,11 @@ from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.help import HelpScreen
 from memtui.tui.sheets.sharers import SharersSheet
 from memtui.tui.widgets.page import SheetTable
+from tests.child import AREA, Child, child, read_again
 from tests.conftest import open_host
 from tests.interface import (
-    AREA,
-    MIB,
     SHEETS,
-    Child,
     app_watching,
-    child,
     cursor,
     deliver,
     detail,
@@ -35,9 +32,7 @@ from tests.interface import (
     loaded,
     open_sheet,
     press,
-    read_again,
     running,
-    sample,
     screen,
     screen_text,
     script_of,
@@ -45,6 +40,7 @@ from tests.interface import (
     table,
     until,
 )
+from tests.samples import MIB, sample
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SHARED = "0x21"  # and anonymous

@@ -23,18 +23,16 @@ from tests.interface import (
     dashboard,
     deliver,
     java,
-    map_of,
     picture,
     press,
-    process,
     rows_words,
     running,
-    sample,
     screen,
     screen_text,
     script_of,
     table,
 )
+from tests.samples import map_of, process, sample
 
 
 def dim_cells(app: MemtuiApp) -> list[tuple[Spot, bool]]:

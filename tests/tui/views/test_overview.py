@@ -9,18 +9,8 @@ from memtui.model.keys import ProcessKey
 from memtui.targets import Target
 from memtui.tui.app import MemtuiApp
 from memtui.tui.widgets.processes import ProcessList
-from tests.interface import (
-    app_of,
-    deliver,
-    map_of,
-    press,
-    process,
-    running,
-    sample,
-    screen,
-    screen_text,
-    script_of,
-)
+from tests.interface import app_of, deliver, press, running, screen, screen_text, script_of
+from tests.samples import map_of, process, sample
 
 BIG = process(10, "big", 500, swap_bytes=1 << 20, oom_score=5)
 MIDDLE = process(20, "middle", 300, swap_bytes=3 << 20, oom_score=9)

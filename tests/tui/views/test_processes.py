@@ -12,20 +12,17 @@ from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.views.processes import ProcessesView
 from tests.interface import (
-    MIB,
     app_of,
     choose,
     deliver,
     is_whole,
-    map_of,
     press,
-    process,
     running,
-    sample,
     screen,
     screen_text,
     script_of,
 )
+from tests.samples import MIB, map_of, process, sample
 
 ROOT = process(1, "init", 10, uid=0, parent_pid=0)
 SERVER = process(10, "postgres", 200, uid=0, swap_bytes=8 * MIB, start=5)

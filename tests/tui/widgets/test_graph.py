@@ -13,7 +13,8 @@ from memtui.session.history import History
 from memtui.tui import theme
 from memtui.tui.widgets.graph import Band, Curve, TimeGraph
 from memtui.tui.widgets.plotting import band_cells, gib_ticks, pct_ticks, runs, time_ticks
-from tests.interface import GIB, running, sample
+from tests.interface import running
+from tests.samples import GIB, sample
 
 EIGHTHS = " ▁▂▃▄▅▆▇"
 Column = list[float | None]
