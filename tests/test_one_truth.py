@@ -24,7 +24,7 @@ from memtui.model.system.free import free_figures
 from memtui.model.system.metrics import METRICS
 from memtui.reports.explain import explain as explain_report
 from tests.conftest import HOSTS, open_host
-from tests.interface import app_of, press, running, screen, screen_text
+from tests.interface import app_of, captured, press, running, screen, screen_text
 
 HOST = "debian-6.18"
 
@@ -44,7 +44,7 @@ def report(host: str, *words: str) -> Any:
         str(open_host(host).root),
     ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.loads(said.splitlines()[0])
+    return json.JSONDecoder().raw_decode(said)[0]
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -131,3 +131,38 @@ async def test_the_screens_have_the_moments_figures() -> None:
         available = METRICS["mem_available_bytes"]
         text = re.escape(available.text(free.available))
         assert re.search(rf"{available.label} +{text} ", screen(app))
+
+
+def test_processes_and_their_maps() -> None:
+    """PSS apart, which smaps rounds down for each mapping and smaps_rollup does not."""
+    compared = 0
+    for row in report(HOST, "procs"):
+        if row["pss_bytes"] is None:
+            continue
+        found = report(HOST, "maps", str(row["pid"]))
+        totals, rounding = found["totals"], 1024 * len(found["mappings"])
+        if totals["rss_bytes"] is None:  # a capture of maps alone
+            continue
+        assert totals["rss_bytes"] == row["rss_bytes"]
+        # VmSwap is without shared memory that is swapped out, which smaps tells for each mapper.
+        assert totals["swap_bytes"] >= row["swap_bytes"]
+        assert 0 <= row["pss_bytes"] - totals["pss_bytes"] <= rounding, row["name"]
+        private = totals["private_clean_bytes"] + totals["private_dirty_bytes"]
+        assert private == row["uss_bytes"], row["name"]
+        compared += 1
+    assert compared > 5
+
+
+async def test_the_screens_have_the_reports_figures_of_a_process() -> None:
+    (row,) = (each for each in report(HOST, "procs") if each["name"] == "java")
+    now, maps = captured(HOST)
+    app = app_of([now], maps)
+    async with running(app, (200, 60)) as pilot:
+        await press(pilot, "2")
+        line, *_ = (each for each in screen_text(app) if re.match(rf"[▌ ] *{row['pid']} ", each))
+        for name in ("rss_bytes", "rss_anon_bytes", "pss_bytes", "uss_bytes"):
+            assert f" {units.size(row[name], short=True)} " in line, name
+        await press(pilot, "3")
+        head = screen_text(app)[1]
+        assert f"RSS {units.size(row['rss_bytes'])} " in head
+        assert f"PSS {units.size(row['pss_bytes'])} " in head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections import defaultdict
@@ -383,6 +384,25 @@ def test_procs_agrees_with_ps(stopped_pid: int) -> None:
     # ps reads the kernel's quick estimate of RSS, which lags by some pages a CPU.
     assert abs(row["rss_bytes"] - int(rss) * 1024) <= 2 << 20
     assert 0 < row["uss_bytes"] <= row["pss_bytes"] <= row["rss_bytes"]
+
+
+def test_procs_agrees_with_smem(stopped_pid: int) -> None:
+    if not shutil.which("smem"):
+        pytest.skip("smem is not installed")
+    for _ in range(100):  # who shares its pages comes and goes: theirs between two that are alike
+        (before,) = (row for row in document(procs(LIVE, "json")) if row["pid"] == stopped_pid)
+        done = subprocess.run(
+            ["smem", "-H", "-c", "pid uss pss"], capture_output=True, text=True, check=True
+        )
+        (after,) = (row for row in document(procs(LIVE, "json")) if row["pid"] == stopped_pid)
+        if before["pss_bytes"] == after["pss_bytes"]:
+            break
+    (theirs,) = (
+        line.split() for line in done.stdout.splitlines() if line.split()[0] == str(stopped_pid)
+    )
+    assert int(theirs[1]) * 1024 == after["uss_bytes"]
+    # smem adds up smaps, which rounds each mapping down.
+    assert 0 <= after["pss_bytes"] - int(theirs[2]) * 1024 <= 1 << 20
 
 
 def test_names_line_up_in_cells() -> None:

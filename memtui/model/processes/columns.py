@@ -292,7 +292,7 @@ _TABLE: Final = (
     ProcessColumn(
         "swap",
         "SWAP",
-        "what of it is swapped out",
+        "what of it is swapped out, but for shared memory, which its map tells",
         "bytes",
         lambda _, each: each.swap_bytes,
         topic="swap",

@@ -36,7 +36,7 @@ class GroupTable(Table):
         "memory": "PSS, and RSS where that was not read",
         "uss": "what its members have for themselves",
         "rss": "RSS added up: what they share counts for each",
-        "swap": "what of it is swapped out",
+        "swap": "what of it is swapped out, but for shared memory",
         "gain": "what RSS has grown in the last minute",
         "tables": "page tables",
         "count": "how many processes",

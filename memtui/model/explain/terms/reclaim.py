@@ -65,7 +65,8 @@ SWAPPING: Final[tuple[Term, ...]] = (
         "file of their own. The kernel puts there what was not used for long, and brings a page "
         "back at the fault that touches it.",
         "Swap is no emergency memory: without it the kernel must take pages of files instead, even "
-        "those in use. Swap in use is no sign of shortage by itself.",
+        "those in use. Swap in use is no sign of shortage by itself. A process's own figure (VmSwap) "
+        "leaves out shared memory, which its map counts for everyone who maps it.",
         "/proc/meminfo SwapTotal, SwapFree; /proc/swaps",
         size("SwapTotal"),
         here=(
