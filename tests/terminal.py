@@ -275,7 +275,9 @@ def starts(terminal: Terminal) -> None:
             "available" in terminal.text
             and cursor_pid(terminal) != ""
             and cursor_pid(terminal) == pid_beside(terminal)
+            # A line comes in pieces: its end too.
             and terminal.lines[-1].startswith(" 1 Overview")
+            and "quit" in terminal.lines[-1]
         ),
         "the overview",
     )

@@ -252,8 +252,9 @@ def scenario(made: Scenario, program: Path, scratch: Path) -> Iterator[Full]:
 
 
 def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2][0]
-    except OSError:
-        return False
-    return state not in "ZX"
+    """Whether any of its threads does: with them it has its memory, also where the first has ended."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            if stat.read_text(errors="replace").rpartition(") ")[2][0] not in "ZX":
+                return True
+    return False
