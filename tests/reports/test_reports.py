@@ -25,6 +25,7 @@ from memtui.reports.output import Failure, TextColumn, table
 from memtui.reports.processes import procs
 from memtui.reports.raw import sample
 from tests.conftest import HOSTS, may_read, open_host
+from tests.programs import compiled, mapped
 
 LIVE = LiveFiles()
 Host = Callable[[str], Files]
@@ -386,22 +387,22 @@ def test_procs_agrees_with_ps(stopped_pid: int) -> None:
     assert 0 < row["uss_bytes"] <= row["pss_bytes"] <= row["rss_bytes"]
 
 
-def test_procs_agrees_with_smem(stopped_pid: int) -> None:
+def test_procs_agrees_with_smem(tmp_path: Path) -> None:
     if not shutil.which("smem"):
         pytest.skip("smem is not installed")
-    for _ in range(30):  # who shares its pages comes and goes, smem among them
+    # It shares nothing with anyone: what others share comes and goes, and smem itself shares.
+    with mapped(compiled("mapped", tmp_path, "-static"), tmp_path) as program:
         done = subprocess.run(
-            ["smem", "-H", "-c", "pid uss pss"], capture_output=True, text=True, check=True
+            ["smem", "-H", "-c", "pid uss pss rss"], capture_output=True, text=True, check=True
         )
-        (ours,) = (row for row in document(procs(LIVE, "json")) if row["pid"] == stopped_pid)
-        (theirs,) = (
-            line.split() for line in done.stdout.splitlines() if line.split()[0] == str(stopped_pid)
-        )
-        uss_bytes, pss_bytes = (int(each) * 1024 for each in theirs[1:])
-        # smem adds up smaps, which rounds each mapping down.
-        if uss_bytes == ours["uss_bytes"] and 0 <= ours["pss_bytes"] - pss_bytes <= 1 << 20:
-            return
-    raise AssertionError((theirs, ours))
+        (ours,) = (row for row in document(procs(LIVE, "json")) if row["pid"] == program.pid)
+    (theirs,) = (
+        each.split() for each in done.stdout.splitlines() if each.split()[0] == str(program.pid)
+    )
+    uss_bytes, pss_bytes, rss_bytes = (int(each) * 1024 for each in theirs[1:])
+    assert (uss_bytes, pss_bytes) == (ours["uss_bytes"], ours["pss_bytes"])
+    assert uss_bytes > 1 << 20
+    assert rss_bytes == ours["rss_bytes"]
 
 
 def test_names_line_up_in_cells() -> None:
