@@ -1,0 +1,1 @@
+"""How a program died, and why: the same for one under watch and for a core dump."""

@@ -1,0 +1,78 @@
+"""What is known of a program at the moment a signal ended it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from memtui.kernel.files import Gap
+from memtui.kernel.registers import Registers
+from memtui.kernel.segfaults import Access
+from memtui.kernel.siginfo import SigInfo
+from memtui.model.keys import ProcessKey
+from memtui.model.map.addressmap import AddressMap
+
+
+class Operand(NamedTuple):
+    """Memory that an instruction is about: where, how many bytes, and what it does there.
+
+    `text` is how the address is made, as the assembler writes it: `[rax + 0x10]`.
+    """
+
+    address: int
+    size_bytes: int
+    access: Access
+    text: str
+
+
+class Instruction(NamedTuple):
+    """One instruction: its text as the assembler writes it, and the memory it is about."""
+
+    address: int
+    data: bytes
+    text: str
+    operands: tuple[Operand, ...] = ()
+
+
+class Place(NamedTuple):
+    """Where an instruction stands. None, or "": not known.
+
+    `file` is the path of what is mapped, `file_offset` the place in it; `link_address` is the address
+    that readelf and addr2line know it by. `source` and `line` are of the debug information.
+    """
+
+    address: int
+    file: str = ""
+    file_offset: int | None = None
+    link_address: int | None = None
+    section: str = ""
+    symbol: str = ""
+    symbol_offset: int = 0
+    source: str = ""
+    line: int | None = None
+
+
+class Frame(NamedTuple):
+    """A call that had not returned, the innermost first. `how` its caller was found from it."""
+
+    place: Place
+    stack_pointer: int
+    how: Literal["", "call frame information", "frame pointer"]
+
+
+class Crash(NamedTuple):
+    """A program that a signal is ending, while its memory is still whole.
+
+    `key` is the process's, `tid` the thread that it happened in. `instruction` and `registers` are
+    Gaps where they could not be had; `map` likewise. `stack_limit_bytes` is the soft RLIMIT_STACK.
+    """
+
+    key: ProcessKey
+    tid: int
+    name: str
+    siginfo: SigInfo
+    registers: Registers | Gap
+    map: AddressMap | Gap
+    instruction: Instruction | Gap
+    frames: tuple[Frame, ...] = ()
+    stack_limit_bytes: int | None = None
+    page_bytes: int = 0

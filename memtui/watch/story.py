@@ -1,0 +1,81 @@
+"""What happened to a program's memory, from birth to death: pure, and the same for screen and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from memtui.kernel.files import Gap
+from memtui.kernel.registers import Registers
+from memtui.kernel.siginfo import SigInfo
+from memtui.model.keys import ProcessKey
+
+What = Literal[
+    "start",  # fork of the first: it is there, and not yet the program
+    "exec",
+    "fork",  # vfork too
+    "thread",
+    "mapped",
+    "unmapped",
+    "grew",  # a mapping, the heap or the stack
+    "shrank",
+    "resident",  # RSS went by so much
+    "faults",
+    "signal",
+    "held",  # a signal that will end it: it stands still until it is let go
+    "stopped",  # by job control
+    "exit",
+    "thread exit",
+    "note",  # what is missing, and why
+]
+
+
+class Happening(NamedTuple):
+    """One thing that happened. `at_s` counts from the start of the first program.
+
+    `words` say it whole ("brk +132 KiB", "libc.so.6 mapped, 2.1 MiB"); names in it are raw.
+    `size_bytes` is by how much, where it is about memory; `number` of how many mappings or faults.
+    """
+
+    at_s: float
+    pid: int
+    what: What
+    words: str
+    size_bytes: int | None = None
+    number: int | None = None
+
+
+@dataclass(slots=True)
+class Life:
+    """One process under watch. Times are seconds since the first program's start; None: not yet.
+
+    `key` is None until its start time has been read. `peak_rss_bytes`, faults and `ended_with_bytes`
+    (RSS) are of the moment before its end. `signal`: the one that ended it. `phases`: how long each
+    program in it ran, by what began it ("start", then the name of each program it became).
+    """
+
+    pid: int
+    parent: int
+    born_s: float
+    key: ProcessKey | None = None
+    name: str = ""
+    command: str = ""
+    died_s: float | None = None
+    exit_status: int | None = None
+    signal: int | None = None
+    core_dumped: bool = False
+    peak_rss_bytes: int | None = None
+    ended_with_bytes: int | None = None
+    minor_faults: int | None = None
+    major_faults: int | None = None
+    threads: int = 1
+    phases: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Held(NamedTuple):
+    """A thread that stands still before the signal that will end it."""
+
+    key: ProcessKey
+    tid: int
+    siginfo: SigInfo
+    registers: Registers | Gap
