@@ -6,13 +6,12 @@ import json
 import operator
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Literal
 
 from memtui import units
-from memtui.kernel.files import Files
 from memtui.kernel.maps import UNKNOWN, Mappings
 from memtui.model.map.change import (
     KEPT_USAGE,
@@ -25,7 +24,6 @@ from memtui.model.map.change import (
     difference,
 )
 from memtui.model.map.kinds import INDEX
-from memtui.reports.mappings import maps
 from memtui.reports.output import (
     ROWS_AT_ONCE,
     USAGE,
@@ -63,8 +61,12 @@ class _Document:
         return units.printable(self.file) if self.file else "now"
 
 
-def maps_diff(files: Files, text: str | None, paths: Sequence[str], form: Form) -> Iterator[str]:
+def maps_diff(
+    now: Callable[[str], Iterable[str]], text: str | None, paths: Sequence[str], form: Form
+) -> Iterator[str]:
     """What changed from a saved document to the process with this pid or name, or to another.
+
+    `now` gives a process's document as it is, in pieces.
 
     JSON: `before` and `after` say what is compared ("file", null for the process as it is, "pid",
     "name", "mappings", the sums "size_bytes", "rss_bytes", "pss_bytes", "swap_bytes", and "gaps");
@@ -86,7 +88,7 @@ def maps_diff(files: Files, text: str | None, paths: Sequence[str], form: Form) 
             )
     elif text is not None:
         # The same document as is saved: what it says of the process, and how it fails, are one.
-        after = _parse("", "".join(maps(files, text, "json")))
+        after = _parse("", "".join(now(text)))
     else:
         raise Failure(
             "one file is compared with a process: memtui maps PID --diff FILE; or give two", USAGE

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
 from typing import Final
 
@@ -56,7 +56,8 @@ def run(files: Files, options: Options) -> Iterator[str]:
     if options.diff:
         from memtui.reports.mapdiff import maps_diff
 
-        return maps_diff(files, options.argument, options.diff, form_of(options))
+        now = partial(maps, files, form="json")
+        return maps_diff(now, options.argument, options.diff, form_of(options))
     return maps(files, options.argument or "", form_of(options))
 
 

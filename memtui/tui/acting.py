@@ -5,11 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-from textual.notifications import SeverityLevel
-
 from memtui import units
 from memtui.kernel.writes import ADJ_LEAST, ADJ_MOST, Change, Changes
-from memtui.model.processes.columns import Facts
 from memtui.model.sample import ProcessSample
 from memtui.tui.sheets.choice import Choice, ChoiceSheet
 from memtui.tui.views.view import View
@@ -35,45 +32,33 @@ _WORDS: Final = {
 
 
 class Acting:
-    """What a view offers to do to one process, each after a question that names it."""
+    """What a view offers to do to the processes of its list, each after a question that names one.
 
-    def __init__(self, view: View, process: ProcessSample, facts: Facts) -> None:
-        self._view, self._process, self._facts = view, process, facts
+    Keeps what puts back the last thing that was done.
+    """
+
+    def __init__(self, view: View, listed: ProcessList) -> None:
+        self._view, self._listed = view, listed
         self._changes = Changes(readonly=view.session.settings.readonly)
+        self._undo: tuple[Change, ProcessSample] | None = None
 
-    @classmethod
-    def on(cls, view: View, process: ProcessSample | None, listed: ProcessList) -> Acting | None:
-        """Where something may be done to the process; else a word says why not."""
-        facts = listed.facts
-        if view.session.settings.readonly:
-            why = "read-only: nothing here changes the machine"
-        elif process is None or facts is None:
-            why = "choose a process first"
-        elif listed.is_gone(process):
-            why = f"{process.pid} has ended"
-        elif view.session.machine.no_acting:
-            why = view.session.machine.no_acting
-        else:
-            return cls(view, process, facts)
-        view.notify(why, severity="warning")
-        return None
-
-    def signal(self) -> None:
+    def signal(self, process: ProcessSample | None) -> None:
         """Asks which one, and then whether to send it."""
-        process = self._process
+        if not self._may(process) or process is None:
+            return
 
         def ask(taken: list[str] | None) -> None:
             if taken:
-                change = self._changes.signal(*process.key, taken[0])
-                self._ask(change, f"{taken[0]} sent to {process.pid}")
+                self._ask(self._changes.signal(*process.key, taken[0]), process)
 
         choices = [Choice(name, words) for name, words in signal_names()]
         title = f"signal to {process.pid} {units.printable(process.name)}"
         self._view.app.push_screen(ChoiceSheet(title, choices, ("TERM",)), ask)
 
-    async def adjust(self) -> None:
+    async def adjust(self, process: ProcessSample | None) -> None:
         """Asks for another oom_score_adj, and then whether to set it."""
-        process = self._process
+        if not self._may(process) or process is None:
+            return
 
         def answer(text: str, final: bool) -> str:
             value = parse_adj(text)
@@ -81,24 +66,46 @@ class Acting:
                 return "a number from -1000 (never) to 1000 (first)" if text else ""
             if final:
                 change = self._changes.oom_score_adj(*process.key, value)
-                done = f"oom_score_adj of {process.pid} is {value:+d}"
                 # Not from here: the answer would go to the prompt, which is gone by then.
-                self._view.call_later(self._ask, change, done)
+                self._view.call_later(self._ask, change, process)
             return ""
 
         await prompt.ask(self._view, f"oom_score_adj of {process.pid}: ", answer)
 
-    def _ask(self, change: Change, done: str) -> None:
-        process = self._process
+    def undo(self) -> None:
+        """Asks whether to put back the last thing that was done."""
+        if self._undo is None:
+            self._view.notify("nothing was done here that can be put back", severity="warning")
+        elif self._may(self._undo[1]):
+            self._ask(*self._undo)
 
+    def _may(self, process: ProcessSample | None) -> bool:
+        """Whether something may be done to it; else a word says why not."""
+        if self._view.session.settings.readonly:
+            why = "read-only: nothing here changes the machine"
+        elif process is None or self._listed.facts is None:
+            why = "choose a process first"
+        elif self._listed.is_gone(process):
+            why = f"{process.pid} has ended"
+        else:
+            why = self._view.session.machine.no_acting
+        if why:
+            self._view.notify(why, severity="warning")
+        return not why
+
+    def _ask(self, change: Change, process: ProcessSample) -> None:
         def answer(taken: list[str] | None) -> None:
             if taken != ["yes"]:
                 return
-            complaint = went_wrong(change, process.pid)
-            severity: SeverityLevel = "error" if complaint else "information"
-            self._view.notify(complaint or done, severity=severity, markup=False)
+            if complaint := went_wrong(change, process.pid):
+                self._view.notify(complaint, severity="error", markup=False)
+                return
+            self._undo = (change.undo, process) if change.undo else None
+            back = " · u puts it back" if self._undo else ""
+            self._view.notify(f"done: {change.words} {process.pid}{back}", markup=False)
 
-        question = f"{change.words} {introduced(self._facts, process)}?"
+        assert self._listed.facts is not None
+        question = f"{change.words} {introduced(self._listed.facts, process)}?"
         choices = [Choice("no", "leave it alone"), Choice("yes", "do it")]
         self._view.app.push_screen(ChoiceSheet(question, choices, ("no",)), answer)
 

@@ -132,6 +132,15 @@ KEYS: Final = (
         _PROCESSES,
         True,
     ),
+    Key(
+        "u",
+        "undo",
+        "u",
+        "put back what was last done here: the adjustment, STOP or CONT; asks first",
+        "",
+        _PROCESSES,
+        True,
+    ),
     # The map view.
     Key(
         "escape", "back", "Esc", "clear the filter; zoom out; go back to the overview", "back", _MAP

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def test_each_report_says_what_its_json_says(name: str) -> None:
 def test_changes_have_a_line_each(tmp_path: Path) -> None:
     before = tmp_path / "before.json"
     before.write_text("".join(maps(open_host("leaking"), "4711", "json")))
-    words = (open_host("leaking-later"), "4711", [str(before)])
+    now = partial(maps, open_host("leaking-later"), form="json")
+    words = (now, "4711", [str(before)])
     changes = json.loads("".join(maps_diff(*words, "json")))["changes"]
     assert {change["what"] for change in changes} >= {"new", "gone", "shrunk"}
     heads, *rows = read(maps_diff(*words, "csv"))
@@ -115,7 +117,7 @@ def test_a_saved_name_that_is_no_text_is_still_written(tmp_path: Path) -> None:
         mapping["end"] = hex(0x1000 + size)
         (tmp_path / name).write_text(json.dumps(document | {"mappings": [mapping]}))
     files = [str(tmp_path / "a"), str(tmp_path / "b")]
-    text = "".join(maps_diff(open_host("debian-6.18"), None, files, "csv"))
+    text = "".join(maps_diff(lambda _text: (), None, files, "csv"))
     assert b"/\xef\xbf\xbdx\xff" in text.encode("utf-8", "surrogateescape")
 
 

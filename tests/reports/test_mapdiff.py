@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +49,21 @@ def captured(pid: str = "688", host: str = "debian-6.18") -> Any:
 
 def compared(*words: Any, files: Files = LIVE) -> Any:
     """The JSON document of a comparison: `compared(pid, path …)`."""
-    whole = "".join(maps_diff(files, words[0], list(words[1:]), "json"))
+    whole = "".join(maps_diff(partial(maps, files, form="json"), words[0], list(words[1:]), "json"))
     assert whole.isascii()
     return json.loads(whole)
 
 
 def shown(*words: Any, files: Files = LIVE) -> str:
     """Its text: nothing in it that a terminal would obey."""
-    whole = "".join(maps_diff(files, words[0], list(words[1:]), "text"))
+    whole = "".join(maps_diff(partial(maps, files, form="json"), words[0], list(words[1:]), "text"))
     assert whole.replace("\n", "").replace(" ", "").isprintable()
     return whole
 
 
 def fails(*words: Any, files: Files = LIVE) -> Failure:
     with pytest.raises(Failure) as failure:
-        "".join(maps_diff(files, words[0], list(words[1:]), "json"))
+        "".join(maps_diff(partial(maps, files, form="json"), words[0], list(words[1:]), "json"))
     assert "\n" not in str(failure.value)
     return failure.value
 

@@ -31,6 +31,7 @@ from tests.interface import (
     until,
 )
 from tests.samples import MIB
+from tests.terminal import state
 
 
 def panel(app: MemtuiApp) -> str:
@@ -83,7 +84,8 @@ async def test_a_signal_is_sent_after_a_question(sleeper: Sleeper) -> None:
         assert sleeper.process.poll() is None
         await press(pilot, "K", "enter", "down", "enter")
         assert sleeper.process.wait(10) == -signal.SIGTERM
-        assert f"TERM sent to {sleeper.key.pid}" in screen(app)
+        assert f"done: TERM to {sleeper.key.pid}" in screen(app)
+        assert "puts it back" not in screen(app)
 
 
 async def test_any_signal_by_its_name(sleeper: Sleeper) -> None:
@@ -93,6 +95,26 @@ async def test_any_signal_by_its_name(sleeper: Sleeper) -> None:
         await choose(pilot, "USR1")
         await press(pilot, "down", "enter")
         assert sleeper.process.wait(10) == -signal.SIGUSR1
+
+
+async def test_what_was_done_is_put_back_after_a_question(sleeper: Sleeper) -> None:
+    app = sleeper.app()
+    async with running(app) as pilot:
+        await press(pilot, "2", "u")
+        assert "nothing was done here" in screen(app)
+        await press(pilot, "K")
+        await choose(pilot, "STOP")
+        await press(pilot, "down", "enter")
+        await until(pilot, lambda: state(sleeper.key.pid) == "T", "stopped")
+        assert f"done: STOP to {sleeper.key.pid} · u puts it back" in screen(app)
+        await press(pilot, "u")
+        assert f"CONT to {sleeper.key.pid} " in screen(app)
+        await press(pilot, "enter")  # no: it stays, and may still be put back
+        assert state(sleeper.key.pid) == "T"
+        await press(pilot, "u", "down", "enter")
+        await until(pilot, lambda: state(sleeper.key.pid) == "S", "going on")
+        await press(pilot, "u")
+        assert not isinstance(app.screen, ChoiceSheet)
 
 
 async def test_another_process_with_the_pid_is_left_alone(sleeper: Sleeper) -> None:

@@ -75,6 +75,7 @@ class ProcessesView(View):
         yield Lines(id="process-panel")
 
     def on_mount(self) -> None:
+        self._acting = Acting(self, self.processes)
         self._group("")
 
     @property
@@ -403,17 +404,17 @@ class ProcessesView(View):
             self._asked_s = self._sample.time_s
             self._told()
 
-    # Acting on a process. Each asks before it does anything.
+    # Acting on the process under the cursor. Each asks before it does anything.
 
-    def _acting(self) -> Acting | None:
-        """On the process under the cursor, if something may be done to it."""
-        process = None if self._grouping else self.processes.current
-        return Acting.on(self, process, self.processes)
+    @property
+    def _acted_on(self) -> ProcessSample | None:
+        return None if self._grouping else self.processes.current
 
     def action_signal(self) -> None:
-        if (acting := self._acting()) is not None:
-            acting.signal()
+        self._acting.signal(self._acted_on)
 
     async def action_adjust(self) -> None:
-        if (acting := self._acting()) is not None:
-            await acting.adjust()
+        await self._acting.adjust(self._acted_on)
+
+    def action_undo(self) -> None:
+        self._acting.undo()
