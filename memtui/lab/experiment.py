@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 # `needs.NEEDS` says what each is, and asks for it.
-Need = Literal["root", "cgroup v1", "swap", "pagemap", "ptrace", "disk", "glibc"]
+Need = Literal["root", "cgroup v1", "swap", "pagemap", "ptrace", "disk", "glibc", "huge pages"]
 
 
 class Stage(NamedTuple):

@@ -20,6 +20,8 @@ from memtui.model.system.free import allocatable_bytes
 from memtui.units import size
 
 _CAP_SYS_ADMIN: Final = 21
+_HUGE_PAGES: Final = "sys/kernel/mm/transparent_hugepage"
+_HUGE_AT_MOST_BYTES: Final = 32 << 20  # 512 MiB on arm64 with pages of 64 KiB
 _IN_MEMORY: Final = ("tmpfs", "ramfs")
 _NO_ATTACH: Final = 2  # of yama's ptrace_scope: from here on only the administrator
 # An experiment takes no more than this share of what can still be had, so that nobody else feels it.
@@ -76,6 +78,17 @@ def _is_glibc(_asked: _Asked) -> bool:
         return False
 
 
+def _may_have_huge_pages(asked: _Asked) -> bool:
+    """Transparent ones where they are asked for, and of a size that is no burden."""
+    enabled = asked.files.read(f"{_HUGE_PAGES}/enabled")
+    status = asked.files.read("proc/self/status")
+    if isinstance(enabled, Gap) or isinstance(status, Gap) or b"[never]" in enabled:
+        return False
+    size_bytes = read_number(asked.files, f"{_HUGE_PAGES}/hpage_pmd_size")
+    is_off_here = status_value(status, b"THP_enabled") == b"0"  # by prctl(PR_SET_THP_DISABLE)
+    return size_bytes is not None and size_bytes <= _HUGE_AT_MOST_BYTES and not is_off_here
+
+
 class _Kind(NamedTuple):
     """A need: what is missing without it, in words, and whether it is there."""
 
@@ -98,6 +111,9 @@ NEEDS: Final[Mapping[Need, _Kind]] = {
     "ptrace": _Kind("it needs ptrace, which yama forbids here", _may_trace),
     "disk": _Kind(f"it needs {place()} on a disk", _is_on_disk),
     "glibc": _Kind("it looks into glibc's malloc, and this is another C library", _is_glibc),
+    "huge pages": _Kind(
+        "it needs transparent huge pages, for those who ask by madvise", _may_have_huge_pages
+    ),
 }
 
 

@@ -48,7 +48,7 @@ def _program(stage: Stage) -> Iterator[Facts]:
                 yield {"read": os.pread(file.fileno(), 1, address)[0]}
                 os.pwrite(file.fileno(), bytes((_CHANGED,)), address)
             yield values(memory)
-        yield {"error": _refusal(neighbour)}
+        yield {"refusal": _refusal(neighbour)}
     finally:
         neighbour.end()
 
@@ -83,7 +83,8 @@ def _frames(pid: int, address: int, page_bytes: int) -> Facts:
     return {
         "frame here": here[0],
         "frame there": there[0],
-        "frames in common": len(set(here) & set(there)),
+        "frames of both": len({*here, *there} - {0}),
+        "frames in common": len({*here} & {*there}),
     }
 
 
@@ -123,6 +124,7 @@ def _value(key: str, value: int, words: str) -> Expected:
 
 EXPERIMENT: Final = Experiment(
     name="theirs",
+    order=70,
     title="whose memory is it",
     summary="the same number in two processes is not the same memory; /proc/PID/mem, and who may",
     program=_program,
@@ -136,7 +138,7 @@ EXPERIMENT: Final = Experiment(
                 Expected(
                     "neighbour.rss",
                     run.stage.page_bytes,
-                    1 << 62,
+                    1 << 30,
                     "value",
                     "it lives, and has memory",
                 ),
@@ -204,11 +206,10 @@ EXPERIMENT: Final = Experiment(
             "two frames",
             "Root may see which page frame, which place in real memory, stands behind an "
             "address. Watch how many of them the two have in common.",
-            ("private_dirty", "neighbour.private_dirty"),
+            ("frame here", "frame there"),
             lambda run: (
-                _value("frames in common", 0, "each page has a frame of its own"),
-                Expected("frame here", 1, 1 << 55, "value", "a frame's number"),
-                Expected("frame there", 1, 1 << 55, "value", "another"),
+                _value("frames of both", 2 * _PAGES, "each page has one"),
+                _value("frames in common", 0, "and each has its own"),
             ),
             after="The number is virtual; only the frame is a place in the machine.",
             needs=frozenset({"pagemap"}),
@@ -246,12 +247,12 @@ EXPERIMENT: Final = Experiment(
             "otherwise the neighbour first declares that nobody may look into it "
             "(PR_SET_DUMPABLE), as ssh-agent does.",
             ("rss", "neighbour.rss"),
-            lambda run: (Expected("error", 1, 13, "value", "EPERM is 1, EACCES is 13"),),
+            lambda run: (Expected("refusal", 1, 13, "value", "EPERM is 1, EACCES is 13"),),
             after="Another user, or a process that hides: only CAP_SYS_PTRACE opens it then.",
         ),
     ),
     at_most_bytes=256 * MIB,
     at_most_s=20,
     likes=frozenset({"pagemap", "ptrace"}),
-    topics=("rss", "pss"),
+    topics=("virtual memory", "page table", "RSS"),
 )
