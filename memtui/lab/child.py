@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from memtui.lab.tools import libc
 
 _PR_SET_DUMPABLE: Final = 4
 _NUMBER_BYTES: Final = 8
+_LOOKS_EVERY_S: Final = 0.01
+_KILLED_WITHIN_S: Final = 10.0
 
 
 class Child:
     """A fork of the program that does what it is told: a number goes in, a number comes out."""
 
     def __init__(self, work: Callable[[int], int]) -> None:
+        self._signal: int | None = None
         asked, self._asks = os.pipe()
         self._answers, answer = os.pipe()
         self.pid = os.fork()
@@ -37,18 +40,24 @@ class Child:
         data = os.read(self._answers, _NUMBER_BYTES)
         return int.from_bytes(data, "little", signed=True) if data else None
 
-    def end(self) -> int:
-        """Kills it where it still lives. Returns the signal that it died of."""
-        with suppress(ProcessLookupError):
+    def end(self) -> None:
+        """Kills it where it still lives, and waits for that. Once."""
+        if self._signal is None:
             os.kill(self.pid, signal.SIGKILL)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Waits for its end. Returns the signal that it died of; 0: none."""
-        _, status = os.waitpid(self.pid, 0)
+            self.signal_within(_KILLED_WITHIN_S)
         os.close(self._asks)
         os.close(self._answers)
-        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+    def signal_within(self, seconds: float) -> int | None:
+        """The signal that it dies of, 0 where it ends by itself; None: it lives on."""
+        until = time.monotonic() + seconds
+        while self._signal is None and time.monotonic() < until:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            else:
+                time.sleep(_LOOKS_EVERY_S)
+        return self._signal
 
 
 def set_dumpable(*, dumpable: bool) -> None:

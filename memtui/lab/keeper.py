@@ -88,7 +88,7 @@ def _make(
     mark = ground.mark_of(os.getpid())
     group, has = None, list(wanted.has)
     if "cgroup v1" in has and parent:
-        swappiness = 100 if wanted.swap_bytes else 60
+        swappiness = 100 if wanted.swap_bytes else 0  # else not into the machine's own
         with _may_fail(wanted, "cgroup v1", has):
             group = stack.enter_context(
                 ground.own_group(parent, mark, wanted.group_limit_bytes, swappiness)

@@ -15,6 +15,7 @@ from typing import Final
 from memtui.lab.tools import libc
 
 _PRESENT: Final = 1 << 63
+_SWAPPED: Final = 1 << 62
 _FRAME_MASK: Final = (1 << 55) - 1
 _ENTRY_BYTES: Final = 8
 _MAP_FIXED_NOREPLACE: Final = 0x100000  # since 4.17; before that a mere wish
@@ -56,6 +57,12 @@ def is_present(entry: int) -> bool:
 def present_pages(pid: int, address: int, pages: int, page_bytes: int) -> int:
     """How many of them have a page frame behind them."""
     return sum(map(is_present, entries(pid, address, pages, page_bytes)))
+
+
+def swapped_pages(pid: int, address: int, pages: int, page_bytes: int) -> int:
+    """How many of them are in swap, as the page table has it: perhaps not gone from memory yet."""
+    found = entries(pid, address, pages, page_bytes)
+    return sum(bool(entry & _SWAPPED) for entry in found)
 
 
 def frame(entry: int) -> int:
