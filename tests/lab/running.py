@@ -49,8 +49,7 @@ def run_lab(name: str, user: User) -> Done:
     done = subprocess.run(
         [*python, "-m", "memtui", "lab", name, "--headless", "--json"],
         env=_ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
