@@ -40,16 +40,17 @@ else:
 def _program(stage: Stage) -> Iterator[Facts]:
     end = _PLACE + stage.page_bytes
 
-    def touch(target: int, *protections: int, writes: bool = True) -> Facts:
+    def touch(what: str, target: int, *protections: int, writes: bool = True) -> Facts:
         numbers = (_PLACE, stage.page_bytes, target, int(writes), *protections)
         child = [sys.executable, "-I", "-S", "-c", _CHILD, *map(str, numbers)]
-        return _watched(child) if "ptrace" in stage.has else _status(_run(child).returncode)
+        told = _watched(child) if "ptrace" in stage.has else _status(_run(child).returncode)
+        return {f"{what} {key}": value for key, value in told.items()}
 
     yield {"exceptions": sum(map(_is_refused, _ATTEMPTS))}
-    yield touch(0, writes=False)
-    yield touch(_PLACE, _READ)
-    yield touch(end - 1, _WRITE, _NONE)
-    yield touch(end, _WRITE, _NONE)
+    yield touch("null", 0, writes=False)
+    yield touch("constant", _PLACE, _READ)
+    yield touch("edge", end - 1, _WRITE, _NONE)
+    yield touch("guard", end, _WRITE, _NONE)
 
 
 def _run(command: list[str], **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -65,7 +66,7 @@ def _watched(command: list[str]) -> Facts:
     crash: dict[str, Any] = told["crash"] or {}
     seen = {
         "code": _CODES.get(crash.get("code", ""), 0),
-        "fault_address": int(crash.get("address") or "-1", 0),
+        "fault address": int(crash.get("address") or "-1", 0),
         "is write": int(crash.get("access") == "write"),
     }
     return {**_status(told["exit_status"]), "is seen": int(bool(crash)), **(seen if crash else {})}
@@ -107,27 +108,28 @@ def _is(key: str, value: int, words: str) -> Expected:
     return Expected(key, value, value, "value", words)
 
 
+def _shown(what: str) -> tuple[str, ...]:
+    return tuple(f"{what} {key}" for key in ("exit status", "signal", "code", "fault address"))
+
+
 def _expected_fault(
-    run: Run, code: str, address: int, code_words: str, *, is_write: bool
+    run: Run, what: str, code: str, address: int, why: str, *, is_write: bool
 ) -> tuple[Expected, ...]:
     """What the wait status says; and, where the child could be watched, what siginfo says."""
+    shown = _OF_SIGNALS + _SIGSEGV
     status = (
-        _is("signal", _SIGSEGV, "SIGSEGV, for which it has no handler"),
-        _is(
-            "exit status", _OF_SIGNALS + _SIGSEGV, "128 and the signal's number, as a shell has it"
-        ),
+        _is(f"{what} signal", _SIGSEGV, "SIGSEGV, for which it has no handler"),
+        _is(f"{what} exit status", shown, "128 and the signal's number, as a shell has it"),
     )
-    if not run.facts.get("is seen"):
+    if not run.facts.get(f"{what} is seen"):
         return status
     return (
         *status,
-        _is("code", _CODES[code], f"{code}: {code_words}"),
-        _is("fault_address", address, "the address that was touched, from the processor"),
-        _is("is write", int(is_write), "a write" if is_write else "a read"),
+        _is(f"{what} code", _CODES[code], f"{code}: {why}"),
+        _is(f"{what} fault address", address, "the one that was touched, from the processor"),
+        _is(f"{what} is write", int(is_write), "a write" if is_write else "a read"),
     )
 
-
-_SHOWN: Final = ("exit status", "signal", "code", "fault_address")
 
 EXPERIMENT: Final = Experiment(
     name="forbidden",
@@ -159,9 +161,9 @@ EXPERIMENT: Final = Experiment(
             "address 0",
             "A child reads one byte at the address 0, where a null pointer leads. memtui run "
             "holds it before the signal ends it, and reads why.",
-            _SHOWN,
+            _shown("null"),
             lambda run: _expected_fault(
-                run, "SEGV_MAPERR", 0, "no mapping holds the address", is_write=False
+                run, "null", "SEGV_MAPERR", 0, "no mapping holds the address", is_write=False
             ),
             Prediction(
                 "What does a shell show as its exit status?", lambda run: ("1", "11", "139"), 2
@@ -175,9 +177,14 @@ EXPERIMENT: Final = Experiment(
             "read, but not written",
             "Another child maps a page that may only be read, and writes to it. Watch the code: "
             "this time there is a mapping.",
-            _SHOWN,
+            _shown("constant"),
             lambda run: _expected_fault(
-                run, "SEGV_ACCERR", _PLACE, "there is a mapping, and it forbids this", is_write=True
+                run,
+                "constant",
+                "SEGV_ACCERR",
+                _PLACE,
+                "there is a mapping, and it forbids this",
+                is_write=True,
             ),
             after=(
                 "The same signal for another reason (ACCERR): that is how constants are kept "
@@ -188,19 +195,20 @@ EXPERIMENT: Final = Experiment(
             "the last byte",
             "Now a child has a page to write to, and behind it a page that nobody may touch "
             "(PROT_NONE). It writes the last byte of the first.",
-            ("exit status", "signal"),
+            ("edge exit status", "edge signal"),
             lambda run: (
-                _is("signal", 0, "the page is its own"),
-                _is("exit status", 0, "and it ends as it should"),
+                _is("edge signal", 0, "the page is its own"),
+                _is("edge exit status", 0, "and it ends as it should"),
             ),
             after="Right up to the edge all is well.",
         ),
         Step(
             "one byte further",
             "The same again, one byte further. Watch the address: it is the first of the guard.",
-            _SHOWN,
+            _shown("guard"),
             lambda run: _expected_fault(
                 run,
+                "guard",
                 "SEGV_ACCERR",
                 _PLACE + run.stage.page_bytes,
                 "the guard forbids everything",

@@ -62,7 +62,7 @@ def _program(stage: Stage) -> Iterator[Facts]:
         taken = 1
     yield {"is taken": taken, **area.pages(_LITTLE_BYTES)}
     minor, major = area.read(_LITTLE_BYTES)
-    yield {"faults": minor + major, "major": major, **area.pages(_LITTLE_BYTES)}
+    yield {"faults": minor + major, "major after advice": major, **area.pages(_LITTLE_BYTES)}
 
 
 def _squeezed(area: _Area) -> Iterator[Facts]:
@@ -72,11 +72,11 @@ def _squeezed(area: _Area) -> Iterator[Facts]:
     yield {"pages at once": 1 << cluster, **area.pages(_MUCH_BYTES)}
     out = area.pages(_LITTLE_BYTES)["pages in swap"]
     _, major = area.read(_LITTLE_BYTES)
-    yield {"were in swap": out, "major": major, **area.pages(_LITTLE_BYTES)}
+    yield {"were in swap": out, "major on return": major, **area.pages(_LITTLE_BYTES)}
     passes = [area.read(_MUCH_BYTES)[1] for _ in range(2)]
-    yield {"major of the first": passes[0], "major of the second": passes[1]}
+    yield {"major in pass 1": passes[0], "major in pass 2": passes[1]}
     passes = [area.read(_LITTLE_BYTES)[1] for _ in range(2)]
-    yield {"major of the first": passes[0], "major of the second": passes[1]}
+    yield {"major at first": passes[0], "major then": passes[1]}
 
 
 def _value(key: str, low: int, high: int, words: str) -> Expected:
@@ -112,7 +112,7 @@ def _expected_return(run: Run) -> tuple[Expected, ...]:
     at_least = out // run.facts["pages at once"] // 2
     return (
         _value("were in swap", little // 4, little, "the oldest left first"),
-        _value("major", at_least, out, "one reads several pages, side by side in swap"),
+        _value("major on return", at_least, out, "one reads several pages, side by side in swap"),
         _value("pages in memory", little // 2, little, "touched last, so they are in"),
     )
 
@@ -121,14 +121,14 @@ def _expected_thrashing(run: Run) -> tuple[Expected, ...]:
     at_least = _in_pages(run, _MUCH_BYTES - _LIMIT_BYTES) // run.facts["pages at once"] // 2
     at_most = _in_pages(run, _MUCH_BYTES)
     return (
-        _value("major of the first", at_least, at_most, "what does not fit must be read again"),
-        _value("major of the second", at_least, at_most, "and again: the first pass was of no use"),
+        _value("major in pass 1", at_least, at_most, "what does not fit must be read again"),
+        _value("major in pass 2", at_least, at_most, "and again: the first pass was of no use"),
     )
 
 
 def _expected_calm(run: Run) -> tuple[Expected, ...]:
     few = _in_pages(run, _LITTLE_BYTES) // 20  # others on the machine may press, too
-    return (_value("major of the second", 0, few, "what fits, and is in use, stays"),)
+    return (_value("major then", 0, few, "what fits, and is in use, stays"),)
 
 
 def _expected_advice(run: Run) -> tuple[Expected, ...]:

@@ -32,13 +32,12 @@ def _program(stage: Stage) -> Iterator[Facts]:
     address = _round_up(address_of(area), per_table * page_bytes)
     first = (address - address_of(area)) // page_bytes
 
-    def write(pages: range) -> Facts:
-        return {"faults": _faults(area, pages, page_bytes)}
-
     yield {"address": address, **_walk(address, page_bytes), **_entry(address, page_bytes)}
-    yield {**write(range(first, first + 1)), **_entry(address, page_bytes)}
-    yield write(range(first + 1, first + 1 + tables))
-    yield write(range(first + per_table, first + (tables + 1) * per_table, per_table))
+    touch, beside = range(first, first + 1), range(first + 1, first + 1 + tables)
+    apart = range(first + per_table, first + (tables + 1) * per_table, per_table)
+    yield {"first fault": _faults(area, touch, page_bytes), **_entry(address, page_bytes)}
+    yield {"faults beside": _faults(area, beside, page_bytes)}
+    yield {"faults apart": _faults(area, apart, page_bytes)}
     if "huge pages" in stage.has:
         yield from _huge(page_bytes)
 
@@ -56,10 +55,10 @@ def _huge(page_bytes: int) -> Iterator[Facts]:
         "huge page": size_bytes,
         "huge pages touched": count,
         "free blocks of that size": whole,
-        "faults": _faults(area, pages, page_bytes),
+        "huge faults": _faults(area, pages, page_bytes),
     }
     rest = range(first, first + count * per_huge)
-    yield {"faults": _faults(area, rest, page_bytes)}
+    yield {"faults of the rest": _faults(area, rest, page_bytes)}
 
 
 def _per_table(page_bytes: int) -> int:
@@ -136,7 +135,7 @@ def _expected_promise(run: Run) -> tuple[Expected, ...]:
 def _expected_touch(run: Run) -> tuple[Expected, ...]:
     return (
         _is("is present", 1, "the fault's handler has entered a frame"),
-        _is("faults", 1, "the walk led nowhere, once"),
+        _is("first fault", 1, "the walk led nowhere, once"),
     )
 
 
@@ -152,20 +151,24 @@ def _expected_huge(run: Run) -> tuple[Expected, ...]:
             if is_plenty
             else "there are few free blocks of that size",
         ),
-        _is("faults", count, "one for each byte that was written, however large the page"),
+        _is("huge faults", count, "one for each byte that was written, however large the page"),
     )
 
 
 def _expected_rest(run: Run) -> tuple[Expected, ...]:
     area_bytes = run.facts["huge pages touched"] * run.facts["huge page"]
     small = (area_bytes - run.after.get("anon_huge", 0)) // run.stage.page_bytes
-    return (Expected("faults", 0, small, "value", "what is in a huge page is there already"),)
+    return (
+        Expected(
+            "faults of the rest", 0, small, "value", "what is in a huge page is there already"
+        ),
+    )
 
 
 def _expected_beside(run: Run) -> tuple[Expected, ...]:
     tables = _tables(run.stage.page_bytes)
     return (
-        _is("faults", tables, "one for each page"),
+        _is("faults beside", tables, "one for each page"),
         _pages(run, "private_dirty", tables, "a frame for each page", _SLACK_PAGES),
         _pages(run, "page_tables", 0, "entries of the table that is there already", _SLACK_TABLES),
     )
@@ -174,7 +177,7 @@ def _expected_beside(run: Run) -> tuple[Expected, ...]:
 def _expected_apart(run: Run) -> tuple[Expected, ...]:
     tables = _tables(run.stage.page_bytes)
     return (
-        _is("faults", tables, "one for each page"),
+        _is("faults apart", tables, "one for each page"),
         _pages(run, "private_dirty", tables, "a frame for each page", _SLACK_PAGES),
         _pages(run, "page_tables", tables, "a table for each page, of a page", _SLACK_TABLES),
     )
@@ -195,7 +198,7 @@ EXPERIMENT: Final = Experiment(
             "a promise, and the way to it",
             "The program maps memory and touches none of it. An address is a row of indices, one "
             "for the table of each level: watch where they lead.",
-            ("virtual", "rss", "page_tables"),
+            ("virtual", "rss", "page_tables", "address"),
             _expected_promise,
             after="The kernel has noted a mapping; the processor's tables know nothing of it yet.",
         ),

@@ -133,7 +133,7 @@ EXPERIMENT: Final = Experiment(
             "a neighbour",
             "The program forks: from now on there are two processes, it and its neighbour. They "
             "agree on an address at which neither has anything.",
-            ("rss", "neighbour.rss"),
+            ("address", "neighbour.rss"),
             lambda run: (
                 Expected(
                     "neighbour.rss",

@@ -52,8 +52,8 @@ def _program(stage: Stage) -> Iterator[Facts]:
     path = Path(shutil.which("cat") or "/bin/cat").resolve()
     file = _read_file(path, stage.page_bytes)
     yield {
-        "text in the file": file.text,
-        "offset of text": file.text - file.lowest,
+        "file text address": file.text,
+        "file_offset_bytes": file.text - file.lowest,
         "is position independent": int(file.is_position_independent),
     }
     with ExitStack() as stack:
@@ -133,8 +133,8 @@ def _places(path: Path, **pids: int) -> Facts:
     facts: dict[str, int] = {}
     for name, pid in pids.items():
         start, text = _own(path, pid)
-        facts |= {f"text of {name}": text.start, f"offset in {name}": text.start - start}
-    one, other = (facts[f"text of {name}"] for name in pids)
+        facts |= {f"{name} text address": text.start, f"{name}_offset_bytes": text.start - start}
+    one, other = (facts[f"{name} text address"] for name in pids)
     return {**facts, "apart_bytes": abs(one - other)}
 
 
@@ -180,9 +180,9 @@ def _is(key: str, value: int, words: str) -> Expected:
 
 
 def _expected_places(run: Run, *names: str, is_apart: bool | None) -> tuple[Expected, ...]:
-    offset = run.facts["offset of text"]
+    offset = run.facts["file_offset_bytes"]
     offsets = tuple(
-        _is(f"offset in {name}", offset, "as far from the file's start as the file says")
+        _is(f"{name}_offset_bytes", offset, "as far from the file's start as the file says")
         for name in names
     )
     if is_apart is None:
@@ -191,7 +191,7 @@ def _expected_places(run: Run, *names: str, is_apart: bool | None) -> tuple[Expe
         by_chance = "the kernel chose each by chance, in whole pages"
         return (
             *offsets,
-            Expected("apart_bytes", run.stage.page_bytes, 1 << 63, "value", by_chance),
+            Expected("apart_bytes", run.stage.page_bytes, 1 << 47, "value", by_chance),
         )
     return *offsets, _is("apart_bytes", 0, "the same start each time")
 
@@ -207,10 +207,10 @@ EXPERIMENT: Final = Experiment(
             "what the file says",
             "The program to be started is cat. Before that, the lab reads in its file what "
             "readelf -l shows: at which address its text, the machine code, would like to be.",
-            ("rss",),
+            ("file text address", "file_offset_bytes"),
             lambda run: (
                 Expected(
-                    "text in the file",
+                    "file text address",
                     0,
                     run.stage.page_bytes << 20 if run.facts["is position independent"] else 1 << 47,
                     "value",
@@ -223,7 +223,7 @@ EXPERIMENT: Final = Experiment(
             "two processes of it",
             "Now cat is started twice, and both wait for input. Watch at which address each has "
             "its text.",
-            ("first.virtual", "second.virtual", "first.rss", "second.rss"),
+            ("first text address", "second text address", "first.rss", "second.rss"),
             lambda run: _expected_places(
                 run, "first", "second", is_apart=bool(run.facts["is randomized"])
             ),
@@ -299,7 +299,7 @@ EXPERIMENT: Final = Experiment(
             "without chance",
             "Two more are started with ADDR_NO_RANDOMIZE set, as setarch -R and gdb do it. Watch "
             "their addresses.",
-            ("third.virtual", "fourth.virtual", "third.rss", "fourth.rss"),
+            ("third text address", "fourth text address", "third.rss", "fourth.rss"),
             lambda run: _expected_places(
                 run, "third", "fourth", is_apart=None if run.facts["is refused"] else False
             ),
