@@ -39,7 +39,7 @@ def map_at(address: int, size_bytes: int) -> memoryview:
 
 def byte_at(address: int) -> int:
     """What is there. Nothing asks first whether there is anything."""
-    return ctypes.string_at(address, 1)[0]
+    return ctypes.c_ubyte.from_address(address).value
 
 
 def entries(pid: int, address: int, pages: int, page_bytes: int) -> array[int]:
