@@ -1,5 +1,6 @@
-"""What an experiment is made of. An experiment's module imports this, `tools` and the standard library
-alone: its program runs in a process of its own, whose memory is what is watched.
+"""What an experiment is made of. An experiment's module imports this, what serves programs (`tools`,
+`pages`, `child`, `heap`) and the standard library alone: its program runs in a process of its own,
+whose memory is what is watched.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.mounts import parse_mountinfo
 from memtui.kernel.process import status_value
 from memtui.kernel.values import read_number
-from memtui.lab.experiment import Experiment, Need
+from memtui.lab.experiment import Experiment, Need, Step
 from memtui.model.system.free import allocatable_bytes
 from memtui.units import size
 
@@ -122,6 +122,15 @@ def what_there_is(files: Files, experiment: Experiment, *, readonly: bool) -> fr
     asked = _Asked(files, readonly)
     wanted = experiment.needs | experiment.likes
     return frozenset(need for need in wanted if NEEDS[need].is_there(asked))
+
+
+def left_out(experiment: Experiment, has: frozenset[Need]) -> list[tuple[Step, str]]:
+    """The steps that cannot be made here, and why."""
+    return [
+        (step, "; ".join(NEEDS[need].words for need in sorted(step.needs - has)))
+        for step in experiment.steps
+        if step.needs - has
+    ]
 
 
 def why_not(files: Files, experiment: Experiment, *, readonly: bool) -> Gap | None:

@@ -11,7 +11,7 @@ from memtui.lab.bench import Agreement, Bench, Told
 from memtui.lab.catalogue import catalogue
 from memtui.lab.experiment import Expected, Experiment, Facts, Run
 from memtui.lab.figures import label, text
-from memtui.lab.needs import why_not
+from memtui.lab.needs import left_out, why_not
 from memtui.reports.output import FAILED, USAGE, Failure, Options, TextColumn, document, table
 
 ALL = "all"
@@ -69,6 +69,9 @@ def _run(bench: Bench, failures: list[str], documents: list[dict[str, Any]]) -> 
                 failures.append(f"{experiment.name}: {told.step.title!r} does not agree")
     finally:
         bench.close()
+    missing = left_out(experiment, bench.run.stage.has) if bench.available is None else []
+    if missing:
+        yield "\n" + "".join(f"left out: {step.title}: {why}\n" for step, why in missing)
     if failed is not None:
         yield f"\nnot run: {units.printable(failed.detail)}\n"
         if bench.available is None:
@@ -78,6 +81,7 @@ def _run(bench: Bench, failures: list[str], documents: list[dict[str, Any]]) -> 
         {
             "name": experiment.name,
             "steps": [_step_json(each) for each in bench.told],
+            "left_out": [{"title": step.title, "why": why} for step, why in missing],
             "needs": sorted(experiment.needs),
             "skipped": failed.detail if failed else None,
         }

@@ -317,5 +317,5 @@ EXPERIMENT: Final = Experiment(
     at_most_bytes=64 * MIB,
     at_most_s=20,
     likes=frozenset({"pagemap"}),
-    topics=("PSS", "RSS", "page cache"),
+    topics=("ASLR", "PSS", "RSS", "page cache"),
 )
