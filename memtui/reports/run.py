@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -214,7 +215,7 @@ def run_lines(story: Story, crashes: dict[int, Crash]) -> Iterator[str]:
     yield from _processes(story)
     for pid, crash in crashes.items():
         yield f"\ncrash of {units.printable(crash.name)} ({pid})\n"
-        yield from crash_lines(crash)
+        yield "\n".join(crash_lines(crash, shutil.get_terminal_size().columns)) + "\n"
     for gap in story.missing:
         yield f"\nmissing: {units.printable(gap.source)}: {units.printable(gap.detail or gap.reason)}\n"
     yield "\n"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pytest
 
 from memtui.kernel import ground
 from memtui.kernel.livefiles import LiveFiles
@@ -33,6 +36,21 @@ def lab(
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+def document(name: str, before: Sequence[str] = (sys.executable,)) -> dict[str, Any]:
+    """Of an experiment, all steps of which agreed. Skips where it cannot be run here."""
+    done = lab(name, "--headless", "--json", before=before)
+    found: dict[str, Any] = json.loads(done.stdout)
+    if found["skipped"] and done.returncode == 0:
+        pytest.skip(found["skipped"])
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+def measured(name: str, before: Sequence[str] = (sys.executable,)) -> dict[str, dict[str, int]]:
+    """What was measured, by the step's title."""
+    return {step["title"]: step["measured"] for step in document(name, before)["steps"]}
 
 
 def environment(project: Path = PROJECT) -> dict[str, str]:

@@ -1,10 +1,12 @@
-"""Whose memory, the same program twice, page tables, the forbidden address: run to their end."""
+"""Whose memory, the same program twice, page tables, the forbidden address: what is told of them."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,40 +14,40 @@ from elftools.elf.elffile import ELFFile
 
 from memtui.kernel.livefiles import LiveFiles
 from memtui.lab.experiments.forbidden import EXPERIMENT as FORBIDDEN
+from memtui.lab.experiments.theirs import EXPERIMENT as THEIRS
 from memtui.lab.needs import what_there_is
-from tests.lab.running import Done, User, is_root, run_lab
+from tests.lab.runs import as_nobody, measured
 
 pytestmark = pytest.mark.xdist_group("machine")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-USERS: tuple[User, ...] = ("me", "nobody")
 
 
-def sees_frames(user: User) -> bool:
-    return user == "me" and is_root()
+def test_the_same_address_is_other_memory_in_another_process() -> None:
+    told = measured("theirs")
+    own = told["a mapping of its own"]
+    assert (own["value here"], own["value there"]) == (7, 42)
+    if "ptrace" in what_there_is(LiveFiles(), THEIRS, readonly=False):
+        assert told["reading it all the same"] == {"read": 42}
+        assert told["writing it, too"]["value there"] == 43
+    assert told["who may not"]["refusal"] > 0
 
 
-@pytest.mark.parametrize("user", USERS)
-def test_the_same_address_is_other_memory_in_another_process(user: User) -> None:
-    done = run_lab("theirs", user)
-    assert done.disagreeing == []
-    assert done.measured("a mapping of its own") | {"value here": 7, "value there": 42} == (
-        done.measured("a mapping of its own")
-    )
-    assert done.measured("writing it, too")["value there"] == 43
-    assert done.measured("who may not")["refusal"] > 0
-    assert ("two frames" in done.titles) == sees_frames(user)
+def test_frames_are_shown_to_root_alone() -> None:
+    nobody = as_nobody()
+    if nobody is None:
+        pytest.skip("needs root, setpriv, and a Python 3.11 that nobody may run")
+    for name, title in (("theirs", "two frames"), ("twice", "the frames")):
+        assert title in measured(name)
+        assert title not in measured(name, nobody)
 
 
-@pytest.mark.parametrize("user", USERS)
-def test_a_program_twice_shares_its_text_at_two_addresses(user: User) -> None:
-    done = run_lab("twice", user)
-    assert done.disagreeing == []
+def test_a_program_twice_shares_its_text_at_two_addresses() -> None:
+    told = measured("twice")
     cat = Path(shutil.which("cat") or "/bin/cat").resolve()
-    assert done.measured("what the file says")["file text address"] == text_address(cat)
-    shared = done.measured("what is in memory once")
+    assert told["what the file says"]["file text address"] == text_address(cat)
+    shared = told["what is in memory once"]
     assert shared["text_shared_bytes"] > shared["text_proportional_bytes"]
-    assert ("the frames" in done.titles) == sees_frames(user)
 
 
 def text_address(path: Path) -> int:
@@ -56,33 +58,32 @@ def text_address(path: Path) -> int:
     return min(texts) // PAGE * PAGE
 
 
-@pytest.mark.parametrize("user", USERS)
-def test_page_tables_are_paid_for(user: User) -> None:
-    done = run_lab("tables", user)
-    assert done.disagreeing == []
-    assert done.measured("the first touch")["first fault"] == 1
-    beside, apart = done.measured("side by side"), done.measured("far apart")
+def test_addresses_are_the_same_where_chance_is_taken_from_the_first() -> None:
+    if not shutil.which("setarch"):
+        pytest.skip("needs setarch")
+    told = measured("twice", ("setarch", "-R", sys.executable))
+    assert told["two processes of it"]["apart_bytes"] == 0
+
+
+def test_page_tables_are_paid_for() -> None:
+    told = measured("tables")
+    assert told["the first touch"]["first fault"] == 1
+    beside, apart = told["side by side"], told["far apart"]
     assert beside["faults beside"] == apart["faults apart"]
     assert apart["page_tables"] - beside["page_tables"] > apart["private_dirty"] // 2
 
 
-@pytest.mark.parametrize("user", USERS)
-def test_the_forbidden_address_is_explained_by_run(user: User) -> None:
-    done = run_lab("forbidden", user)
-    assert done.disagreeing == []
+def test_the_forbidden_address_is_explained_by_run() -> None:
     if "ptrace" not in what_there_is(LiveFiles(), FORBIDDEN, readonly=False):
         pytest.skip("ptrace is forbidden here: the wait status is all there is")
-    assert fault(done, "address 0", "null") == (1, 0)
-    assert fault(done, "read, but not written", "constant")[0] == 2
-    before, after = (
-        fault(done, title, what)[1]
-        for title, what in (("read, but not written", "constant"), ("one byte further", "guard"))
-    )
-    assert after - before == PAGE
+    told = measured("forbidden")
+    assert fault(told["address 0"], "null") == (1, 0)
+    code, constant = fault(told["read, but not written"], "constant")
+    assert (code, constant % PAGE) == (2, 0)
+    assert fault(told["one byte further"], "guard") == (2, constant + PAGE)
 
 
-def fault(done: Done, title: str, what: str) -> tuple[int, int]:
+def fault(told: Mapping[str, int], what: str) -> tuple[int, int]:
     """The code and the address of a step's segmentation fault."""
-    measured = done.measured(title)
-    assert measured[f"{what} signal"] == signal.SIGSEGV
-    return measured[f"{what} code"], measured[f"{what} fault address"]
+    assert told[f"{what} signal"] == signal.SIGSEGV
+    return told[f"{what} code"], told[f"{what} fault address"]

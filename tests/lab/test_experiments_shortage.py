@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,11 @@ from memtui.kernel.files import Gap
 from memtui.kernel.ground import MARK, place
 from memtui.kernel.kmsg import KernelLog
 from memtui.kernel.livefiles import LiveFiles
+from memtui.lab.experiments.out import EXPERIMENT as OUT
 from memtui.lab.needs import group_parent
-from tests.lab.running import User, run_lab
+from tests.lab.runs import as_nobody, document, measured
 
 pytestmark = pytest.mark.xdist_group("machine")
-
-USERS: tuple[User, ...] = ("me", "nobody")
 
 
 def left_behind() -> list[str]:
@@ -42,35 +43,40 @@ def names() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("user", USERS)
-def test_what_does_not_fit_goes_out_and_comes_in_again(user: User) -> None:
+def test_what_does_not_fit_goes_out_and_comes_in_again() -> None:
     before = left_behind()
-    done = run_lab("swap", user)
-    assert done.disagreeing == []
-    assert done.measured("and back")["faults"] > 0
-    if "thrashing" in done.titles:
-        thrashing = done.measured("thrashing")
-        assert (
-            thrashing["major in pass 2"]
-            > 10 * done.measured("the same with what fits")["major then"]
-        )
+    told = measured("swap")
+    assert told["and back"]["faults"] > 0
+    if "thrashing" in told:
+        calm = told["the same with what fits"]["major then"]
+        assert told["thrashing"]["major in pass 2"] > 10 * calm
     assert set(left_behind()) <= set(before)
 
 
-@pytest.mark.parametrize("user", USERS)
-def test_who_runs_out_is_refused_or_killed(user: User) -> None:
+def test_who_runs_out_is_refused_and_where_there_is_a_group_killed() -> None:
     before, kills = left_behind(), killed()
-    done = run_lab("out", user)
-    assert done.disagreeing == []
-    assert done.measured("refused") == {"refusal": 12, "lives": 1}
-    assert "panic_on_oom" in done.measured("what panic_on_oom would have done")
+    steps = runs_out((sys.executable,))
     assert set(left_behind()) <= set(before)
-    left_out = [each["title"] for each in done.document["left_out"]]
-    assert ("more than there is" in left_out) == ("more than there is" not in done.titles)
-    if left_out:
-        assert killed() == kills, "nobody is killed where there is no group for it"
-    elif kills is not None:
-        assert killed() == [*kills, "lab-out-big"]
+    if kills is not None:
+        assert killed() == kills + ["lab-out-big"] * ("more than there is" in steps)
+
+
+def test_nobody_is_killed_where_there_is_no_group_for_it() -> None:
+    nobody, kills = as_nobody(), killed()
+    if nobody is None:
+        pytest.skip("needs root, setpriv, and a Python 3.11 that nobody may run")
+    assert "more than there is" not in runs_out(nobody)
+    assert killed() == kills
+
+
+def runs_out(before: tuple[str, ...]) -> list[str]:
+    """The steps that could be made; the others are named as such."""
+    found = document("out", before)
+    steps = [step["title"] for step in found["steps"]]
+    left_out = [step["title"] for step in found["left_out"]]
+    assert sorted(steps + left_out) == sorted(step.title for step in OUT.steps)
+    assert found["steps"][0]["measured"] == {"refusal": errno.ENOMEM, "lives": 1}
+    return steps
 
 
 def killed() -> list[str] | None:

@@ -51,9 +51,14 @@ def test_a_child_does_what_it_is_told_until_it_dies() -> None:
 
 
 def test_a_signal_that_a_child_dies_of_is_told() -> None:
-    killed = Child(byte_at)
-    assert killed.ask(0) is None
-    assert killed.signal_within(60) == signal.SIGSEGV
+    killed = Child(dies)
+    assert killed.ask(signal.SIGKILL) is None
+    assert killed.signal_within(60) == signal.SIGKILL
     killed.end()
     assert signal_of(lambda: byte_at(0)) == signal.SIGSEGV
     assert signal_of(lambda: None) == 0
+
+
+def dies(number: int) -> int:
+    signal.raise_signal(signal.Signals(number))
+    return 0
