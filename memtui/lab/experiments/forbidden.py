@@ -63,13 +63,19 @@ def _watched(command: list[str]) -> Facts:
     run = [sys.executable, "-m", "memtui", "run", "--headless", "--json", "--"]
     done = _run([*run, *command], PYTHONPATH=str(Path(__file__).parents[3]))
     told = json.loads(done.stdout)
-    crash: dict[str, Any] = told["crash"] or {}
-    seen = {
-        "code": _CODES.get(crash.get("code", ""), 0),
-        "fault address": int(crash.get("address") or "-1", 0),
-        "is write": int(crash.get("access") == "write"),
+    crash: dict[str, Any] | None = told["crash"]
+    status = _status(told["exit_status"])
+    if crash is None:
+        return {**status, "is seen": 0}
+    access = crash["access"]
+    return {
+        **status,
+        "is seen": 1,
+        "code": _CODES.get(crash["code"], 0),
+        "fault address": int(crash["address"] or "-1", 0),
+        # What the instruction did is told where it can be taken apart.
+        **({} if access == "unknown" else {"is write": int(access == "write")}),
     }
-    return {**_status(told["exit_status"]), "is seen": int(bool(crash)), **(seen if crash else {})}
 
 
 def _status(status: int) -> Facts:
@@ -123,11 +129,12 @@ def _expected_fault(
     )
     if not run.facts.get(f"{what} is seen"):
         return status
+    access = _is(f"{what} is write", int(is_write), "a write" if is_write else "a read")
     return (
         *status,
         _is(f"{what} code", _CODES[code], f"{code}: {why}"),
         _is(f"{what} fault address", address, "the one that was touched, from the processor"),
-        _is(f"{what} is write", int(is_write), "a write" if is_write else "a read"),
+        *((access,) if access.key in run.facts else ()),
     )
 
 
