@@ -223,7 +223,7 @@ class Watcher:
         end = select.poll()
         end.register(self._go, 0)
         if end.poll(0):
-            self._looks.exec(process)
+            self._looks.exec(process, is_late=True)
 
     def _obey(self) -> None:
         for wish, number in self._wishes.take():
