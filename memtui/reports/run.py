@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -37,6 +36,7 @@ from memtui.watch.watch import NotStarted, Watch
 _LISTED: Final = 100  # happenings at the start, and as many at the end
 _PROCESSES_LISTED: Final = 50
 _STANDARD_ERROR: Final = 2
+_COLUMNS: Final = 100
 
 
 def run(files: Files, options: Options) -> Outcome:
@@ -69,10 +69,12 @@ def watched(
     and a second one kills it.
     """
     output = None if file is None else new_file(file)
+    if output is None and own_output:
+        is_closed = sys.stderr is None
+        output = os.open(os.devnull, os.O_WRONLY) if is_closed else os.dup(_STANDARD_ERROR)
     try:
         _flush()
-        where = output if output is not None else _STANDARD_ERROR if own_output else None
-        watch = Watch(command, holds=False, output=where)
+        watch = Watch(command, holds=False, output=output)
     except NotStarted as error:
         if file is not None:
             os.unlink(file)
@@ -215,7 +217,7 @@ def run_lines(story: Story, crashes: dict[int, Crash]) -> Iterator[str]:
     yield from _processes(story)
     for pid, crash in crashes.items():
         yield f"\ncrash of {units.printable(crash.name)} ({pid})\n"
-        yield "\n".join(crash_lines(crash, shutil.get_terminal_size().columns)) + "\n"
+        yield "\n".join(crash_lines(crash, _width())) + "\n"
     for gap in story.missing:
         yield f"\nmissing: {units.printable(gap.source)}: {units.printable(gap.detail or gap.reason)}\n"
     yield "\n"
@@ -296,6 +298,14 @@ def _end(story: Story) -> Iterator[str]:
         f"{units.printable(phase)} {units.elapsed(time_s)}" for phase, time_s in life.phases
     )
     yield f"phases: {phases}\n"
+
+
+def _width() -> int:
+    """Of the terminal that standard error is, or what is easily read."""
+    try:
+        return os.get_terminal_size(_STANDARD_ERROR).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
 
 
 def _say(lines: Iterator[str]) -> None:
