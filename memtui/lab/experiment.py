@@ -64,6 +64,11 @@ class Expected(NamedTuple):
     words: str = ""
 
 
+def exactly(key: str, value: int, words: str) -> Expected:
+    """After the step it is this."""
+    return Expected(key, value, value, "value", words)
+
+
 class Prediction(NamedTuple):
     """What the reader guesses before the step. `right` is the index of the right one."""
 

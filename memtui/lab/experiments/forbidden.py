@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
+from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step, exactly
 from memtui.lab.tools import MIB
 
 _PLACE: Final = 0x2000000000  # where the child has its mappings: nothing else is there
@@ -110,10 +110,6 @@ def _is_refused(attempt: Callable[[], None]) -> bool:
     return False
 
 
-def _is(key: str, value: int, words: str) -> Expected:
-    return Expected(key, value, value, "value", words)
-
-
 def _shown(what: str) -> tuple[str, ...]:
     return tuple(f"{what} {key}" for key in ("exit status", "signal", "code", "fault address"))
 
@@ -124,16 +120,16 @@ def _expected_fault(
     """What the wait status says; and, where the child could be watched, what siginfo says."""
     shown = _OF_SIGNALS + _SIGSEGV
     status = (
-        _is(f"{what} signal", _SIGSEGV, "SIGSEGV, for which it has no handler"),
-        _is(f"{what} exit status", shown, "128 and the signal's number, as a shell has it"),
+        exactly(f"{what} signal", _SIGSEGV, "SIGSEGV, for which it has no handler"),
+        exactly(f"{what} exit status", shown, "128 and the signal's number, as a shell has it"),
     )
     if not run.facts.get(f"{what} is seen"):
         return status
-    access = _is(f"{what} is write", int(is_write), "a write" if is_write else "a read")
+    access = exactly(f"{what} is write", int(is_write), "a write" if is_write else "a read")
     return (
         *status,
-        _is(f"{what} code", _CODES[code], f"{code}: {why}"),
-        _is(f"{what} fault address", address, "the one that was touched, from the processor"),
+        exactly(f"{what} code", _CODES[code], f"{code}: {why}"),
+        exactly(f"{what} fault address", address, "the one that was touched, from the processor"),
         *((access,) if access.key in run.facts else ()),
     )
 
@@ -148,11 +144,10 @@ EXPERIMENT: Final = Experiment(
         Step(
             "Python's fences",
             "The program tries three classics: an element past the end of a list, a field of "
-            "nothing, memory that was given back. Watch what comes of it: exceptions, and no "
-            "signal.",
+            "nothing, memory that was given back. Watch what comes of it.",
             ("exceptions",),
             lambda run: (
-                _is("exceptions", len(_ATTEMPTS), "IndexError, AttributeError, ValueError"),
+                exactly("exceptions", len(_ATTEMPTS), "IndexError, AttributeError, ValueError"),
             ),
             Prediction(
                 "How many of the three end in a segmentation fault?",
@@ -201,11 +196,11 @@ EXPERIMENT: Final = Experiment(
         Step(
             "the last byte",
             "Now a child has a page to write to, and behind it a page that nobody may touch "
-            "(PROT_NONE). It writes the last byte of the first.",
+            "(PROT_NONE). It writes the last byte of the first: watch how it ends.",
             ("edge exit status", "edge signal"),
             lambda run: (
-                _is("edge signal", 0, "the page is its own"),
-                _is("edge exit status", 0, "and it ends as it should"),
+                exactly("edge signal", 0, "the page is its own"),
+                exactly("edge exit status", 0, "and it ends as it should"),
             ),
             after="Right up to the edge all is well.",
         ),
@@ -232,7 +227,7 @@ EXPERIMENT: Final = Experiment(
             ),
         ),
     ),
-    at_most_bytes=128 * MIB,
+    at_most_bytes=96 * MIB,
     at_most_s=60,
     likes=frozenset({"ptrace"}),
     topics=("SIGSEGV", "virtual memory", "page fault"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from memtui.lab.child import Child
-from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
+from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step, exactly
 from memtui.lab.tools import MIB, anonymous, libc
 
 _LIMIT_BYTES: Final = 64 * MIB
@@ -105,10 +105,6 @@ class _Taker:
         return len(self._taken)
 
 
-def _is(key: str, value: int, words: str) -> Expected:
-    return Expected(key, value, value, "value", words)
-
-
 def _expected_scores(run: Run) -> tuple[Expected, ...]:
     small = run.facts["score of small"]
     has_more = run.facts["adj of big"] > run.facts["adj of small"]  # unless they began at the most
@@ -128,10 +124,12 @@ def _expected_scores(run: Run) -> tuple[Expected, ...]:
 
 def _expected_kill(run: Run) -> tuple[Expected, ...]:
     if not run.facts["is done"]:
-        return (_is("is done", 0, "vm.panic_on_oom is 2 here: the whole machine would go down"),)
+        return (
+            exactly("is done", 0, "vm.panic_on_oom is 2 here: the whole machine would go down"),
+        )
     return (
-        _is("signal of big", _SIGKILL, "SIGKILL, which nobody can handle"),
-        _is("small lives", 1, "it asked, but the other had more points"),
+        exactly("signal of big", _SIGKILL, "SIGKILL, which nobody can handle"),
+        exactly("small lives", 1, "it asked, but the other had more points"),
         Expected("group_oom_kills", 1, 1, words="one was enough"),
         Expected("oom_kills", 1, 1000, words="the machine counts it too"),
         Expected("group_usage", 0, _LIMIT_BYTES, "value", "the limit holds"),
@@ -153,10 +151,10 @@ EXPERIMENT: Final = Experiment(
             "for 256 MiB. Watch what it gets.",
             ("refusal", "lives", "virtual"),
             lambda run: (
-                _is(
+                exactly(
                     "refusal", errno.ENOMEM, "ENOMEM; malloc gives NULL, Python raises MemoryError"
                 ),
-                _is("lives", 1, "it can go on with less"),
+                exactly("lives", 1, "it can go on with less"),
             ),
             Prediction(
                 "What becomes of the child?",
@@ -217,7 +215,7 @@ EXPERIMENT: Final = Experiment(
             ),
         ),
     ),
-    at_most_bytes=128 * MIB,
+    at_most_bytes=80 * MIB,
     at_most_s=60,
     likes=frozenset({"cgroup v1"}),
     group_limit_bytes=_LIMIT_BYTES,

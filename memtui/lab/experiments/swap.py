@@ -167,8 +167,8 @@ EXPERIMENT: Final = Experiment(
         ),
         Step(
             "more than fits",
-            "Now it goes on until it has 96 MiB, in a group of 64 MiB. Watch RSS stop at the "
-            "limit, and swap grow.",
+            "Now it goes on until it has 96 MiB, in a group of 64 MiB. Watch RSS, and where the "
+            "rest goes.",
             ("rss", "swap", "group_usage", "group_swap", "group_failcnt"),
             _expected_overflow,
             Prediction(
@@ -225,7 +225,9 @@ EXPERIMENT: Final = Experiment(
             "It reads 24 MiB only, twice. Watch the second pass.",
             ("rss", "swap", "major_faults"),
             _expected_calm,
-            after="Not swap is slow, but a working set that is larger than the memory there is.",
+            after=(
+                "It is not swap that is slow, but a working set larger than the memory that it has."
+            ),
             needs=frozenset({"cgroup v1"}),
         ),
         Step(
@@ -247,7 +249,7 @@ EXPERIMENT: Final = Experiment(
             ),
         ),
     ),
-    at_most_bytes=128 * MIB,
+    at_most_bytes=96 * MIB,
     at_most_s=60,
     needs=frozenset({"swap"}),
     likes=frozenset({"cgroup v1"}),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
+from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step, exactly
 from memtui.lab.pages import entries, frame, is_present
 from memtui.lab.tools import MIB, address_of, anonymous
 
@@ -116,10 +116,6 @@ def _pages(run: Run, key: str, pages: int, words: str, slack: int = 0) -> Expect
     return Expected(key, size_bytes, size_bytes + slack * run.stage.page_bytes, words=words)
 
 
-def _is(key: str, value: int, words: str) -> Expected:
-    return Expected(key, value, value, "value", words)
-
-
 def _expected_promise(run: Run) -> tuple[Expected, ...]:
     last = _per_table(run.stage.page_bytes) - 1
     indices = (
@@ -129,13 +125,13 @@ def _expected_promise(run: Run) -> tuple[Expected, ...]:
         for key in run.facts
         if key.startswith("index in")
     )
-    return (*indices, _is("is present", 0, "mapped, but nobody has touched it"))
+    return (*indices, exactly("is present", 0, "mapped, but nobody has touched it"))
 
 
 def _expected_touch(run: Run) -> tuple[Expected, ...]:
     return (
-        _is("is present", 1, "the fault's handler has entered a frame"),
-        _is("first fault", 1, "the walk led nowhere, once"),
+        exactly("is present", 1, "the fault's handler has entered a frame"),
+        exactly("first fault", 1, "the walk led nowhere, once"),
     )
 
 
@@ -151,7 +147,7 @@ def _expected_huge(run: Run) -> tuple[Expected, ...]:
             if is_plenty
             else "there are few free blocks of that size",
         ),
-        _is("huge faults", count, "one for each byte that was written, however large the page"),
+        exactly("huge faults", count, "one for each byte that was written, however large the page"),
     )
 
 
@@ -168,7 +164,7 @@ def _expected_rest(run: Run) -> tuple[Expected, ...]:
 def _expected_beside(run: Run) -> tuple[Expected, ...]:
     tables = _tables(run.stage.page_bytes)
     return (
-        _is("faults beside", tables, "one for each page"),
+        exactly("faults beside", tables, "one for each page"),
         _pages(run, "private_dirty", tables, "a frame for each page", _SLACK_PAGES),
         _pages(run, "page_tables", 0, "entries of the table that is there already", _SLACK_TABLES),
     )
@@ -177,7 +173,7 @@ def _expected_beside(run: Run) -> tuple[Expected, ...]:
 def _expected_apart(run: Run) -> tuple[Expected, ...]:
     tables = _tables(run.stage.page_bytes)
     return (
-        _is("faults apart", tables, "one for each page"),
+        exactly("faults apart", tables, "one for each page"),
         _pages(run, "private_dirty", tables, "a frame for each page", _SLACK_PAGES),
         _pages(run, "page_tables", tables, "a table for each page, of a page", _SLACK_TABLES),
     )
@@ -221,7 +217,7 @@ EXPERIMENT: Final = Experiment(
         Step(
             "side by side",
             "It writes to the pages that follow, one byte each. All of them have their entries "
-            "in the same table.",
+            "in the same table: watch what the tables cost now.",
             ("private_dirty", "page_tables", "minor_faults"),
             _expected_beside,
             after="A table is a page of entries: neighbours share it.",
@@ -256,7 +252,10 @@ EXPERIMENT: Final = Experiment(
                 lambda run: ("1 byte", _in_words(run, 1), "a huge page"),
                 2,
             ),
-            after="One fault cleared and entered a whole block, where one was free.",
+            after=(
+                "One fault cleared and entered a whole block, where one was free. The tables "
+                "that grew are kept in reserve, should a huge page have to be split."
+            ),
             needs=frozenset({"huge pages"}),
         ),
         Step(
@@ -273,7 +272,7 @@ EXPERIMENT: Final = Experiment(
             needs=frozenset({"huge pages"}),
         ),
     ),
-    at_most_bytes=96 * MIB,
+    at_most_bytes=64 * MIB,
     at_most_s=20,
     likes=frozenset({"pagemap", "huge pages"}),
     topics=("page table", "minor faults", "huge pages", "virtual memory"),

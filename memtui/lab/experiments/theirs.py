@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from memtui.lab.child import Child, set_dumpable, signal_of
-from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
+from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step, exactly
 from memtui.lab.pages import byte_at, entries, frame, map_at, present_pages
 from memtui.lab.tools import MIB, address_of, anonymous
 
@@ -118,10 +118,6 @@ def _about(run: Run, key: str, pages: int, words: str) -> Expected:
     return Expected(key, pages * page_bytes - slack, pages * page_bytes + slack, words=words)
 
 
-def _value(key: str, value: int, words: str) -> Expected:
-    return Expected(key, value, value, "value", words)
-
-
 EXPERIMENT: Final = Experiment(
     name="theirs",
     order=70,
@@ -142,8 +138,8 @@ EXPERIMENT: Final = Experiment(
                     "value",
                     "it lives, and has memory",
                 ),
-                _value("pages here", 0, "nothing is mapped there"),
-                _value("pages there", 0, "nor there"),
+                exactly("pages here", 0, "nothing is mapped there"),
+                exactly("pages there", 0, "nor there"),
             ),
             after=(
                 "An address is only a number: until somebody maps something there, it means "
@@ -156,8 +152,8 @@ EXPERIMENT: Final = Experiment(
             "Watch whose private memory grows.",
             ("private_dirty", "neighbour.private_dirty", "neighbour.rss"),
             lambda run: (
-                _value("pages there", _PAGES, "one frame for each page that was written"),
-                _value("pages here", 0, "the program's page tables know nothing of it"),
+                exactly("pages there", _PAGES, "one frame for each page that was written"),
+                exactly("pages here", 0, "the program's page tables know nothing of it"),
                 _about(run, "neighbour.private_dirty", _PAGES, "written by it, and its alone"),
             ),
             after=(
@@ -171,7 +167,7 @@ EXPERIMENT: Final = Experiment(
             "program survives.",
             ("rss", "neighbour.rss"),
             lambda run: (
-                _value("signal", _SIGSEGV, "nothing is mapped there in its own address space"),
+                exactly("signal", _SIGSEGV, "nothing is mapped there in its own address space"),
             ),
             Prediction(
                 f"The neighbour has {_THEIRS} at this address. What does the program get?",
@@ -186,12 +182,12 @@ EXPERIMENT: Final = Experiment(
         Step(
             "a mapping of its own",
             f"The program maps {_PAGES:,} pages at the same number and writes {_MINE} into each. "
-            "Then both read there.",
+            "Then both read there: watch what each finds.",
             ("private_dirty", "neighbour.private_dirty"),
             lambda run: (
-                _value("pages here", _PAGES, "one frame for each page, of its own"),
-                _value("value here", _MINE, "what it wrote"),
-                _value("value there", _THEIRS, "untouched: it is other memory"),
+                exactly("pages here", _PAGES, "one frame for each page, of its own"),
+                exactly("value here", _MINE, "what it wrote"),
+                exactly("value there", _THEIRS, "untouched: it is other memory"),
                 _about(run, "private_dirty", _PAGES, "written by it, and its alone"),
                 _about(run, "neighbour.private_dirty", 0, "nothing has happened to it"),
             ),
@@ -208,8 +204,8 @@ EXPERIMENT: Final = Experiment(
             "address. Watch how many of them the two have in common.",
             ("frame here", "frame there"),
             lambda run: (
-                _value("frames of both", 2 * _PAGES, "each page has one"),
-                _value("frames in common", 0, "and each has its own"),
+                exactly("frames of both", 2 * _PAGES, "each page has one"),
+                exactly("frames in common", 0, "and each has its own"),
             ),
             after="The number is virtual; only the frame is a place in the machine.",
             needs=frozenset({"pagemap"}),
@@ -217,9 +213,9 @@ EXPERIMENT: Final = Experiment(
         Step(
             "reading it all the same",
             "There is a door: /proc/PID/mem, for whoever may trace the process, such as the same "
-            "user. The program opens its neighbour's, and reads at the address.",
+            "user. Watch what the program reads at the address there.",
             ("rss", "neighbour.rss"),
-            lambda run: (_value("read", _THEIRS, "the kernel walks the neighbour's page tables"),),
+            lambda run: (exactly("read", _THEIRS, "the kernel walks the neighbour's page tables"),),
             Prediction(
                 "What does it read through /proc/PID/mem?",
                 lambda run: (str(_MINE), str(_THEIRS), "an error"),
@@ -234,8 +230,8 @@ EXPERIMENT: Final = Experiment(
             "goes.",
             ("private_dirty", "neighbour.private_dirty"),
             lambda run: (
-                _value("value there", _CHANGED, "changed from outside"),
-                _value("value here", _MINE, "the program's own is other memory"),
+                exactly("value there", _CHANGED, "changed from outside"),
+                exactly("value here", _MINE, "the program's own is other memory"),
                 _about(run, "neighbour.private_dirty", 0, "the same frames, with another byte"),
             ),
             after="A debugger sets its breakpoints in this way.",
@@ -245,13 +241,13 @@ EXPERIMENT: Final = Experiment(
             "who may not",
             "Somebody else tries that door. Under root it is a process of the user nobody; "
             "otherwise the neighbour first declares that nobody may look into it "
-            "(PR_SET_DUMPABLE), as ssh-agent does.",
+            "(PR_SET_DUMPABLE), as ssh-agent does. Watch the error.",
             ("rss", "neighbour.rss"),
             lambda run: (Expected("refusal", 1, 13, "value", "EPERM is 1, EACCES is 13"),),
             after="Another user, or a process that hides: only CAP_SYS_PTRACE opens it then.",
         ),
     ),
-    at_most_bytes=256 * MIB,
+    at_most_bytes=64 * MIB,
     at_most_s=20,
     likes=frozenset({"pagemap", "ptrace"}),
     topics=("virtual memory", "page table", "RSS"),

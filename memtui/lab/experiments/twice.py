@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
+from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step, exactly
 from memtui.lab.pages import entries, frame
 from memtui.lab.tools import MIB, libc
 
@@ -175,14 +175,10 @@ def _frames(path: Path, file: _File, first: int, second: int, page_bytes: int) -
     }
 
 
-def _is(key: str, value: int, words: str) -> Expected:
-    return Expected(key, value, value, "value", words)
-
-
 def _expected_places(run: Run, *names: str, is_apart: bool | None) -> tuple[Expected, ...]:
     offset = run.facts["file_offset_bytes"]
     offsets = tuple(
-        _is(f"{name}_offset_bytes", offset, "as far from the file's start as the file says")
+        exactly(f"{name}_offset_bytes", offset, "as far from the file's start as the file says")
         for name in names
     )
     if is_apart is None:
@@ -193,7 +189,7 @@ def _expected_places(run: Run, *names: str, is_apart: bool | None) -> tuple[Expe
             *offsets,
             Expected("apart_bytes", run.stage.page_bytes, 1 << 47, "value", by_chance),
         )
-    return *offsets, _is("apart_bytes", 0, "the same start each time")
+    return *offsets, exactly("apart_bytes", 0, "the same start each time")
 
 
 EXPERIMENT: Final = Experiment(
@@ -260,7 +256,7 @@ EXPERIMENT: Final = Experiment(
                     "value",
                     "what is shared counts half, or less",
                 ),
-                _is("stack_shared_bytes", 0, "what a process writes is its own"),
+                exactly("stack_shared_bytes", 0, "what a process writes is its own"),
                 Expected(
                     "stack_resident_bytes",
                     run.stage.page_bytes,
@@ -289,7 +285,7 @@ EXPERIMENT: Final = Experiment(
                     "value",
                     "the first one's, at another address",
                 ),
-                _is("stack frames in common", 0, "each has its own"),
+                exactly("stack frames in common", 0, "each has its own"),
                 Expected("stack frames", 2, 1 << 16, "value", "at least one each"),
             ),
             after="Two addresses, one frame: the text. Two stacks, no frame in common.",
@@ -314,7 +310,7 @@ EXPERIMENT: Final = Experiment(
             ),
         ),
     ),
-    at_most_bytes=64 * MIB,
+    at_most_bytes=48 * MIB,
     at_most_s=20,
     likes=frozenset({"pagemap"}),
     topics=("ASLR", "PSS", "RSS", "page cache"),
