@@ -76,6 +76,34 @@ EXPERIMENT = Experiment(
 '''
 
 
+_GREEDY: Final = '''\
+"""An experiment that does not keep to what it says."""
+
+import time
+
+from memtui.lab.experiment import Experiment, Step
+from memtui.lab.tools import MIB, anonymous, touch
+
+
+def _program(stage):
+    memory = anonymous(128 * MIB)
+    touch(memory, 0, len(memory) // stage.page_bytes, stage.page_bytes)
+    time.sleep(1000)
+    yield {}
+
+
+EXPERIMENT = Experiment(
+    name="greedy",
+    title="greedy",
+    summary="it takes what it can",
+    program=_program,
+    steps=(Step("take", "Something. Something more.", ("rss",), lambda run: ()),),
+    at_most_bytes=8 * MIB,
+    at_most_s=100,
+)
+'''
+
+
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """memtui with one file more."""
@@ -173,6 +201,15 @@ def test_a_step_that_takes_too_long_is_ended(copied: Path) -> None:
     assert done.returncode == 1
     assert "took longer than 1 s" in json.loads(done.stdout)["skipped"]
     assert done.stderr == "memtui: slow: it took longer than 1 s, and was ended\n"
+
+
+def test_a_program_that_takes_too_much_is_ended(copied: Path) -> None:
+    file = copied / "memtui/lab/experiments/greedy.py"
+    file.write_text(_GREEDY)
+    done = lab("greedy", "--headless", project=copied)
+    file.unlink()
+    assert done.returncode == 1
+    assert done.stderr == "memtui: greedy: it took more memory than it may, and was killed\n"
 
 
 def test_with_readonly_there_is_neither_group_nor_swap(copied: Path) -> None:

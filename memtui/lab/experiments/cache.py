@@ -196,7 +196,8 @@ EXPERIMENT: Final = Experiment(
                 *_fetched(run, _SIZE, _SIZE + 4 * MIB, "nothing of it was in memory"),
             ),
             Prediction("How much will be read from the disk?", lambda _: ("nothing", "64 MiB"), 1),
-            "Reading fills the cache as writing does.",
+            "Reading fills the cache as writing does. What frames came from the processors' own lists were "
+            "counted neither as free nor as available.",
         ),
         Step(
             "unlink it",
