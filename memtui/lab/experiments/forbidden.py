@@ -62,6 +62,8 @@ def _watched(command: list[str]) -> Facts:
     """What `memtui run` tells of it: it holds the child before the signal ends it, and looks."""
     run = [sys.executable, "-m", "memtui", "run", "--headless", "--json", "--"]
     done = _run([*run, *command], PYTHONPATH=str(Path(__file__).parents[3]))
+    if not done.stdout:
+        raise RuntimeError(f"memtui run told nothing, and ended with {done.returncode}")
     told = json.loads(done.stdout)
     crash: dict[str, Any] | None = told["crash"]
     status = _status(told["exit_status"])
