@@ -72,6 +72,7 @@ class CoreFiles(Files):
     ) -> None:
         self.root = path
         self.dump = dump
+        self.gaps = list(dump.gaps)  # what of it could not be understood, or is missing
         self._core = core
         self._disk = disk
         self._given = None if program is None else os.path.abspath(program)
