@@ -74,14 +74,19 @@ def _run(argv: list[str]) -> int:
     if unknown:
         raise Failure(_no_option(unknown[0], command), USAGE)
     _check(line, _OPTION_RULES)
-    settings = _take_settings(options, is_dashboard=command is None)
+    on_screen = command is None or _is_shown(command, options)
+    settings = _take_settings(options, is_dashboard=on_screen)
     _check(line, _RULES)
     files = LiveFiles(options.root)
     if isinstance(files.stat("proc"), Gap):
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
-    if command:
+    if command and command.source:
+        files = imported(command.source)(files, options)
+    if command and not on_screen:
         return _print(imported(command.code)(files, options), options.csv)
     assert settings is not None
+    if command:
+        return _shown(lambda: imported(command.screen)(files, options, settings))
     return _open_dashboard(files, settings, options.argument)
 
 
@@ -138,10 +143,12 @@ def _too_many_words(line: _Line) -> str:
 
 def _lacks_argument(line: _Line) -> str:
     command, options = line.command, line.options
-    if command is None or any(getattr(options, option.key) for option in command.options):
+    if command is None:
+        return ""
+    if not command.strict and any(getattr(options, option.key) for option in command.options):
         return ""
     if command.argument and not command.argument.startswith("[") and not line.words:
-        return f"{command.name} needs a {command.argument}: {line.hint}"
+        return f"{command.name} needs a {command.argument.split()[0]}: {line.hint}"
     if command.rest and not options.rest:
         return f"{command.name} needs {command.rest} after --: {line.hint}"
     return ""
@@ -235,10 +242,26 @@ def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
         raise Failure(
             f"the dashboard cannot draw on TERM=dumb; to print there is {_report_names()}"
         )
-    from memtui.tui.launch import run
 
-    try:
+    def show() -> int:
+        from memtui.tui.launch import run
+
         return run(files, settings, target)
+
+    return _shown(show)
+
+
+def _is_shown(command: Command, options: argparse.Namespace) -> bool:
+    """Whether a command opens on the terminal, and does not print."""
+    if not command.screen or options.json or options.headless:
+        return False
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
+
+
+def _shown(show: Callable[[], int]) -> int:
+    """The exit status of what is shown on the terminal."""
+    try:
+        return show()
     except ModuleNotFoundError as error:
         raise Failure(
             f"the dashboard needs {error.name}, which this Python lacks; "

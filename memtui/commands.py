@@ -26,7 +26,11 @@ class Command(NamedTuple):
 
     `code` names a function that takes the files and all options, and gives the output in pieces;
     it is imported when it is wanted. With an option of its own it decides itself whether it can do
-    without its positionals. With `rest` it takes all that stands after `--` as it is.
+    without its positionals, unless it is `strict`. With `rest` it takes all that stands after `--`
+    as it is.
+
+    `source` names one that gives other files from these and the options; `screen` one that shows
+    these on a terminal instead, from files, options and settings to the exit status.
     """
 
     name: str
@@ -34,6 +38,9 @@ class Command(NamedTuple):
     help: str
     code: str
     options: tuple[Option, ...] = ()
+    source: str = ""
+    screen: str = ""
+    strict: bool = False
     is_table: bool = True  # and so goes with --csv
     is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
@@ -158,6 +165,19 @@ COMMANDS: Final = (
         "",
         "memory zones: watermarks, free blocks by order, fragmentation",
         "memtui.reports.zones:run",
+    ),
+    Command(
+        "core",
+        "FILE [EXE]",
+        "a core dump, compressed or not, on the map, with why the program died; as a report with "
+        "--json, --headless or where the output is no terminal. EXE is the program, where it is not "
+        "found by its path",
+        "memtui.reports.core:run",
+        (Option("--headless", "", 0, "the report, also on a terminal"),),
+        source="memtui.reports.core:opened",
+        screen="memtui.tui.core:run",
+        strict=True,
+        is_table=False,
     ),
     Command(
         "config",

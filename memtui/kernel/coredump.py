@@ -12,6 +12,7 @@ than a dump can have of headers and notes.
 
 from __future__ import annotations
 
+import signal
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from memtui.frozen import FrozenDict
 from memtui.kernel.elfheads import LOAD, NOTE, perms_of
 from memtui.kernel.files import Gap, Malformed
 from memtui.kernel.registers import Processor, Registers, parse_registers
-from memtui.kernel.siginfo import SigInfo, parse_siginfo
+from memtui.kernel.siginfo import CRASHES, SigInfo, parse_siginfo
 
 # Bytes from an offset of the file; fewer at its end.
 ReadAt = Callable[[int, int], bytes]
@@ -42,6 +43,9 @@ _NT_SIGINFO: Final = 0x53494749
 _NOTES_AT_MOST: Final = 1_000_000
 _NOTE_BYTES_AT_MOST: Final = 64 << 20  # the kernel's own limit for NT_FILE is 4 MiB, or 16
 _WINDOW: Final = 1 << 20
+
+_SI_KERNEL: Final = 0x80
+_ENDING: Final = CRASHES | {signal.SIGQUIT, signal.SIGXCPU, signal.SIGXFSZ}  # signal(7): Core
 
 _SIGNAL: Final = 12  # pr_cursig in elf_prstatus
 _TID: Final = 32  # pr_pid
@@ -117,6 +121,24 @@ class CoreDump(NamedTuple):
     auxv_data: bytes
     by_gdb: bool
     gaps: tuple[Gap, ...]
+
+    @property
+    def death(self) -> DumpedThread | None:
+        """The thread in which a signal ended it; None: gcore wrote it of a process that lived on."""
+        if not self.threads:
+            return None
+        first = self.threads[0]
+        siginfo = first.siginfo or SigInfo(first.signal, _SI_KERNEL)  # before 3.7: no address
+        return first._replace(siginfo=siginfo) if siginfo.signal in _ENDING else None
+
+    @property
+    def cut(self) -> tuple[tuple[int, int], ...]:
+        """[start, end) of memory that the dump claims to have, and ends before."""
+        return tuple(
+            (each.start, each.end)
+            for each in self.segments
+            if each.dumped_bytes < each.claimed_bytes
+        )
 
     @property
     def pid(self) -> int:
@@ -297,7 +319,7 @@ def parse_prstatus(data: bytes, processor: Processor | None) -> DumpedThread:
     """`struct elf_prstatus`. Raises Malformed."""
     if len(data) < _REGISTERS:
         raise Malformed(f"elf_prstatus of {len(data)} bytes")
-    (signal,) = struct.unpack_from("<h", data, _SIGNAL)
+    (number,) = struct.unpack_from("<h", data, _SIGNAL)
     (tid,) = struct.unpack_from("<i", data, _TID)
     if tid <= 0:
         raise Malformed(f"a thread with the id {tid}")
@@ -309,7 +331,7 @@ def parse_prstatus(data: bytes, processor: Processor | None) -> DumpedThread:
             registers = parse_registers(data[_REGISTERS:], processor)
         except Malformed as error:
             registers = Gap("registers", "malformed", str(error))
-    return DumpedThread(tid, max(0, signal), registers)
+    return DumpedThread(tid, max(0, number), registers)
 
 
 def parse_prpsinfo(data: bytes) -> Program:

@@ -44,7 +44,9 @@ class CoreBytes:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.size_bytes = os.fstat(descriptor).st_size
+        found = os.fstat(descriptor)
+        self.size_bytes = found.st_size
+        self.written_s = found.st_mtime
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Fewer than `length` at the end, and where the disk fails."""
@@ -62,7 +64,10 @@ class CoreBytes:
 
 
 class CoreFiles(Files):
-    """`dump` and `layout` are what was read of it; what `proc/PID` has is made of them."""
+    """`dump` and `layout` are what was read of it; what `proc/PID` has is made of them.
+
+    `written_s` is when the file was, in seconds since the epoch.
+    """
 
     is_live = False
     vouches = True
@@ -71,6 +76,7 @@ class CoreFiles(Files):
         self, core: CoreBytes, dump: CoreDump, path: str, disk: Files, program: str | None
     ) -> None:
         self.root = path
+        self.written_s = core.written_s
         self.dump = dump
         self.gaps = list(dump.gaps)  # what of it could not be understood, or is missing
         self._core = core

@@ -11,11 +11,13 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from memtui import units
 from memtui.kernel.corefiles import CoreFiles, open_core
 from memtui.kernel.files import Files, Gap
+from memtui.model.keys import ProcessKey
+from memtui.ondemand.questions import CrashIn
 
 # Told how much of how much of the compressed file is read.
 Progress = Callable[[int, int], None]
@@ -25,17 +27,20 @@ _AT_ONCE: Final = 1 << 20
 _HOLE: Final = bytes(1 << 16)  # zeros that are skipped at once
 _CHECKED_EVERY: Final = 64 << 20
 _LEFT_FREE: Final = 64 << 20  # of the disk
-_CUT: Final = Gap("", "malformed", "the compressed file is cut off")
+_CUT: Final = "the compressed file is cut off"
+
+
+class _Reader(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Unpacked(NamedTuple):
     descriptor: int
     is_cut: bool
+    written_s: float
 
 
-def open_dump(
-    path: str, program: str | None, disk: Files, progress: Progress
-) -> CoreFiles | Gap:
+def open_dump(path: str, program: str | None, disk: Files, progress: Progress) -> CoreFiles | Gap:
     """A core dump that can be read. `program` and `disk` are as `open_core` takes them.
 
     A KeyboardInterrupt leaves nothing behind.
@@ -61,11 +66,25 @@ def open_dump(
     if isinstance(unpacked, Gap):
         return unpacked
     files = open_core(unpacked.descriptor, path, disk, program)
+    if isinstance(files, Gap):
+        return files._replace(detail=f"{_CUT}: {files.detail}") if unpacked.is_cut else files
+    files.written_s = unpacked.written_s
     if unpacked.is_cut:
-        if isinstance(files, Gap):
-            return files._replace(detail=f"{_CUT.detail}: {files.detail}")
-        files.gaps.append(_CUT._replace(source=path))
+        files.gaps.append(Gap(path, "malformed", _CUT))
     return files
+
+
+def key_of(files: CoreFiles) -> ProcessKey:
+    """The process of a dump."""
+    return ProcessKey(files.dump.pid, 0)
+
+
+def crash_in(files: CoreFiles) -> CrashIn | None:
+    """How it died, to be asked; None: no signal ended it."""
+    death = files.dump.death
+    if death is None or death.siginfo is None:
+        return None
+    return CrashIn(key_of(files), death.tid, death.siginfo, death.registers)
 
 
 def _compression(head: bytes) -> str:
@@ -75,7 +94,8 @@ def _compression(head: bytes) -> str:
 
 def _unpacked(kind: str, packed: BinaryIO, path: str, progress: Progress) -> _Unpacked | Gap:
     """All of it, in a file without a name."""
-    size = os.fstat(packed.fileno()).st_size
+    told = os.fstat(packed.fileno())
+    size = told.st_size
     directory = _directory()
     try:
         reader, errors = _reader(kind, packed)
@@ -110,10 +130,10 @@ def _unpacked(kind: str, packed: BinaryIO, path: str, progress: Progress) -> _Un
                 f"cannot decompress it to {directory}: {error.strerror}, after "
                 f"{units.size(end)}; TMPDIR may name another directory",
             )
-        return _Unpacked(os.dup(descriptor), is_cut)
+        return _Unpacked(os.dup(descriptor), is_cut, told.st_mtime)
 
 
-def _reader(kind: str, packed: BinaryIO) -> tuple[BinaryIO, tuple[type[Exception], ...]]:
+def _reader(kind: str, packed: BinaryIO) -> tuple[_Reader, tuple[type[Exception], ...]]:
     """What reads it decompressed, and what that raises of damaged files."""
     if kind == "xz":
         import lzma

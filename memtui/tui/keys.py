@@ -181,6 +181,7 @@ KEYS: Final = (
         "who",
         _MAP,
     ),
+    Key("x", "crash", "x", "why the program died, of a core dump", "", _MAP),
     Key("C", "columns", "C", "choose the columns of the table", "columns", _MAP),
     Key(
         "n",
