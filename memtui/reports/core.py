@@ -22,6 +22,7 @@ from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
 from memtui.model.map.leftout import LeftOut, left_out
 from memtui.ondemand.core import crash_in, key_of, open_dump
+from memtui.reports.crash import crash_document, crash_lines
 from memtui.reports.mappings import mapping_rows
 from memtui.reports.output import (
     NOT_PERMITTED,
@@ -34,6 +35,7 @@ from memtui.reports.output import (
 )
 
 _THREADS_SHOWN: Final = 50
+_WIDTH: Final = 100
 
 
 def opened(files: Files, options: Options) -> CoreFiles:
@@ -126,7 +128,7 @@ def _json(
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(files.written_s)),
         "processor": dump.processor,
         "signal": death.siginfo.name if death and death.siginfo else None,
-        "crash": _crash_document(crash),
+        "crash": None if crash is None else crash_document(crash),
         "threads": [
             {
                 "tid": thread.tid,
@@ -181,7 +183,7 @@ def _text(
 ) -> Iterator[str]:
     yield from _who(files)
     if crash is not None:
-        yield "\n" + "".join(f"{line}\n" for line in _crash_lines(crash))
+        yield "\n" + "".join(f"{line}\n" for line in crash_lines(crash, _WIDTH))
     yield "\n"
     yield from _threads(files, map_)
     yield "\n"
@@ -278,10 +280,3 @@ def _missing(missing: list[LeftOut]) -> Iterator[str]:
         ]
     )
 
-
-def _crash_document(crash: Crash | None) -> dict[str, Any] | None:
-    return None
-
-
-def _crash_lines(crash: Crash) -> list[str]:
-    return []

@@ -140,5 +140,6 @@ def test_csv_is_refused_where_there_is_no_table(capsys: pytest.CaptureFixture[st
     assert "memtui free" in fails(capsys, 2, "--csv")
     assert "--json" in fails(capsys, 2, "--csv", "sample", "--root", DEBIAN)
     for command in COMMANDS:
-        words = [command.name, *(["688"] if "PID" in command.argument else []), "--root", DEBIAN]
+        wants = "PID" in command.argument or "FILE" in command.argument
+        words = [command.name, *(["688"] if wants else []), "--root", DEBIAN]
         assert "not both" in fails(capsys, 2, *words, "--csv", "--json")
