@@ -169,9 +169,8 @@ COMMANDS: Final = (
     Command(
         "core",
         "FILE [EXE]",
-        "a core dump, compressed or not, on the map, with why the program died; as a report with "
-        "--json, --headless or where the output is no terminal. EXE is the program, where it is not "
-        "found by its path",
+        "a core dump, compressed or not: why the program died, on its map; a report with --json, "
+        "--headless or without a terminal. EXE: the program, where it is not found by its path",
         "memtui.reports.core:run",
         (Option("--headless", "", 0, "the report, also on a terminal"),),
         source="memtui.reports.core:opened",

@@ -279,4 +279,3 @@ def _missing(missing: list[LeftOut]) -> Iterator[str]:
             TextColumn("WHY", "<", [why for why, _ in ordered]),
         ]
     )
-

@@ -38,7 +38,9 @@ def _machine(files: CoreFiles) -> Machine:
     death = dump.death
     what = death.siginfo.name if death and death.siginfo else "taken while it lived"
     return machine_of(files)._replace(
-        name=f"core dump of {name} ({dump.pid})", still=f"{what} · {when}"
+        name=f"core dump of {name} ({dump.pid})",
+        architecture=dump.processor or "",
+        still=f"{what} · {when}",
     )
 
 

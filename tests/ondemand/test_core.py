@@ -112,7 +112,9 @@ def test_one_without_a_name_that_a_file_can_have() -> None:
     assert isinstance(found, Gap)
 
 
-def _report(path: Path, room: Path, **more: object) -> subprocess.Popen[str]:
+def _report(
+    path: Path, room: Path, first: Callable[[], object] | None = None
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "memtui", "core", str(path), "--json"],
         cwd=PROJECT,
@@ -120,7 +122,7 @@ def _report(path: Path, room: Path, **more: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,  # type: ignore[call-overload]
+        preexec_fn=first,
     )
 
 
@@ -130,9 +132,7 @@ def test_where_the_disk_has_no_room_it_says_so_and_leaves_nothing(tmp_path: Path
     path.write_bytes(made((Load(0x400000, os.urandom(1024 * PAGE), 1024 * PAGE),)))
     packed = compressed(path, "xz")
     limit = (2 << 20, 2 << 20)
-    with _report(
-        packed, room, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    ) as process:
+    with _report(packed, room, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert "cannot decompress it to" in err and "TMPDIR" in err and err.count("\n") == 1

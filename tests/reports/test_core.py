@@ -13,7 +13,19 @@ import pytest
 
 from memtui.cli import main
 from memtui.model.map import leftout
-from tests.coredumps import NOTES, PAGE, FILE, Load, by_gcore, died, dumped, file_note, made, note, with_hole
+from tests.coredumps import (
+    FILE,
+    NOTES,
+    PAGE,
+    Load,
+    by_gcore,
+    died,
+    dumped,
+    file_note,
+    made,
+    note,
+    with_hole,
+)
 from tests.programs import compiled, look
 from tests.terminal import PROJECT
 
@@ -49,10 +61,12 @@ def test_a_crash_is_explained_from_its_dump(
     crash = found["crash"]
     assert (crash["signal"], crash["code"], crash["address"]) == ("SIGSEGV", "SEGV_MAPERR", "0x10")
     assert crash["access"] == "write" and "null pointer" in crash["sentence"]
-    assert [frame["function"] for frame in crash["frames"]][0] == "main"
+    assert crash["frames"][0]["function"] == "main"
     first, *others = found["threads"]
     assert first["tid"] == process.pid and len(others) == 2
-    assert first["registers"]["rip" if "rip" in first["registers"] else "pc"] == crash["instruction"]
+    assert (
+        first["registers"]["rip" if "rip" in first["registers"] else "pc"] == crash["instruction"]
+    )
     assert [int(each["start"], 16) for each in found["mappings"]] == list(alive.mappings.starts)
     assert {each["kind"] for each in found["mappings"]} == {kind.name for kind in alive.by_kind}
     text = prints(capsys, path)
@@ -83,7 +97,9 @@ def test_what_the_filter_left_out_is_told(
     assert usual["guard", leftout.NOTHING_THERE] == 4 << 20
     assert ("shm", leftout.SHARED) not in usual
     # 1 MiB that the program asked to leave out; 2 MiB that nothing was ever written to.
-    assert sorted(size for (_, why), size in usual.items() if why == leftout.UNTOUCHED)[-1] <= 2 << 20
+    assert (
+        sorted(size for (_, why), size in usual.items() if why == leftout.UNTOUCHED)[-1] <= 2 << 20
+    )
     assert reasons[0x32]["heap", leftout.ANONYMOUS] > 0
     assert reasons[0x31]["shm", leftout.SHARED] == 1 << 20
     assert not any(why == leftout.FILES for _, why in reasons[0x3F])

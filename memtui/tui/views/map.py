@@ -434,7 +434,9 @@ class MapView(View):
     def action_sharers(self) -> None:
         from memtui.tui.sheets.sharers import SharersSheet
 
-        if self._may_open():
+        if self.session.machine.still:
+            self.notify("a core dump is one process's memory: nobody else is in it", timeout=4)
+        elif self._may_open():
             self._open(SharersSheet(self.session))
 
     def action_crash(self) -> None:
