@@ -13,7 +13,7 @@ from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
 from memtui.units import fit, printable
 
-_NARROWEST: Final = 20
+_NARROWEST: Final = 24
 _CALLS_SHOWN: Final = 16  # of which those of a recursion are one
 
 
