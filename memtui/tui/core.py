@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from memtui.kernel.corefiles import CoreFiles
 from memtui.kernel.files import Gap
@@ -17,6 +18,8 @@ from memtui.tui import launch
 
 if TYPE_CHECKING:
     from memtui.tui.app import MemtuiApp
+
+_SOON_S: Final = 0.01
 
 
 def run(files: CoreFiles, _options: object, settings: Settings) -> int:
@@ -53,4 +56,13 @@ def _explain(app: MemtuiApp, crash: Crash | Gap) -> None:
 
     app.session.crash = crash
     app.session.chosen.address = explain(crash).address
-    app.call_later(app.run_view_action, "crash")
+    _open(app)
+
+
+def _open(app: MemtuiApp) -> None:
+    """The sheet, once there is a map below it, which may take longer than the explanation."""
+    chosen = app.session.chosen
+    if app.view_name == "map" and (chosen.map is not None or chosen.gap is not None):
+        app.call_after_refresh(app.run_view_action, "crash")
+    else:
+        app.set_timer(_SOON_S, partial(_open, app))
