@@ -22,6 +22,7 @@ from memtui.reports.output import USAGE, Failure, Outcome, no_process, unreadabl
 from memtui.setting import Setting
 from memtui.settings.table import SETTINGS
 from memtui.settings.values import Settings, default_path, settings_of
+from memtui.targets import Target
 from memtui.units import printable
 
 _INTERRUPTED: Final = 130
@@ -60,9 +61,15 @@ class _Line(NamedTuple):
         return _help_hint(self.command)
 
     @property
-    def has_screen(self) -> bool:
-        """A command's own; the dashboard is none."""
-        return self.command is not None and bool(self.command.screen) and not self.options.headless
+    def is_shown(self) -> bool:
+        """Whether it opens a screen, and prints nothing: a report does not where there is no terminal."""
+        command, options = self.command, self.options
+        if command is None:
+            return True
+        prints = options.json or any(
+            each.prints and getattr(options, each.key) for each in command.options
+        )
+        return bool(command.screen) and not prints and not _lacks_terminal()
 
     @property
     def own(self) -> tuple[Option, ...]:
@@ -80,20 +87,20 @@ def _run(argv: list[str]) -> int:
     if unknown:
         raise Failure(_no_option(unknown[0], command), USAGE)
     _check(line, _OPTION_RULES)
-    settings = _take_settings(options, is_dashboard=command is None or line.has_screen)
+    settings = _take_settings(options, is_dashboard=line.is_shown)
     _check(line, _RULES)
     files = LiveFiles(options.root)
     if isinstance(files.stat("proc"), Gap):
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
-    if command and not line.has_screen:
-        output = imported(command.code)(files, options)
-        if isinstance(output, Outcome):
-            return _print(output.pieces) or output.status
-        return _print(output, options.csv)
-    assert settings is not None
-    if command:
-        return _open_screen(command, files, settings, options)
-    return _open_dashboard(files, settings, options.argument)
+    if command and command.source:
+        files = imported(command.source)(files, options)
+    if command is None or line.is_shown:
+        assert settings is not None
+        return _show(line, files, settings)
+    output = imported(command.code)(files, options)
+    if isinstance(output, Outcome):
+        return _print(output.pieces) or output.status
+    return _print(output, options.csv)
 
 
 def _parsed(argv: list[str]) -> tuple[_Line, list[str]]:
@@ -163,10 +170,10 @@ def _lacks_argument(line: _Line) -> str:
         return ""
     if command.rest and not options.rest:
         return f"{command.name} needs {command.rest} after --: {line.hint}"
-    if any(getattr(options, option.key) for option in command.options):
+    if any(getattr(options, each.key) for each in command.options if not each.prints):
         return ""
     if command.argument and not command.argument.startswith("[") and not line.words:
-        return f"{command.name} needs a {command.argument}: {line.hint}"
+        return f"{command.name} needs a {command.argument.split()[0]}: {line.hint}"
     return ""
 
 
@@ -177,13 +184,9 @@ def _two_forms(line: _Line) -> str:
 
 
 def _form_of_no_report(line: _Line) -> str:
-    if not (line.options.json or line.options.csv):
+    if line.command or not (line.options.json or line.options.csv):
         return ""
     flag = "--json" if line.options.json else "--csv"
-    if line.has_screen:
-        return f"{flag} goes with --headless: {line.hint}"
-    if line.command:
-        return ""
     return f"{flag} goes with a report: {_report_names()}"
 
 
@@ -247,42 +250,42 @@ def _no_option(word: str, command: Command | None) -> str:
     return f"no option {word!r}: {_help_hint(command)}"
 
 
-def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
-    target = None
-    if text is not None:
-        target = targets.find(files, text)
-        if target is None:
-            raise no_process(files, text, ", and no command either: memtui --help lists those")
-        if target.pid is not None:
-            stat = files.read(f"proc/{target.pid}/stat")
-            if isinstance(stat, Gap) and stat.reason == "denied":
-                raise unreadable(files, stat)
-    return _on_terminal("the dashboard", lambda run: run(files, settings, target))
-
-
-def _open_screen(
-    command: Command, files: Files, settings: Settings, options: argparse.Namespace
-) -> int:
-    def open_it(run: Callable[..., int]) -> int:
-        return run(files, settings, options.rest, options.detach_output)
-
-    return _on_terminal(f"the screen of {command.name}", open_it, command)
-
-
-def _on_terminal(
-    what: str, open_it: Callable[[Callable[..., int]], int], command: Command | None = None
-) -> int:
-    """Opens a screen by the function of the interface that does so."""
-    instead = f"without one there is memtui {command.name} --headless" if command else ""
-    instead = instead or f"to print there is {_report_names()}"
-    if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
-        raise Failure(f"{what} needs a terminal; {instead}")
-    if os.environ.get("TERM") == "dumb":
-        raise Failure(f"{what} cannot draw on TERM=dumb; {instead}")
+def _show(line: _Line, files: Files, settings: Settings) -> int:
+    """Opens the dashboard, or a command's screen; the exit status at its end."""
+    command, text = line.command, line.options.argument
+    target = None if command or text is None else _meant(files, text)
+    if lacks := _lacks_terminal():
+        raise Failure(f"the dashboard {lacks}; to print there is {_report_names()}")
     try:
-        return open_it(imported(command.screen if command else "memtui.tui.launch:run"))
+        if command:
+            return int(imported(command.screen)(files, settings, line.options))
+        from memtui.tui.launch import run
+
+        return run(files, settings, target)
     except ModuleNotFoundError as error:
-        raise Failure(f"{what} needs {error.name}, which this Python lacks; {instead}") from None
+        instead = f"memtui {command.usage} --headless" if command else _report_names()
+        raise Failure(
+            f"the dashboard needs {error.name}, which this Python lacks; to print there is {instead}"
+        ) from None
+
+
+def _meant(files: Files, text: str) -> Target:
+    """The process, or those, that somebody named."""
+    target = targets.find(files, text)
+    if target is None:
+        raise no_process(files, text, ", and no command either: memtui --help lists those")
+    if target.pid is not None:
+        stat = files.read(f"proc/{target.pid}/stat")
+        if isinstance(stat, Gap) and stat.reason == "denied":
+            raise unreadable(files, stat)
+    return target
+
+
+def _lacks_terminal() -> str:
+    """Why no screen can be shown; empty where one can."""
+    if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
+        return "needs a terminal"
+    return "cannot draw on TERM=dumb" if os.environ.get("TERM") == "dumb" else ""
 
 
 class _Last(argparse.Action):

@@ -9,12 +9,16 @@ from typing import Final, NamedTuple
 
 
 class Option(NamedTuple):
-    """An option of one command: a switch, or `values` at most, of which help shows `value_name`."""
+    """An option of one command: a switch, or `values` at most, of which help shows `value_name`.
+
+    `prints`: with it a command that has a screen prints, and shows nothing.
+    """
 
     flag: str
     value_name: str
     values: int
     help: str
+    prints: bool = False
 
     @property
     def key(self) -> str:
@@ -25,9 +29,13 @@ class Command(NamedTuple):
     """A report. `argument` is the names of its positionals, in brackets where they may be left out.
 
     `code` names a function that takes the files and all options, and gives the output in pieces;
-    it is imported when it is wanted. With an option of its own it decides itself whether it can do
-    without its positionals. With `rest` it takes all that stands after `--` as it is. `screen` names a
-    function of the interface that takes its place unless the option --headless is given.
+    it is imported when it is wanted. With an option of its own that does not only make it print it
+    decides itself whether it can do without its positionals. With `rest` it takes all that stands
+    after `--` as it is.
+
+    `source` names one that gives other files from these and the options. `screen` one of the interface
+    that shows it instead, from files, settings and options to the exit status: on a terminal, without
+    --json and without an option that `prints`.
     """
 
     name: str
@@ -39,6 +47,7 @@ class Command(NamedTuple):
     is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
     rest: str = ""  # what help calls it
+    source: str = ""
     screen: str = ""
 
     @property
@@ -164,12 +173,12 @@ COMMANDS: Final = (
     Command(
         "lab",
         "[NAME]",
-        "an experiment with memory, run to its end: what was expected and what was measured; NAME "
-        "may be all; without NAME, the list",
+        "experiments with memory, a step at a time in the dashboard: predict, and see; with "
+        "--headless one is run to its end, or all: what was expected and what was measured",
         "memtui.reports.lab:run",
         (
-            Option("--headless", "", 0, "to its end, and no screen"),
-            Option("--list", "", 0, "the experiments, and which of them can be run here"),
+            Option("--headless", "", 0, "to its end, and no screen; NAME may be all", True),
+            Option("--list", "", 0, "the experiments, and which of them can be run here", True),
         ),
         is_table=False,
     ),
@@ -186,6 +195,7 @@ COMMANDS: Final = (
                 0,
                 "no screen: the program has this terminal, and its story follows on standard error; "
                 "with --json on standard output, and what it prints there goes to standard error",
+                True,
             ),
             Option(
                 "--detach-output",
@@ -197,6 +207,17 @@ COMMANDS: Final = (
         is_table=False,
         rest="CMD [ARG …]",
         screen="memtui.tui.runlaunch:run",
+    ),
+    Command(
+        "core",
+        "FILE [EXE]",
+        "a core dump, compressed or not: why the program died, on its map; a report with --json, "
+        "--headless or without a terminal. EXE: the program, where it is not found by its path",
+        "memtui.reports.core:run",
+        (Option("--headless", "", 0, "the report, also on a terminal", True),),
+        source="memtui.reports.core:opened",
+        screen="memtui.tui.core:run",
+        is_table=False,
     ),
     Command(
         "config",

@@ -13,6 +13,12 @@ REPORTS: Final = tuple(command for command in COMMANDS if not command.rest)
 
 
 def arguments_of(command: Command, file: Path, pid: str) -> list[str]:
-    """The arguments that a command takes: `file` is one that it may write, which is not there yet."""
+    """The arguments that a command takes: `file` is one that it may write, which is not there yet,
+    or reads."""
+    if command.source:  # it reads a dump
+        from tests.coredumps import made
+
+        file.write_bytes(made())
+        return [str(file)]
     given = {"FILE": str(file), "PID": pid}
     return [given[word] for word in re.findall("FILE|PID", command.argument)]

@@ -99,11 +99,13 @@ class Files(Protocol):
     """`/proc` and `/sys` of a machine. Names are relative to its root: `proc/meminfo`, `proc/42/statm`.
 
     `root` says in words where that is: the directory. `is_live`: they are of the kernel that memtui
-    itself runs on, whose clock, page size, users and rights are those of the files.
+    itself runs on, whose clock, page size, users and rights are those of the files. `vouches`: what
+    it has in a process's map_files is the mapped file, although devices and inodes do not tell.
     """
 
     root: str
     is_live: bool
+    vouches: bool = False
 
     def read(self, name: str) -> bytes | Gap:
         """A file to its end."""

@@ -124,11 +124,10 @@ class LiveSource:
 
     def start(self, post: Callable[[Reading], None]) -> None:
         self._post = post
-        looker = self._looker = Looker(self.files, post, self.sampler.budget, self._clock)
-        looking = (lambda: self._plan, self._look_wanted, self._stopping)
+        self._looker = Looker(self.files, post, self.sampler.budget, self._clock)
         self._threads = [
             threading.Thread(target=self._tick, args=(post,), name="sampling", daemon=True),
-            threading.Thread(target=looker.run, args=looking, name="looking", daemon=True),
+            threading.Thread(target=self._look, args=(self._looker,), name="looking", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -169,6 +168,9 @@ class LiveSource:
             thread.join(timeout=0.1)  # a long reading ends by itself: they are daemons
         if not self._threads:
             self.sampler.close()
+
+    def _look(self, looker: Looker) -> None:
+        looker.run(lambda: self._plan, self._look_wanted, self._stopping)
 
     def _tick(self, post: Callable[[Reading], None]) -> None:
         clock, changed = self._clock, self._interval_changed

@@ -23,7 +23,8 @@ class Machine(NamedTuple):
     start times, `architecture` as uname -m has it and `release` as uname -r. None, or "": not told.
     `sight` says in words whose address spaces may be read, `hidden` why not all processes are to be
     seen, and `no_acting` why none can be signalled from here, "" where they can. `own_pid` is
-    memtui's there, whose command line names whatever it was asked for.
+    memtui's there, whose command line names whatever it was asked for. `still` says of a core dump
+    when and of what it was written, and is "" of a machine that goes on.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Machine(NamedTuple):
     no_acting: str
     hidden: Hidden | None = None
     own_pid: int | None = None
+    still: str = ""
 
     def time_of_day(self, time_s: float) -> str:
         """`14:03:59`: a time since boot as a clock on the wall shows it; without one, since boot."""

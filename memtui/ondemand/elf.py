@@ -137,6 +137,8 @@ def mapped_file(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[s
     path, start, end = mappings.paths[row], mappings.starts[row], mappings.ends[row]
     name = f"proc/{pid}/map_files/{start:x}-{end:x}"
     found = _regular(files, name)
+    if files.vouches:
+        return found if isinstance(found, Gap) else (name, found)
     # A copied tree's links are links like others, and may lead anywhere.
     if not isinstance(found, Gap) and (files.is_live or _is_mapped(found, mappings, row)):
         return name, found

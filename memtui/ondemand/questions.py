@@ -17,6 +17,9 @@ from memtui.ondemand.question import GoOn, Question, Work
 if TYPE_CHECKING:
     from memtui.kernel.buddy import PageTypes
     from memtui.kernel.maps import Mappings
+    from memtui.kernel.registers import Registers
+    from memtui.kernel.siginfo import SigInfo
+    from memtui.model.crash.crash import Crash
     from memtui.model.explain.context import Context
     from memtui.model.map.addressmap import AddressMap
     from memtui.model.map.change import Difference, Snapshot, Trail
@@ -109,6 +112,27 @@ class ImageBehind(Question[tuple["Image", "Symbols"]]):
         from memtui.ondemand.elf import read_image
 
         return read_image(files, self.key, self.mappings, self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class CrashIn(Question["Crash"]):
+    """How a process died, in a thread of it."""
+
+    key: ProcessKey
+    tid: int
+    siginfo: SigInfo
+    registers: Registers | Gap
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.key.pid}"
+
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Crash:
+        from memtui.ondemand.crash import read_crash
+
+        return read_crash(
+            files, self.key, self.tid, self.siginfo, self.registers, machine.page_bytes
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def _maps_json(pid: int, name: str, map_: AddressMap | None, gaps: list[str]) ->
     """Written by hand, a column at a time: 60,000 dicts for json.dumps take twice as long."""
     yield f'{{"pid": {pid}, "name": {json.dumps(name)}, "mappings": ['
     if map_ is not None and len(map_):
-        rows = _mapping_rows(map_)
+        rows = mapping_rows(map_)
         for first in range(0, len(rows), ROWS_AT_ONCE):
             yield ",\n" if first else "\n"
             yield ",\n".join(rows[first : first + ROWS_AT_ONCE])
@@ -211,7 +211,7 @@ def _more(map_: AddressMap) -> list[MappingColumn]:
     return [each for each in available(map_) if each.key and each.name not in _CSV_COLUMNS]
 
 
-def _mapping_rows(map_: AddressMap) -> list[str]:
+def mapping_rows(map_: AddressMap) -> list[str]:
     """Each mapping as a JSON object."""
     mappings = map_.mappings
     text = lru_cache(maxsize=None)(json.dumps)

@@ -25,6 +25,7 @@ from memtui.session.seen import Seen
 from memtui.settings.values import Settings
 
 if TYPE_CHECKING:
+    from memtui.model.crash.crash import Crash
     from memtui.model.explain.context import Context
     from memtui.model.oom.deathwatch import DeathWatch
     from memtui.model.oom.obituary import Obituary
@@ -84,6 +85,7 @@ class Session:
         self._group: str | None = None  # whose hour the scope's is
         self.growth = GrowthTracker()
         self.chosen = Chosen()
+        self.crash: Crash | None = None  # how the chosen process died, where that is known
         self.seen: dict[Scope, Seen] = {"host": Seen(settings), "group": Seen(settings)}
         self._rates = RateTracker()
         # The host's, and the group's where it has a limit.

@@ -335,6 +335,9 @@ class MemtuiApp(App[None]):
     # What keys do.
 
     async def action_view(self, name: str) -> None:
+        if self.session.machine.still and name != "map":
+            self.notify("a core dump is one process's memory: its map is all there is", timeout=4)
+            return
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
             # The styles of all views but the first would take their time before the first frame.

@@ -42,6 +42,7 @@ _SHEETS: Final = (
     "obituary",
     "owners",
     "group",
+    "crash",
     "choice",
 )
 _EXPLAINING: Final = ("explain", "terms")
@@ -189,6 +190,7 @@ KEYS: Final = (
         "who",
         _MAP,
     ),
+    Key("x", "crash", "x", "why the program died, of a core dump", "", _MAP),
     Key("C", "columns", "C", "choose the columns of the table", "columns", _MAP),
     Key(
         "n",
@@ -278,6 +280,14 @@ KEYS: Final = (
         "go to it in the map",
         "go there",
         ("inside", "difference", "sharers", "owners", "group"),
+    ),
+    Key(
+        "enter",
+        "go_on",
+        "Enter",
+        "let what is held die; of what is dead, go to the map",
+        "go on",
+        ("crash",),
     ),
     Key("enter", "done", "Enter", "take what is chosen", "", ("choice",)),
     Key("space", "take", "Space", "choose it or not", "", ("choice",)),

@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from memtui.kernel.files import Files
@@ -23,12 +22,22 @@ from memtui.tui.earlyscreen import EarlyScreen
 
 if TYPE_CHECKING:
     from memtui.live.source import LiveSource
+    from memtui.tui.app import MemtuiApp
 
 _SWITCH_S: Final = 0.001
 
 
-def run(files: Files, settings: Settings, target: Target | None) -> int:
-    """Opens the dashboard on the kernel below a root; the exit status at its end."""
+def run(
+    files: Files,
+    settings: Settings,
+    target: Target | None,
+    machine: Machine | None = None,
+    begun: Callable[[MemtuiApp], None] | None = None,
+) -> int:
+    """Opens the dashboard on the kernel below a root; the exit status at its end.
+
+    `begun` is called once, after the first frame.
+    """
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
     gc.disable()
@@ -40,7 +49,8 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
     # What Textual makes of it goes by names, which tell less.
     os.environ["TEXTUAL_COLOR_SYSTEM"] = system()
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
-    machine, sampler, early = machine_of(files), Sampler(files), EarlyScreen()
+    machine = machine or machine_of(files)
+    sampler, early = Sampler(files), EarlyScreen()
     size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
@@ -50,7 +60,7 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
         pid = target.pid if target else None
         sample = sampler.first(settings.interval_s, pid, *(size or ())[1:])  # a row each
     with early:
-        if size is not None:
+        if size is not None and not machine.still:
             from memtui.tui.firstfigures import first_figures, painted
 
             rows = first_figures(
@@ -63,7 +73,7 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
             )
             if rows:
                 early.show(painted(rows))
-        return _run_app(files, machine, settings, target, sampler, sample, early)
+        return _run_app(files, machine, settings, target, sampler, sample, early, begun)
 
 
 def _run_app(
@@ -74,12 +84,15 @@ def _run_app(
     sampler: Sampler,
     sample: Sample,
     early: EarlyScreen,
+    begun: Callable[[MemtuiApp], None] | None,
 ) -> int:
     from memtui.live.source import LiveSource, Reading
+    from memtui.live.still import StillSource
     from memtui.session.inbox import Inbox
     from memtui.session.session import Session
 
-    source, inbox = LiveSource(files, settings.interval_s, machine, sampler), Inbox()
+    kind = StillSource if machine.still else LiveSource
+    source, inbox = kind(files, settings.interval_s, machine, sampler), Inbox()
     wake: list[Callable[[], None]] = []
 
     def deliver(reading: Reading) -> None:
@@ -92,12 +105,17 @@ def _run_app(
     try:
         from memtui.tui.app import MemtuiApp
 
+        def started() -> None:
+            _started(source)
+            if begun is not None:
+                begun(app)
+
         app = MemtuiApp(
             Session(source, settings),
             inbox,
             first=_first(files, sample, target),
             target=target,
-            started=partial(_started, source),
+            started=started,
         )
         if early.is_shown:
             app.driver_class = early.driver()
@@ -122,6 +140,8 @@ def _started(source: LiveSource) -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+    if source.machine.still:
+        return
     from memtui.live.deathsigns import DeathSigns
     from memtui.tui.resident import stay_in_memory
 

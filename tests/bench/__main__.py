@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from subprocess import SubprocessError
 from typing import Final
 
-from tests.bench import growth, machine, mapview, reading, running, screens
+from tests.bench import cores, growth, machine, mapview, reading, running, screens
 from tests.bench.row import Row, table
 from tests.bench.setup import EFFORTS, Setup, about, installed
 
@@ -31,6 +31,7 @@ MEASURES: Final[dict[str, Callable[[Setup], Iterator[Row]]]] = {
     "maps": reading.reports,
     "more-keys": mapview.other_keys,
     "large": mapview.opening_large,
+    "core": cores.opening,
     "churn": mapview.churn,
     "run": running.watching,
 }

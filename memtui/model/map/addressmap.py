@@ -22,7 +22,8 @@ from memtui.model.map.kinds import KINDS, Kind, classify, with_flags, with_threa
 class Totals:
     """Sums over mappings, in bytes; None where the kernel does not offer them or they are unread.
 
-    `huge` is memory in huge pages, transparent and reserved; hugetlb memory is in no RSS.
+    `huge` is memory in huge pages, transparent and reserved; hugetlb memory is in no RSS. `dumped` is
+    what a core dump has of it.
     """
 
     mappings: int = 0
@@ -38,6 +39,7 @@ class Totals:
     swap: int | None = None
     locked: int | None = None
     huge: int | None = None
+    dumped: int | None = None
 
     @property
     def private(self) -> int | None:
@@ -205,6 +207,7 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "Shared_Hugetlb",
         "Private_Hugetlb",
     ),
+    "dumped": ("Dumped",),
 }
 
 

@@ -106,6 +106,7 @@ _TABLE: Final = (
     _smaps("KernelPageSize", "KPAGE", "bytes a page for the kernel"),
     _smaps("MMUPageSize", "MMUPAGE", "bytes a page for the processor"),
     _column("kernel_size", "KSIZE", "bytes", "its size as smaps has it", "Size"),
+    _smaps("Dumped", "DUMPED", "what of it is in the core dump"),
     # Lines without a kB.
     _column("thp_eligible", "THP", "count", "1: may get transparent huge pages", "THPeligible"),
     _column("protection_key", "PKEY", "count", "its memory protection key", "ProtectionKey"),

@@ -102,13 +102,14 @@ def classify(
     perms, paths = mappings.perms, mappings.paths
     kinds = bytearray(map(_Memo().__getitem__, zip(perms, paths, strict=True)))
     devs, inodes = mappings.devs, mappings.inodes
-    images = {(devs[row], inodes[row]) for row in _rows(kinds, _TEXT)}
+    # By path too: a core dump tells no inodes.
+    images = {(devs[row], inodes[row], paths[row]) for row in _rows(kinds, _TEXT)}
     for row in _rows(kinds, _TEXT):
         # A program that asks for READ_IMPLIES_EXEC has executable data.
         if perms[row][1] == "w" and _same_file(mappings, row, row - 1):
             kinds[row] = _DATA
     for row in _rows(kinds, _FILE):
-        if (devs[row], inodes[row]) in images:
+        if (devs[row], inodes[row], paths[row]) in images:
             kinds[row] = _kind_in_image(mappings, row)
     for row in _rows(kinds, _DATA):
         above = row + 1

@@ -27,7 +27,7 @@ from memtui.tui.views.maprows import MapRows
 from memtui.tui.views.view import View
 from memtui.tui.widgets.knownpages import DETAILED_PAGES
 from memtui.tui.widgets.lines import Lines, Table
-from memtui.tui.widgets.mappings import DEFAULT_COLUMNS, KindTable, MappingTable
+from memtui.tui.widgets.mappings import DEFAULT_COLUMNS, DUMP_COLUMNS, KindTable, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.words.map import detail, rows_line, spread_line, title
 from memtui.tui.words.nomap import no_map
@@ -156,6 +156,8 @@ class MapView(View):
             self.notify(str(rows), severity="error", markup=False)
             rows = range(len(map_))
         self._shown, self._rows = map_, rows
+        if map_.totals.dumped is not None and self._table.names == DEFAULT_COLUMNS:
+            self._table.choose_columns(DUMP_COLUMNS)
         self._table.order = self._choice.order
         self._show_cursor()
         if rows and not self._table.lists_cursor and self._choice.is_narrowed:
@@ -432,8 +434,18 @@ class MapView(View):
     def action_sharers(self) -> None:
         from memtui.tui.sheets.sharers import SharersSheet
 
-        if self._may_open():
+        if self.session.machine.still:
+            self.notify("a core dump is one process's memory: nobody else is in it", timeout=4)
+        elif self._may_open():
             self._open(SharersSheet(self.session))
+
+    def action_crash(self) -> None:
+        if self.session.crash is None:
+            self.notify("no crash of it is known", severity="warning", timeout=3)
+            return
+        from memtui.tui.sheets.crash import CrashSheet
+
+        self.app.push_screen(CrashSheet(self.session.crash), self._came_back)
 
     def action_difference(self) -> None:
         from memtui.tui.sheets.difference import DifferenceSheet

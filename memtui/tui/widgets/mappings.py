@@ -31,8 +31,9 @@ DEFAULT_COLUMNS = (
     "offset",
     "name",
 )
+DUMP_COLUMNS = ("kind", "range", "size", "dumped", "perms", "offset", "name")
 # Columns that stay where there is no room for all, and in which order the others go.
-_STAY = ("kind", "start", "range", "size", "rss", "name")
+_STAY = ("kind", "start", "range", "size", "rss", "dumped", "name")
 _GO_FIRST = ("offset", "swap", "pss", "rss_gain_minute", "perms")
 
 # What the overview shows too: told without the table of all columns, which takes its time to import.
@@ -338,7 +339,7 @@ def _resident(item: tuple[Kind, Totals]) -> tuple[int, int]:
 
 
 # What the sums by kind show, as far as there is room: name, title, cells (short), when it goes.
-_SUMS = (
+_SUMS: tuple[tuple[str, str, int], ...] = (
     ("size", "SIZE", 0),
     ("rss", "RSS", 0),
     ("pss", "PSS", 0),
@@ -353,6 +354,7 @@ _SUMS = (
     ("locked", "LOCKED", 11),
     ("huge", "HUGE", 6),
 )
+_DUMP_SUMS: tuple[tuple[str, str, int], ...] = (("size", "SIZE", 0), ("dumped", "IN DUMP", 0))
 
 
 class KindTable(Table):
@@ -360,26 +362,27 @@ class KindTable(Table):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(KindTable.fitting(80), id=id)
+        self._sums = _SUMS
         self._rows: list[tuple[Kind | None, Totals]] = []
         self._pending = False
         self.kind: Kind | None = None
 
     @staticmethod
-    def fitting(width: int) -> tuple[Column, ...]:
+    def fitting(width: int, sums: tuple[tuple[str, str, int], ...] = _SUMS) -> tuple[Column, ...]:
         """Columns for a width: short sizes where long ones would leave no room for words."""
         wide = width >= 116
         return (
             Column("kind", "KIND", 33 if wide else 24, "<"),
             *(
                 Column(name, title, max(8 if wide else 5, len(title)), priority=priority)
-                for name, title, priority in _SUMS
+                for name, title, priority in sums
             ),
             Column("count", "N", 6, priority=1),
             Column("largest", "LARGEST", 8 if wide else 7, priority=3),
         )
 
     def on_resize(self) -> None:
-        self.set_columns(self.fitting(self.size.width))
+        self.set_columns(self.fitting(self.size.width, self._sums))
         super().on_resize()
 
     def show(self, map_: AddressMap | None, kind: Kind | None) -> None:
@@ -387,6 +390,10 @@ class KindTable(Table):
         self.kind = kind
         self._rows = []
         if map_ is not None:
+            sums = _SUMS if map_.totals.dumped is None else _DUMP_SUMS
+            if sums != self._sums:
+                self._sums = sums
+                self.set_columns(self.fitting(self.size.width, sums))
             kinds = sorted(map_.by_kind.items(), key=_resident, reverse=True)
             self._rows = [(None, map_.totals), *kinds]
             self._pending = not map_.has_usage and map_.usage_gap is None
@@ -415,7 +422,7 @@ class KindTable(Table):
             "count": units.count(totals.mappings),
             "largest": units.size(totals.largest, short=short),
         }
-        for name, _, _ in _SUMS[1:]:
+        for name, _, _ in self._sums[1:]:
             found: int | None = getattr(totals, name)
             text = "…" if self._pending else units.size(found, short=short)
             texts[name] = (text, theme.style(theme.FOREGROUND if found else theme.DIM))

@@ -39,6 +39,8 @@ def header_line(
     Whole with what may be seen, else without, else names cut: the state always stays. The total is
     the host's, or the group's limit; `lost` samples came and nobody took them.
     """
+    if machine.still:
+        return _still_line(width, machine)
     live = state == "LIVE"
     sight = f"{machine.sight} · read-only" if readonly else machine.sight
     total = units.size(total_bytes)
@@ -87,6 +89,18 @@ def header_line(
     )
     parts, end = next((parts, end) for parts, end in forms if fits(parts, end, width) or not parts)
     return spread(parts, end, width)
+
+
+def _still_line(width: int, machine: Machine) -> Line:
+    """Of a core dump: whose, of what, when."""
+    name, still = units.printable(machine.name), units.printable(machine.still)
+    for brand, words in ((" memtui ", still), (" memtui ", still.partition(" · ")[0]), ("", "")):
+        parts: list[Part] = [(brand, _ACCENT), (f" {name}", _BRIGHT)]
+        if words:
+            parts.append((f" · {words} ", _DIM))
+        if fits(parts, [], width):
+            break
+    return spread(parts, [], width)
 
 
 def bound_by(scope: Scope, sample: Sample) -> str:

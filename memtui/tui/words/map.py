@@ -48,7 +48,12 @@ def title(chosen: Chosen, machine: Machine, width: int) -> Line:
         left.append((f" · {units.count(totals.mappings)} mappings", _PLAIN))
         if width >= 110:
             left.append((f" · size {units.size(totals.size)}", _PLAIN))
-            for name, value in (("RSS", totals.rss), ("PSS", totals.pss), ("swap", totals.swap)):
+            for name, value in (
+                ("RSS", totals.rss),
+                ("PSS", totals.pss),
+                ("swap", totals.swap),
+                ("in the dump", totals.dumped),
+            ):
                 if value is not None:
                     left.append((f" · {name} {units.size(value)}", _PLAIN))
         if left_out := chosen.map.mappings.left_out:
@@ -57,7 +62,7 @@ def title(chosen: Chosen, machine: Machine, width: int) -> Line:
             right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
         elif not chosen.map.has_usage:
             right.append(("reading usage … ", _DIM))
-        elif chosen.read_at is not None and chosen.gone_s is None:
+        elif chosen.read_at is not None and chosen.gone_s is None and not machine.still:
             age = max(0.0, time.monotonic() - chosen.read_at)
             right.append((f"usage read {units.duration(round(age))} ago ", _DIM))
     return spread(left, right, width)
@@ -192,6 +197,13 @@ def _usage(map_: AddressMap, row: int, kind: Kind) -> Line:
     mappings = map_.mappings
     size = mappings.ends[row] - mappings.starts[row]
     resident = mappings.in_memory(row)
+    if (dumped := mappings.get(row, "Dumped")) is not None:
+        share = dumped / size
+        return [
+            (" ", _DIM),
+            (units.permille_bar(share, 20), theme.style(kind.colour)),
+            (f" {units.percent(100 * share)} in the dump: {units.size(dumped)}", _PLAIN),
+        ]
     if resident is None:
         return [(" how much of it is in memory is not known", _DIM)]
     share = resident / size

@@ -1,0 +1,233 @@
+"""A crash in words: the sentence, what happened step by step, the instruction, the way there."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from memtui import units
+from memtui.kernel.files import Gap
+from memtui.kernel.registers import Registers
+from memtui.model.crash.crash import Crash, Frame, Instruction, Place
+from memtui.model.crash.explain import Explained
+from memtui.model.map.addressmap import AddressMap
+from memtui.tui import theme
+from memtui.tui.words.cells import Line, Part, cells, spread
+
+_DIM = theme.style(theme.DIM)
+_PLAIN = theme.style(theme.FOREGROUND)
+_BRIGHT = theme.style(theme.BRIGHT, bold=True)
+_ACCENT = theme.style(theme.ACCENT, bold=True)
+_ALARM = theme.style(theme.ALARM, bold=True)
+
+_TERM: Final = 24  # cells of the kernel's word beside a step
+_TERM_FROM: Final = 64  # cells of a line that have room for it
+_WORD: Final = re.compile(r"[a-z][a-z0-9]*")
+
+
+def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
+    """Who died of what; the left end of the first line."""
+    took = "" if after_s is None else f" after {span(after_s)}"
+    return [
+        (f" {units.printable(crash.name)}", _BRIGHT),
+        (f" ({crash.key.pid})", _DIM),
+        *([(f", thread {crash.tid}", _DIM)] if crash.tid != crash.key.pid else []),
+        (" · ", _DIM),
+        (f"{crash.siginfo.name}{took}", _ALARM),
+    ]
+
+
+def crash_state(exit_status: int, held: bool) -> list[Part]:
+    """What is to be done about it; the right end."""
+    if not held:
+        return [(f"exit {exit_status} ", _DIM)]
+    return [("held", _ACCENT), (" · Enter lets it die · ", _DIM), (f"exit {exit_status} ", _PLAIN)]
+
+
+def crash_head(
+    crash: Crash, found: Explained, width: int, after_s: float | None, held: bool
+) -> list[Line]:
+    """The title, and the sentence in as many lines as it takes."""
+    left = crash_title(crash, after_s)
+    title = spread(left, crash_state(found.exit_status, held), width)
+    sentence = units.printable(found.sentence)
+    lines = textwrap.wrap(sentence, max(20, width - 2))
+    return [title, *([(f" {line}", _BRIGHT)] for line in lines)]
+
+
+def crash_lines(crash: Crash, found: Explained, width: int) -> list[Line]:
+    """All below the sentence, for `width` cells."""
+    lines: list[Line] = [*_steps(found, width)]
+    for title, block in (
+        ("WHERE", list(_neighbours(crash, found, width))),
+        ("THE INSTRUCTION", list(_instruction(crash, width))),
+        ("THE WAY THERE", list(_frames(crash.frames, width))),
+        ("REGISTERS", list(_registers(crash.registers, width))),
+    ):
+        if block:
+            lines += [[], [(f" {title}", _DIM)], *block]
+    return lines
+
+
+def _steps(found: Explained, width: int) -> Iterator[Line]:
+    yield [(" WHAT HAPPENED", _DIM)]
+    has_terms = width >= _TERM_FROM and any(step.term for step in found.steps)
+    room = width - 5 - (_TERM + 2 if has_terms else 0)
+    for number, step in enumerate(found.steps, start=1):
+        term = units.printable(step.term)
+        words = units.printable(step.words)
+        if term and not has_terms:
+            words += f" ({term})"
+        for at, piece in enumerate(textwrap.wrap(words, max(16, room))):
+            line: list[Part] = [(f" {'' if at else number:>2}  ", _ACCENT), (piece, _PLAIN)]
+            if has_terms and not at and term:
+                line += [(" " * (room + 2 - units.width(piece)), _PLAIN)]
+                line += [(units.fit(term, _TERM).rstrip(), _DIM)]
+            yield line
+
+
+def _neighbours(crash: Crash, found: Explained, width: int) -> Iterator[Line]:
+    """The address between what is mapped around it, the lowest first."""
+    map_, address = crash.map, found.address
+    if isinstance(map_, Gap):
+        yield [(f" the map n/a: {units.printable(map_.detail or map_.reason)}", _DIM)]
+    if address is None:
+        return
+    here: Line = [(f" {units.address(address)} ", _ALARM), ("✖ here", _ALARM)]
+    if isinstance(map_, Gap):
+        yield here
+        return
+    starts, ends = map_.mappings.starts, map_.mappings.ends
+    if found.row is not None:
+        into = address - starts[found.row]
+        yield _mapping(map_, found.row, width)
+        yield [*here, (f", {units.size(into)} into it", _DIM)]
+        return
+    if found.below is not None:
+        yield _mapping(map_, found.below, width)
+        yield [(f" {'':12} {units.size(address - ends[found.below])} not mapped", _DIM)]
+    yield here
+    if found.above is not None:
+        yield [(f" {'':12} {units.size(starts[found.above] - address)} not mapped", _DIM)]
+        yield _mapping(map_, found.above, width)
+
+
+def mark(map_: AddressMap, address: int | None) -> Line:
+    """The address above its picture, which has no cell for what lies beyond all mappings."""
+    if address is None or not len(map_):
+        return []
+    words = ""
+    if address < map_.mappings.starts[0]:
+        words = " below it all"
+    elif address >= map_.mappings.ends[-1]:
+        words = " above it all"
+    return [("✖ ", _ALARM), (units.address(address), _ALARM), (words, _DIM)]
+
+
+def _mapping(map_: AddressMap, row: int, width: int) -> Line:
+    vma, kind = map_.mappings.vma(row), map_.kind(row)
+    size = units.size(vma.end - vma.start)
+    name = units.printable(vma.path) or kind.words
+    return _fitted(
+        [
+            (f" {units.address(vma.start)} ", _PLAIN),
+            (kind.letter, theme.style(kind.colour, bold=True)),
+            (f" {size:>8} {vma.perms} ", _DIM),
+            (name, _PLAIN),
+        ],
+        width,
+    )
+
+
+def _instruction(crash: Crash, width: int) -> Iterator[Line]:
+    instruction = crash.instruction
+    if isinstance(instruction, Gap):
+        words = units.printable(instruction.detail or instruction.reason)
+        yield [(f" n/a: {line}", _DIM) for line in textwrap.wrap(words, max(20, width - 7))[:1]]
+        return
+    yield [(f" {units.address(instruction.address)} ", _DIM), (instruction.text, _BRIGHT)]
+    for each in instruction.operands:
+        yield [
+            (f" {'':12} {each.access} of {units.size(each.size_bytes)} at ", _DIM),
+            (f"{each.text} = {each.address:#x}", _PLAIN),
+        ]
+    if isinstance(crash.registers, Registers):
+        used = used_registers(instruction, crash.registers.values)
+        if used:
+            values = " · ".join(f"{name} {value:#x}" for name, value in used.items())
+            yield _fitted([(f" {'':12} {values}", _PLAIN)], width)
+
+
+def used_registers(instruction: Instruction, values: Mapping[str, int]) -> dict[str, int]:
+    """The registers that an instruction names, whole where it names a part of one."""
+    words = _WORD.findall(
+        " ".join([instruction.text, *(each.text for each in instruction.operands)])
+    )
+    found: dict[str, int] = {}
+    for word in words:
+        wider = (word, f"r{word[1:]}", f"x{word[1:]}", f"r{word}", word[:-1])
+        name = next((each for each in wider if each in values), None)
+        if name is not None:
+            found[name] = values[name]
+    return found
+
+
+def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
+    for number, frame in enumerate(frames):
+        place = frame.place
+        symbol = units.printable(place.symbol) or f"{place.address:#x}"
+        line: list[Part] = [(f" {number:>3} ", _DIM), (symbol, _BRIGHT)]
+        if where := place_words(place):
+            line.append((f"  {where}", _PLAIN))
+        if inside := _inside(place):
+            line.append((f"  {inside}", _DIM))
+        yield _fitted(line, width)
+
+
+def place_words(place: Place) -> str:
+    """`segv.c:9`; "" without debug information."""
+    if not place.source:
+        return ""
+    source = units.printable(place.source.rpartition("/")[2])
+    return f"{source}:{place.line}" if place.line is not None else source
+
+
+def _inside(place: Place) -> str:
+    """`segv+0x1136`: the file, and the address that other tools know it by."""
+    if not place.file:
+        return ""
+    at = place.file_offset if place.link_address is None else place.link_address
+    name = units.printable(place.file.rpartition("/")[2])
+    return name if at is None else f"{name}+{at:#x}"
+
+
+def _registers(registers: Registers | Gap, width: int) -> Iterator[Line]:
+    if isinstance(registers, Gap):
+        yield [(f" n/a: {units.printable(registers.detail or registers.reason)}", _DIM)]
+        return
+    across = max(1, (width - 1) // 28)
+    items = list(registers.values.items())
+    for at in range(0, len(items), across):
+        line: list[Part] = [(" ", _PLAIN)]
+        for name, value in items[at : at + across]:
+            line += [(f"{name:>8} ", _DIM), (f"{value:<#18x} ", _PLAIN)]
+        yield line
+
+
+def _fitted(line: list[Part], width: int) -> Line:
+    """Cut at its last part, with …, where it is too long."""
+    if cells(line) <= width - 1:
+        return line
+    *before, (text, style) = line
+    return [*before, (units.fit(text, max(1, width - 1 - cells(before))), style)]
+
+
+def span(seconds: float) -> str:
+    """A time that may be short: `1.2 ms`, `340 ms`, `3.2 s`, `2 min 5 s`."""
+    if seconds < 0.01:
+        return f"{1000 * seconds:.1f} ms"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    return units.duration(seconds)
