@@ -50,8 +50,9 @@ class Life:
     """One process under watch. Times are seconds since the first program's start; None: not yet.
 
     `key` is None until its start time has been read. `peak_rss_bytes`, faults and `ended_with_bytes`
-    (RSS) are of the moment before its end. `signal`: the one that ended it. `phases`: how long each
-    program in it ran, by what began it ("start", then the name of each program it became).
+    (RSS) are of the moment before its end, and the last look's before; faults count from the exec of the
+    first program. `signal`: the one that ended it. `threads`: the most it had at once. `phases`: how
+    long each program in it ran, by what began it ("start", then the name of each program it became).
     """
 
     pid: int
@@ -79,3 +80,33 @@ class Held(NamedTuple):
     tid: int
     siginfo: SigInfo
     registers: Registers | Gap
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything that is known of a run by now; happenings in their order, the oldest dropped.
+
+    `first_pid` is the first program's. `holding`: who stands still now, before its end. `is_over`:
+    all have ended or gone on unwatched, and the watcher has ended too. `missing`: what could not be
+    watched, and why. `dropped`: how many of the oldest happenings, and of the lives, are left out.
+    """
+
+    command: tuple[str, ...]
+    lives: dict[int, Life] = field(default_factory=dict)
+    happenings: list[Happening] = field(default_factory=list)
+    holding: list[Held] = field(default_factory=list)
+    missing: list[Gap] = field(default_factory=list)
+    is_over: bool = False
+    first_pid: int | None = None
+    dropped: int = 0
+    lives_dropped: int = 0
+
+    @property
+    def held(self) -> Held | None:
+        """Who is to be explained, and let go, first."""
+        return self.holding[0] if self.holding else None
+
+    @property
+    def first(self) -> Life | None:
+        """The first program's life; None: it is not there yet."""
+        return None if self.first_pid is None else self.lives.get(self.first_pid)
