@@ -17,6 +17,9 @@ from memtui.ondemand.question import GoOn, Question, Work
 if TYPE_CHECKING:
     from memtui.kernel.buddy import PageTypes
     from memtui.kernel.maps import Mappings
+    from memtui.kernel.registers import Registers
+    from memtui.kernel.siginfo import SigInfo
+    from memtui.model.crash.crash import Crash
     from memtui.model.explain.context import Context
     from memtui.model.map.addressmap import AddressMap
     from memtui.model.map.change import Difference, Snapshot, Trail
@@ -91,6 +94,27 @@ class WalkTo(Question["Walk"]):
         from memtui.ondemand.walk import walk
 
         return walk(files, machine, self.map_, self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class CrashOf(Question["Crash"]):
+    """All that is known of a thread that stands still before the signal that will end it."""
+
+    key: ProcessKey
+    tid: int
+    siginfo: SigInfo
+    registers: Registers | Gap
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.key.pid}/mem"
+
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Crash:
+        from memtui.ondemand.crash import read_crash
+
+        return read_crash(
+            files, self.key, self.tid, self.siginfo, self.registers, machine.page_bytes
+        )
 
 
 @dataclass(frozen=True, slots=True)

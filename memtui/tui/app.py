@@ -48,10 +48,11 @@ from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
-from memtui.views import VIEWS
+from memtui.views import RUN, VIEWS
 
 if TYPE_CHECKING:
     from memtui.model.explain.context import Context
+    from memtui.tui.running import Running
 
 _VIEW_STYLES = Path(__file__).with_name("views.tcss")
 _TAKING_AT_MOST_S = 0.02  # before the screen has its turn
@@ -86,10 +87,14 @@ class MemtuiApp(App[None]):
         first: ProcessKey | None = None,
         target: Target | None = None,
         started: Callable[[], object] | None = None,
+        running: Running | None = None,
     ) -> None:
         """`first` is the process to begin with, `target` what was asked for; `started` is called
-        once, after the first frame."""
+        once, after the first frame, `running` is a program under watch."""
         super().__init__()
+        self.running = running
+        if running is not None:
+            self.bind(RUN.key, f"view('{RUN.name}')", description=RUN.title, show=False)
         own = theme.textual_theme()
         self.register_theme(own)
         # Without its watcher, which would have all styles parsed a second time.
@@ -160,6 +165,8 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.set_interval(1.0, self._watch_source)
         begin = self._opening.view or self.session.settings.view
+        if self.running is not None:
+            begin = RUN.name
         if begin != self.view_name:
             self.call_later(self.action_view, begin)
         self._show_first()
@@ -316,6 +323,12 @@ class MemtuiApp(App[None]):
                 self._choose(event.table.current)
             self._plan()
 
+    @on(View.Picked)
+    def _picked(self, event: View.Picked) -> None:
+        self._opening.is_done = True
+        self.query_one(ProcessList).select(event.process.key)
+        self._choose(event.process)
+
     @on(View.Turned)
     def _turned(self) -> None:
         self._plan()
@@ -448,6 +461,14 @@ class MemtuiApp(App[None]):
     def copy_to_clipboard(self, text: str) -> None:
         super().copy_to_clipboard(text)
         self.notify(sent_words(os.environ), timeout=4, markup=False)
+
+    async def action_quit(self) -> None:
+        if self.running is not None:
+            from memtui.tui.running import may_quit
+
+            if not may_quit(self, self.running):
+                return
+        await super().action_quit()
 
     def action_help(self) -> None:
         from memtui.tui.sheets.help import HelpScreen

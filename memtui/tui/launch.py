@@ -23,12 +23,18 @@ from memtui.tui.earlyscreen import EarlyScreen
 
 if TYPE_CHECKING:
     from memtui.live.source import LiveSource
+    from memtui.tui.running import Running
 
 _SWITCH_S: Final = 0.001
 
 
-def run(files: Files, settings: Settings, target: Target | None) -> int:
-    """Opens the dashboard on the kernel below a root; the exit status at its end."""
+def run(
+    files: Files, settings: Settings, target: Target | None, running: Running | None = None
+) -> int:
+    """Opens the dashboard on the kernel below a root; the exit status at its end.
+
+    `running` is a program under watch, which it then opens on.
+    """
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
     gc.disable()
@@ -50,7 +56,7 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
         pid = target.pid if target else None
         sample = sampler.first(settings.interval_s, pid, *(size or ())[1:])  # a row each
     with early:
-        if size is not None:
+        if size is not None and running is None:
             from memtui.tui.firstfigures import first_figures, painted
 
             rows = first_figures(
@@ -63,7 +69,7 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
             )
             if rows:
                 early.show(painted(rows))
-        return _run_app(files, machine, settings, target, sampler, sample, early)
+        return _run_app(files, machine, settings, target, sampler, sample, early, running)
 
 
 def _run_app(
@@ -74,6 +80,7 @@ def _run_app(
     sampler: Sampler,
     sample: Sample,
     early: EarlyScreen,
+    running: Running | None,
 ) -> int:
     from memtui.live.source import LiveSource, Reading
     from memtui.session.inbox import Inbox
@@ -98,6 +105,7 @@ def _run_app(
             first=_first(files, sample, target),
             target=target,
             started=partial(_started, source),
+            running=running,
         )
         if early.is_shown:
             app.driver_class = early.driver()
