@@ -42,6 +42,7 @@ from memtui.tui.clipboard import sent_words
 from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, elsewhere, keys_of
 from memtui.tui.opening import Opening
+from memtui.tui.pulse import Pulse
 from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
 
 _VIEW_STYLES = Path(__file__).with_name("views.tcss")
 _TAKING_AT_MOST_S = 0.02  # before the screen has its turn
-_LOST_SHOWN_S = 60.0
-_SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -108,9 +107,7 @@ class MemtuiApp(App[None]):
         self._inbox = inbox
         self._taking = False
         self._opening = Opening(session, first, target)
-        self._silent = False
-        self._lost_at_s = -_LOST_SHOWN_S
-        self._lost = 0
+        self._pulse = Pulse(session, inbox)
 
     @property
     def view(self) -> View:
@@ -189,14 +186,8 @@ class MemtuiApp(App[None]):
 
     def _watch_source(self) -> None:
         """Says so where samples no longer come, for whatever reason."""
-        silent, self._silent = self._silent, self._is_silent()
-        if self._silent or silent:
+        if self._pulse.feel():
             self._show_frame()
-
-    def _is_silent(self) -> bool:
-        moment, source = self.session.moment, self.session.source
-        interval_s = moment.sample.interval_s if moment else 0.0
-        return source.silent_s > 3 * max(source.interval_s, interval_s) + _SILENT_S
 
     @on(Arrived)
     def _take(self) -> None:
@@ -277,24 +268,17 @@ class MemtuiApp(App[None]):
     def _show_frame(self) -> None:
         source = self.session.source
         state = "FROZEN" if self.session.is_frozen else "LIVE"
-        if self._silent:
+        if self._pulse.is_silent:
             state = f"NO SAMPLE FOR {units.duration(source.silent_s)} · every"
         self.query_one(Header).update(
             self.session.machine,
             self.session.moment,
             state,
             source.interval_s,
-            lost=self._lost_lately(),
+            lost=self._pulse.lost_lately(),
             readonly=self.readonly,
         )
         self.query_one(Footer).update(self.view_name, self.readonly)
-
-    def _lost_lately(self) -> int:
-        """Samples that came faster than they could be taken, for as long as that is news."""
-        now_s, lost = time.monotonic(), self._inbox.lost
-        if lost != self._lost:
-            self._lost, self._lost_at_s = lost, now_s
-        return lost if now_s - self._lost_at_s < _LOST_SHOWN_S else 0
 
     def _show_map(self) -> None:
         if not self.is_tiny:

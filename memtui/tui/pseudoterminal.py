@@ -31,8 +31,8 @@ def set_size(descriptor: int, columns: int, rows: int) -> None:
 class Pseudoterminal:
     """Hands on what the program writes, and to it what is typed. Of the interface's thread.
 
-    It takes half of that thread's time at most, however much the program writes, which then waits
-    for its terminal.
+    What it shows takes half of that thread's time at most, however much the program writes, which
+    then waits for its terminal.
     """
 
     def __init__(self, master: int) -> None:
@@ -54,9 +54,8 @@ class Pseudoterminal:
 
     def _readable(self) -> None:
         asyncio.get_running_loop().remove_reader(self._master)
-        began_s = time.monotonic()
         self._waiting = self._read()
-        self._turn(began_s)
+        self._turn()
 
     def _read(self) -> bytes:
         """What is there, which comes in pieces of 4 KiB."""
@@ -74,13 +73,14 @@ class Pseudoterminal:
             data += piece
         return bytes(data)
 
-    def _turn(self, began_s: float) -> None:
+    def _turn(self) -> None:
+        began_s = time.monotonic()
         if self._waiting:
             self._waiting = self._waiting[self._take(self._waiting) :]
         spent_s = time.monotonic() - began_s
         loop = asyncio.get_running_loop()
         if self._waiting:
-            loop.call_later(spent_s, lambda: self._turn(time.monotonic()))
+            loop.call_later(spent_s, self._turn)
         else:
             loop.call_later(spent_s, self._listen)
 

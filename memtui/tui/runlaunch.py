@@ -55,6 +55,8 @@ def run(files: Files, settings: Settings, command: Sequence[str], detach_output:
         return _show(files, settings, watch, master, size) or _status(watch)
     finally:
         watch.close()
+        if master is not None:
+            os.close(master)
 
 
 def _show(
@@ -118,7 +120,7 @@ def pane_size(columns: int, rows: int) -> tuple[int, int]:
 
     The program wants to know before there is a pane.
     """
-    below = 10 if rows >= 30 else 6 if rows >= 18 else 4
+    below = (14 if columns >= 160 else 10) if rows >= 30 else 6 if rows >= 18 else 4
     frame = 5 if rows >= 18 else 4  # header, footer, the run's line, its map's, the pane's title
     if columns >= 160:
         return columns - 45 - 64, rows - frame - below

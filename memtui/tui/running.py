@@ -11,6 +11,7 @@ from textual.app import App
 
 from memtui.tui.pseudoterminal import Pseudoterminal
 from memtui.tui.sheets.choice import Choice, ChoiceSheet
+from memtui.tui.words.run import name_of
 from memtui.watch.story import Story
 from memtui.watch.watch import Watch
 
@@ -82,11 +83,11 @@ class QuitSheet(ChoiceSheet):
 
     def __init__(self, running: Running) -> None:
         alive = [life for life in running.story.lives.values() if life.died_s is None]
-        who = f"{len(alive)} processes" if len(alive) > 1 else "the program"
-        choices = [Choice("no", "go on watching"), Choice("yes", f"kill {who} and quit")]
-        super().__init__(
-            f"quit while {who} still run{'' if len(alive) > 1 else 's'}?", choices, ("no",)
-        )
+        who = f"{name_of(alive[0])} ({alive[0].pid})" if alive else "what was started"
+        if len(alive) > 1:
+            who += f" and {len(alive) - 1} more"
+        choices = [Choice("no", "go on watching"), Choice("yes", "kill it, and quit")]
+        super().__init__(f"quit and kill {who}?", choices, ("no",))
 
 
 def may_quit(app: App[Any], running: Running) -> bool:

@@ -117,6 +117,18 @@ class _Screen(pyte.Screen):
             self.dirty.update(range(self.lines))
         super().reset_mode(*numbers, **which)
 
+    def resize(self, lines: int | None = None, columns: int | None = None) -> None:
+        """Fewer lines are taken from below the cursor first: pyte takes them from the top."""
+        if lines is not None and lines < self.lines:
+            over = max(0, self.cursor.y - lines + 1)
+            kept = {y - over: self.buffer[y] for y in range(over, over + lines)}
+            self.buffer.clear()
+            self.buffer.update(kept)
+            self.cursor.y -= over
+            self.lines = lines
+            self.set_margins()
+        super().resize(lines, columns)
+
     def write_process_input(self, data: str) -> None:
         self._reply(data.encode())
 
