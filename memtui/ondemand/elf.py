@@ -76,7 +76,16 @@ def read_image(
         return Gap(maps, "gone", "the process has ended")
     if isinstance(found, Gap):
         return found
-    file = io.BufferedReader(_Reading(files, *found), _BUFFER)
+    return image_of(path, opened(files, *found))
+
+
+def opened(files: Files, name: str, found: FileStat) -> io.BufferedReader:
+    """A file as a stream, as long as it is that very one; what cannot be read raises OSError."""
+    return io.BufferedReader(_Reading(files, name, found), _BUFFER)
+
+
+def image_of(path: str, file: BinaryIO) -> tuple[Image, Symbols] | Gap:
+    """What a stream that should be an ELF file says; `path` is for the words."""
     try:
         if file.read(4) != b"\x7fELF":
             return Gap(path, "unsupported", "not an ELF file")
@@ -88,7 +97,7 @@ def read_image(
         return Gap(path, "malformed", f"{type(error).__name__}: {error}"[:120])
 
 
-class _Unreadable(Exception):
+class _Unreadable(OSError):
     def __init__(self, gap: Gap) -> None:
         super().__init__(str(gap))
         self.gap = gap

@@ -6,7 +6,6 @@ read is pagemap's digest of the last level, the frame's flags and counts, and it
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple
 
 from memtui.kernel.cpuinfo import read_cpu_words
 from memtui.kernel.files import Files, Gap
+from memtui.kernel.limits import read_stack_limit_bytes
 from memtui.kernel.pagemap import (
     BITS,
     EXCLUSIVE,
@@ -45,7 +45,6 @@ from memtui.units import size
 
 COMPUTED: Final = "computed, not read"
 
-_STACK_LIMIT: Final = re.compile(rb"^Max stack size\s+(\S+)", re.MULTILINE)
 # The stack_guard_gap of a kernel that was started without that option.
 _STACK_GUARD_PAGES: Final = 256
 _ADDRESSES: Final = 1 << 64
@@ -320,11 +319,9 @@ def _below_stack(
     """An access below a stack makes it grow, however far below, while limit and distance allow."""
     mappings = map_.mappings
     needed = mappings.ends[stack] - found.page_start
-    limits = files.read(f"proc/{found.key.pid}/limits")
-    match = None if isinstance(limits, Gap) else _STACK_LIMIT.search(limits)
-    limit = int(match[1]) if match and match[1].isdigit() else None
+    limit = read_stack_limit_bytes(files, found.key.pid)
     yield f"The next mapping above is a stack, which would have to grow to {size(needed)}."
-    if limit is not None and needed > limit:
+    if isinstance(limit, int) and needed > limit:
         yield (
             f"Any access: that is beyond the limit of {size(limit)} (RLIMIT_STACK), so SIGSEGV "
             "with SEGV_MAPERR."
@@ -340,8 +337,8 @@ def _below_stack(
                 "below, so SIGSEGV with SEGV_MAPERR."
             )
             return
-    allowed = "the limit (RLIMIT_STACK) is unknown" if match is None else "there is no limit"
-    if limit is not None:
+    allowed = "there is no limit" if limit is None else "the limit (RLIMIT_STACK) is unknown"
+    if isinstance(limit, int):
         allowed = f"the limit (RLIMIT_STACK) is {size(limit)}"
     yield f"Any access: {allowed}; the kernel lets the stack grow, and gives a zeroed page."
 

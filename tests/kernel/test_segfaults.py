@@ -271,12 +271,12 @@ def die(program: Path, how: str) -> tuple[AddressMap, Segfault] | None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("null", "write to 0x10: not mapped, a null pointer plus 16; at faulty+0x"),
-        ("constant", "read-only memory of faulty: read-only data; at faulty+0x"),
+        ("null", "write to 0x10: not mapped, a null pointer plus 0x10; at faulty+0x"),
+        ("constant", "read-only memory, the read-only data of faulty; at faulty+0x"),
         ("closed", "in memory without any access: "),
         ("wild", "not canonical): a wild pointer; at faulty+0x"),
-        ("jump", "jump to 0x20: not mapped, a null pointer plus 32"),
-        ("data", "not executable memory: main heap"),
+        ("jump", "jump to 0x20: not mapped, a null pointer plus 0x20"),
+        ("data", "not executable memory, the heap"),
         ("overflow", "in the guard page below the stack of thread "),
     ],
 )

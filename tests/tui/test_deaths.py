@@ -192,7 +192,7 @@ async def test_a_real_segfault_is_read_against_the_map_of_the_chosen_one(tmp_pat
             while not (found := obituaries(app, frozenset((pid,)))) and time.monotonic() < end:
                 await pilot.pause(0.05)
         assert found[0].cause == "segfault" and found[0].map is not None
-        words = "write to 0x10: not mapped, a null pointer plus 16; at faulty+0x"
+        words = "write to 0x10: not mapped, a null pointer plus 0x10; at faulty+0x"
         assert words in found[0].sentence
         await turn_to(pilot, "events")
         await until(pilot, lambda: words[:40] in screen(app), "on the page")

@@ -15,22 +15,35 @@ from memtui.model.map.addressmap import AddressMap
 class Operand(NamedTuple):
     """Memory that an instruction is about: where, how many bytes, and what it does there.
 
-    `text` is how the address is made, as the assembler writes it: `[rax + 0x10]`.
+    `text` is how the address is made, as the assembler writes it: `[rax + 0x10]`. What is both read
+    and written is a write: the processor asks for both rights at once. `value`: what is there, of at
+    most eight bytes, where it could be read. `must_align_to`: what the address must be a multiple of.
     """
 
     address: int
     size_bytes: int
     access: Access
     text: str
+    value: int | None = None
+    must_align_to: int = 1
 
 
 class Instruction(NamedTuple):
-    """One instruction: its text as the assembler writes it, and the memory it is about."""
+    """One instruction: its text as the assembler writes it, and the memory it is about.
+
+    `uses`: the registers that it reads, with their values. `target`: where it goes on, of one that
+    takes that from a register or from memory. `divisor`: of a division of integers. `is_privileged`:
+    it is the kernel's alone.
+    """
 
     address: int
     data: bytes
     text: str
     operands: tuple[Operand, ...] = ()
+    uses: tuple[tuple[str, int], ...] = ()
+    target: int | None = None
+    divisor: int | None = None
+    is_privileged: bool = False
 
 
 class Place(NamedTuple):
@@ -56,14 +69,16 @@ class Frame(NamedTuple):
 
     place: Place
     stack_pointer: int
-    how: Literal["", "call frame information", "frame pointer"]
+    how: Literal["", "call frame information", "frame pointer", "return address"]
 
 
 class Crash(NamedTuple):
     """A program that a signal is ending, while its memory is still whole.
 
     `key` is the process's, `tid` the thread that it happened in. `instruction` and `registers` are
-    Gaps where they could not be had; `map` likewise. `stack_limit_bytes` is the soft RLIMIT_STACK.
+    Gaps where they could not be had; `map` likewise. `stack_limit_bytes` is the soft RLIMIT_STACK;
+    None: none, or not known. `file_bytes`: how long the file is that is mapped at the address.
+    `is_present`: whether the page table had a page there. `message`: what glibc said as it aborted.
     """
 
     key: ProcessKey
@@ -76,3 +91,6 @@ class Crash(NamedTuple):
     frames: tuple[Frame, ...] = ()
     stack_limit_bytes: int | None = None
     page_bytes: int = 0
+    file_bytes: int | None = None
+    is_present: bool | None = None
+    message: str = ""

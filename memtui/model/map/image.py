@@ -107,6 +107,15 @@ class Symbols:
         row = self._order[first]
         return self._symbol(row) if self._ends[row] == nearest else None
 
+    def names_at(self, address: int) -> list[str]:
+        """All names of what begins at an address: a function may have several."""
+        found = []
+        at = bisect_left(self._order, address, key=self._addresses.__getitem__)
+        while at < len(self._order) and self._addresses[self._order[at]] == address:
+            found.append(text_at(self._names, self._names_at[self._order[at]]))
+            at += 1
+        return found
+
     def _place(self, row: int) -> tuple[int, int]:
         return self._addresses[row], self._ends[row]
 

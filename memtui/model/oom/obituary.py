@@ -16,11 +16,11 @@ from memtui import units
 from memtui.kernel.deaths import CPUSET, POLICY, Death, OomKill, Poisoned
 from memtui.kernel.hidden import Hidden
 from memtui.kernel.segfaults import Segfault
+from memtui.model.crash.target import explain_segfault
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.oom.causes import why_killed
 from memtui.model.oom.ranking import ENDED, CandidateOom, Ranking, is_inside, points_of
-from memtui.model.oom.segfaults import explain_segfault
 from memtui.model.shortage.events import Event
 
 Cause = Literal["oom", "oom in cgroup", "oom on nodes", "by hand", "memory failure", "segfault"]

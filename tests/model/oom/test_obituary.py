@@ -14,6 +14,7 @@ from memtui.kernel.maps import Mappings, parse_maps
 from memtui.kernel.oom import OomTask
 from memtui.kernel.segfaults import Access, Segfault
 from memtui.kernel.threads import Thread
+from memtui.model.crash.target import explain_segfault
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.oom.obituary import (
@@ -29,7 +30,6 @@ from memtui.model.oom.obituary import (
     observe,
 )
 from memtui.model.oom.ranking import OomScope, rank_tasks
-from memtui.model.oom.segfaults import explain_segfault
 
 PAGE = 4096
 MIB = 1 << 20
@@ -347,17 +347,17 @@ def address_map() -> AddressMap:
 @pytest.mark.parametrize(
     ("address", "access", "words"),
     [
-        (0x10, "write", "write to 0x10: not mapped, a null pointer plus 16"),
+        (0x10, "write", "write to 0x10: not mapped, a null pointer plus 0x10"),
         (0, "read", "read of 0x0: not mapped, a null pointer"),
-        ((1 << 64) - 8, "read", "not mapped, a null pointer minus 8"),
+        ((1 << 64) - 8, "read", "not mapped, a null pointer minus 0x8"),
         (0xFFFFFFFF81000000, "read", "the kernel's half of the addresses"),
-        (0x401010, "write", "read-only memory of prog: read-only data"),
-        (0x402010, "execute", "not executable memory: prog: initialised data"),
+        (0x401010, "write", "read-only memory, the read-only data of prog"),
+        (0x402010, "execute", "not executable memory, the initialised data of prog"),
         (0x402010, "write", "which allowed that at the last look"),
         (0x7F0000000800, "write", "in the guard page below the stack of thread 12 worker"),
-        (0x7FFCFFFFFF00, "write", "256 B below the main stack"),
-        (0x10021010, "write", "not mapped, 16 B beyond the end of main heap"),
-        (0x3FFFF0, "read", "16 B before the start of prog: program code"),
+        (0x7FFCFFFFFF00, "write", "256 bytes below the main stack"),
+        (0x10021010, "write", "not mapped, 16 bytes past the end of the heap"),
+        (0x3FFFF0, "read", "16 bytes before the start of the program code of prog"),
         (0x500000000000, "read", "far from everything"),
     ],
 )
@@ -391,7 +391,7 @@ def test_a_segfault_of_whom_the_log_has_no_number() -> None:
     (told,) = all_of(look(10, [A], (fault, fault._replace(name="p3")), is_read=True))[:1]
     assert (told.pid, told.name, told.command) == (None, "", None)
     assert (
-        told.sentence == "segfault of a process: read of 0x10: not mapped, a null pointer plus 16"
+        told.sentence == "segfault of a process: read of 0x10: not mapped, a null pointer plus 0x10"
     )
 
 
