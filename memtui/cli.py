@@ -18,7 +18,7 @@ from memtui.defects import defect
 from memtui.imported import imported
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.livefiles import LiveFiles
-from memtui.reports.output import USAGE, Failure, no_process, unreadable
+from memtui.reports.output import USAGE, Failure, Outcome, no_process, unreadable
 from memtui.setting import Setting
 from memtui.settings.table import SETTINGS
 from memtui.settings.values import Settings, default_path, settings_of
@@ -60,6 +60,11 @@ class _Line(NamedTuple):
         return _help_hint(self.command)
 
     @property
+    def has_screen(self) -> bool:
+        """A command's own; the dashboard is none."""
+        return self.command is not None and bool(self.command.screen) and not self.options.headless
+
+    @property
     def own(self) -> tuple[Option, ...]:
         return self.command.options if self.command else ()
 
@@ -71,17 +76,23 @@ def _run(argv: list[str]) -> int:
         return _print([f"memtui {__version__}\n"])
     if options.help:
         return _print([_command_help(command) if command else _help()])
+    _check(line, _REST_RULES)
     if unknown:
         raise Failure(_no_option(unknown[0], command), USAGE)
     _check(line, _OPTION_RULES)
-    settings = _take_settings(options, is_dashboard=command is None)
+    settings = _take_settings(options, is_dashboard=command is None or line.has_screen)
     _check(line, _RULES)
     files = LiveFiles(options.root)
     if isinstance(files.stat("proc"), Gap):
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
-    if command:
-        return _print(imported(command.code)(files, options), options.csv)
+    if command and not line.has_screen:
+        output = imported(command.code)(files, options)
+        if isinstance(output, Outcome):
+            return _print(output.pieces) or output.status
+        return _print(output, options.csv)
     assert settings is not None
+    if command:
+        return _open_screen(command, files, settings, options)
     return _open_dashboard(files, settings, options.argument)
 
 
@@ -129,6 +140,16 @@ def _too_many_values(line: _Line) -> str:
     return ""
 
 
+def _words_before_dashes(line: _Line) -> str:
+    """`memtui run ls -l`: its -l would be memtui's."""
+    if line.command is None or not line.command.rest or line.command.argument or not line.words:
+        return ""
+    name, word = line.command.name, line.words[0]
+    if word.startswith("-"):
+        return ""
+    return f"what to {name} stands after --: memtui {name} -- {word} …"
+
+
 def _too_many_words(line: _Line) -> str:
     most = len(line.command.argument.split()) if line.command else 1
     if len(line.words) <= most:
@@ -138,12 +159,14 @@ def _too_many_words(line: _Line) -> str:
 
 def _lacks_argument(line: _Line) -> str:
     command, options = line.command, line.options
-    if command is None or any(getattr(options, option.key) for option in command.options):
+    if command is None:
+        return ""
+    if command.rest and not options.rest:
+        return f"{command.name} needs {command.rest} after --: {line.hint}"
+    if any(getattr(options, option.key) for option in command.options):
         return ""
     if command.argument and not command.argument.startswith("[") and not line.words:
         return f"{command.name} needs a {command.argument}: {line.hint}"
-    if command.rest and not options.rest:
-        return f"{command.name} needs {command.rest} after --: {line.hint}"
     return ""
 
 
@@ -154,9 +177,13 @@ def _two_forms(line: _Line) -> str:
 
 
 def _form_of_no_report(line: _Line) -> str:
-    if line.command or not (line.options.json or line.options.csv):
+    if not (line.options.json or line.options.csv):
         return ""
     flag = "--json" if line.options.json else "--csv"
+    if line.has_screen:
+        return f"{flag} goes with --headless: {line.hint}"
+    if line.command:
+        return ""
     return f"{flag} goes with a report: {_report_names()}"
 
 
@@ -175,6 +202,7 @@ def _no_document(line: _Line) -> str:
 
 # What must hold of a command line, before the file of settings is read and after; each rule says
 # what is wrong, or nothing.
+_REST_RULES: Final[tuple[_Rule, ...]] = (_words_before_dashes,)
 _OPTION_RULES: Final[tuple[_Rule, ...]] = (_too_many_values,)
 _RULES: Final[tuple[_Rule, ...]] = (
     _too_many_words,
@@ -229,21 +257,32 @@ def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
             stat = files.read(f"proc/{target.pid}/stat")
             if isinstance(stat, Gap) and stat.reason == "denied":
                 raise unreadable(files, stat)
-    if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
-        raise Failure(f"the dashboard needs a terminal; to print there is {_report_names()}")
-    if os.environ.get("TERM") == "dumb":
-        raise Failure(
-            f"the dashboard cannot draw on TERM=dumb; to print there is {_report_names()}"
-        )
-    from memtui.tui.launch import run
+    return _on_terminal("the dashboard", lambda run: run(files, settings, target))
 
+
+def _open_screen(
+    command: Command, files: Files, settings: Settings, options: argparse.Namespace
+) -> int:
+    def open_it(run: Callable[..., int]) -> int:
+        return run(files, settings, options.rest, options.detach_output)
+
+    return _on_terminal(f"the screen of {command.name}", open_it, command)
+
+
+def _on_terminal(
+    what: str, open_it: Callable[[Callable[..., int]], int], command: Command | None = None
+) -> int:
+    """Opens a screen by the function of the interface that does so."""
+    instead = f"without one there is memtui {command.name} --headless" if command else ""
+    instead = instead or f"to print there is {_report_names()}"
+    if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
+        raise Failure(f"{what} needs a terminal; {instead}")
+    if os.environ.get("TERM") == "dumb":
+        raise Failure(f"{what} cannot draw on TERM=dumb; {instead}")
     try:
-        return run(files, settings, target)
+        return open_it(imported(command.screen if command else "memtui.tui.launch:run"))
     except ModuleNotFoundError as error:
-        raise Failure(
-            f"the dashboard needs {error.name}, which this Python lacks; "
-            f"to print there is {_report_names()}"
-        ) from None
+        raise Failure(f"{what} needs {error.name}, which this Python lacks; {instead}") from None
 
 
 class _Last(argparse.Action):

@@ -26,7 +26,8 @@ class Command(NamedTuple):
 
     `code` names a function that takes the files and all options, and gives the output in pieces;
     it is imported when it is wanted. With an option of its own it decides itself whether it can do
-    without its positionals. With `rest` it takes all that stands after `--` as it is.
+    without its positionals. With `rest` it takes all that stands after `--` as it is. `screen` names a
+    function of the interface that takes its place unless the option --headless is given.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Command(NamedTuple):
     is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
     rest: str = ""  # what help calls it
+    screen: str = ""
 
     @property
     def usage(self) -> str:
@@ -158,6 +160,31 @@ COMMANDS: Final = (
         "",
         "memory zones: watermarks, free blocks by order, fragmentation",
         "memtui.reports.zones:run",
+    ),
+    Command(
+        "run",
+        "",
+        "starts a program under watch: what happened to its memory from exec to exit, and why it "
+        "crashed; the exit status is its own",
+        "memtui.reports.run:run",
+        (
+            Option(
+                "--headless",
+                "",
+                0,
+                "no screen: the program has this terminal, and its story follows on standard error; "
+                "with --json on standard output, and what it prints there goes to standard error",
+            ),
+            Option(
+                "--detach-output",
+                "FILE",
+                1,
+                "what the program prints goes to FILE; never over another file",
+            ),
+        ),
+        is_table=False,
+        rest="CMD [ARG …]",
+        screen="memtui.tui.runlaunch:run",
     ),
     Command(
         "config",

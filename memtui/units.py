@@ -90,6 +90,14 @@ def duration(seconds: float | None) -> str:
     return " ".join(part for part in parts if not part.startswith("0 "))
 
 
+def elapsed(seconds: float | None) -> str:
+    """As `duration`, and milliseconds below a second: `1.2 ms`, `340 ms`."""
+    if seconds is None or round(seconds, 3) >= 1:
+        return duration(seconds)
+    milliseconds = 1000 * seconds
+    return f"{milliseconds:.{1 if milliseconds < 10 else 0}f}".removesuffix(".0") + " ms"
+
+
 def brief(seconds: float | None) -> str:
     """The leading unit alone, in at most six cells: `12 s`, `59 min`, `400 d`."""
     if seconds is None:

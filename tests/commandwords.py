@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
-from memtui.commands import Command
+from memtui.commands import COMMANDS, Command
+
+# Those that print what they read of a machine; the others start a program.
+REPORTS: Final = tuple(command for command in COMMANDS if not command.rest)
 
 
 def arguments_of(command: Command, file: Path, pid: str) -> list[str]:

@@ -97,7 +97,7 @@ def test_a_command_with_options_of_its_own_lists_them(capsys: pytest.CaptureFixt
     for command in COMMANDS:
         text = prints(capsys, command.name, "--help")
         for option in command.options:
-            assert f"\n  {option.flag} {option.value_name} " in text
+            assert f"\n  {option.flag} {option.value_name}" in text
     assert "--diff FILE [FILE]" in prints(capsys, "maps", "--help")
     assert "--diff FILE" not in prints(capsys, "procs", "--help")
 
@@ -163,7 +163,9 @@ def test_a_command_gets_the_rest_as_it_is(
     [
         (["launch"], "launch needs CMD [ARG …] after --: memtui launch --help"),
         (["launch", "--"], "launch needs CMD [ARG …] after --: memtui launch --help"),
-        (["launch", "ls"], "'ls' is one argument too many: memtui launch --help"),
+        (["launch", "ls"], "what to launch stands after --: memtui launch -- ls …"),
+        (["launch", "ls", "-l"], "what to launch stands after --: memtui launch -- ls …"),
+        (["launch", "-l", "--", "ls"], "no option '-l': memtui launch --help"),
     ],
 )
 @pytest.mark.usefixtures("launching")

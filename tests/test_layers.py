@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.commands import COMMANDS, Command
-from tests.commandwords import arguments_of
+from memtui.commands import Command
+from tests.commandwords import REPORTS, arguments_of
 from tests.conftest import HOSTS_DIR
 
 PROJECT = Path(__file__).parent.parent
@@ -60,7 +60,7 @@ def lower_modules() -> list[str]:
     ("command", "form"),
     [
         (command, form)
-        for command in COMMANDS
+        for command in REPORTS
         for form in ([], ["--json"] * command.is_document, ["--csv"] * command.is_table)
     ],
 )
@@ -75,6 +75,11 @@ def test_a_report_leaves_no_package_imported(
         f"words = [str(os.getpid()) if word == 'own' else word for word in {words!r}]\n"
         "assert main(words) == 0"
     )
+    assert imported_by(script) == set()
+
+
+def test_a_program_is_watched_without_any_package() -> None:
+    script = "from memtui.cli import main\nassert main(['run', '--headless', '--', 'true']) == 0"
     assert imported_by(script) == set()
 
 

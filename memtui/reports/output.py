@@ -37,6 +37,13 @@ class Failure(Exception):
         self.status = status
 
 
+class Outcome(NamedTuple):
+    """The output of a command whose exit status is another program's."""
+
+    pieces: Iterable[str]
+    status: int
+
+
 def form_of(options: Options) -> Form:
     """What --json and --csv ask for."""
     return "json" if options.json else "csv" if options.csv else "text"

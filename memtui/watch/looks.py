@@ -27,7 +27,8 @@ _MASKS: Final = re.compile(rb"\nSigIgn:\s+([0-9a-f]{16})\nSigCgt:\s+([0-9a-f]{16
 class Watched:
     """A process under watch. `maps` is its last reading; what was told of RSS and faults last.
 
-    `first_faults`: those before its first exec, where they are memtui's own.
+    `tids`: its threads but those that are ending. `first_faults`: those before its first exec, where
+    they are memtui's own.
     """
 
     pid: int

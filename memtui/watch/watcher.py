@@ -155,7 +155,7 @@ class Watcher:
             self._out.flush()
             if self._out.is_deaf:
                 return
-            if is_empty and self._processes:
+            if is_empty and (self._processes or self._early):
                 woken = signal.sigtimedwait(_WAKING, max(0.0, next_s - now_s))
                 if woken is not None and woken.si_signo == signal.SIGIO:
                     self._obey()
@@ -176,12 +176,15 @@ class Watcher:
                 return False
 
     def _tick(self) -> float:
-        """Looks at the first program and, in turn, at others; what that took."""
+        """Looks at the first program and, in turn, at others; what that took. Not at who is ending."""
         begun_s = time.monotonic()
         pids = list(self._processes)
         for step in range(len(pids)):
             process = self._processes[pids[(self._turn + step) % len(pids)] if step else pids[0]]
-            self._looks.look(process)
+            if process.pid in process.tids:
+                self._looks.look(process)
+            elif process.tids:
+                self._looks.look(process, min(process.tids))
             if time.monotonic() - begun_s > _LOOKS_S:
                 self._turn += step
                 break
@@ -303,6 +306,7 @@ class Watcher:
         self._looks.flush(process)
         for other in process.tids - {tid}:
             self._tasks.pop(other, None)
+        self._tasks[tid] = process
         process.tids = {tid}
         self._looks.exec(process)
         gain = program.gains_privileges(f"/proc/{process.pid}/exe")
@@ -311,19 +315,19 @@ class Watcher:
             self._tell(process, "note", words)
 
     def _exits(self, process: Watched, tid: int) -> None:
-        """A thread's last moment; its memory is whole if it is the last one."""
+        """A thread's last moment. The first one's may be the last of the memory too; so may that of the
+        last of the others, where the first one has left before.
+        """
         hold = self._held.get(process.pid)
         if hold is not None and hold.tid == tid:  # killed as it stood still
             self._free(process.pid)
+        process.tids.discard(tid)
         if tid == process.pid:
             self._looks.look(process, at_stop=True)
-        else:
-            process.threads_ended += 1
-            if process.pid not in process.tids and len(process.tids) == 1:
-                self._looks.look(process, tid, at_stop=True)
-            elif process.pid in process.tids and len(process.tids) == 2:
-                # Where the first one's end came before, this may be the one that ends the memory.
-                self._looks.look(process, tid, at_stop=True)
+            return
+        process.threads_ended += 1
+        if not process.tids:
+            self._looks.look(process, tid, at_stop=True)
 
     def _gone(self, tid: int, status: int) -> None:
         process = self._tasks.pop(tid, None)

@@ -1,0 +1,307 @@
+"""`memtui run --headless -- CMD`: a program's story, from birth to death, when it has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, Final
+
+from memtui import units
+from memtui.kernel.files import Files
+from memtui.kernel.siginfo import signal_name
+from memtui.live.machine import page_bytes_of
+from memtui.model.crash.crash import Crash
+from memtui.ondemand.crash import read_crash
+from memtui.reports.crash import crash_document, crash_lines
+from memtui.reports.output import (
+    NOT_PERMITTED,
+    USAGE,
+    Failure,
+    Options,
+    Outcome,
+    TextColumn,
+    document,
+    form_of,
+    shown,
+    table,
+)
+from memtui.watch.story import Life, Story
+from memtui.watch.watch import NotStarted, Watch
+
+_LISTED: Final = 100  # happenings at the start, and as many at the end
+_PROCESSES_LISTED: Final = 50
+_STANDARD_ERROR: Final = 2
+
+
+def run(files: Files, options: Options) -> Outcome:
+    """The command: `memtui run --headless [--json] [--detach-output FILE] -- CMD [ARG …]`.
+
+    The program has memtui's own input and output. At its end the text goes to standard error, and
+    with --json the document to standard output: what the program prints there goes to standard error
+    then. The exit status is the program's own.
+    """
+    if not files.is_live:
+        raise Failure("run starts a program on this machine, and --root is of another", USAGE)
+    is_json = form_of(options) == "json"
+    story, crashes = watched(files, options.rest, options.detach_output, own_output=is_json)
+    status = story.first.exit_status if story.first else None
+    if is_json:
+        pieces = iter([document(run_document(story, crashes))])
+    else:
+        _say(run_lines(story, crashes))
+        pieces = iter(())
+    return Outcome(pieces, 1 if status is None else status)
+
+
+def watched(
+    files: Files, command: Sequence[str], file: str | None, *, own_output: bool = False
+) -> tuple[Story, dict[int, Crash]]:
+    """Runs a program to its end; its story, and the crashes by pid.
+
+    `file` gets what it prints and must not be there yet. `own_output`: standard output is left to
+    memtui. Ctrl+C, Ctrl+\\ and the terminal's end are the program's to heed; SIGTERM is handed on,
+    and a second one kills it.
+    """
+    output = None if file is None else new_file(file)
+    try:
+        _flush()
+        where = output if output is not None else _STANDARD_ERROR if own_output else None
+        watch = Watch(command, holds=False, output=where)
+    except NotStarted as error:
+        if file is not None:
+            os.unlink(file)
+        raise Failure(str(error), error.status) from None
+    finally:
+        if output is not None:
+            os.close(output)
+    try:
+        with _signals_handed_on(watch):
+            crashes = _follow(files, watch)
+    finally:
+        watch.close()
+    return watch.story, crashes
+
+
+def new_file(path: str) -> int:
+    """A descriptor of a file that was not there. Fails where it was, or cannot be written."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        raise Failure(f"{path} exists, and is not written over: choose another name") from None
+    except OSError as error:
+        status = NOT_PERMITTED if isinstance(error, PermissionError) else 1
+        raise Failure(f"{path}: {error.strerror}", status) from None
+    except ValueError:
+        raise Failure(f"{path!r} is no name for a file") from None
+
+
+def _flush() -> None:
+    """What is written by now comes before what the program writes."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.flush()
+
+
+@contextlib.contextmanager
+def _signals_handed_on(watch: Watch) -> Iterator[None]:
+    count = 0
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        watch.signal(number) if count == 1 else watch.kill()
+
+    ways: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.SIG_IGN,
+        signal.SIGQUIT: signal.SIG_IGN,
+        signal.SIGHUP: hand_on,
+        signal.SIGTERM: hand_on,
+    }
+    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    try:
+        yield
+    finally:
+        for number, way in before.items():
+            signal.signal(number, way)
+
+
+def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
+    """To the end of the story; each crash is read while the program stands still."""
+    crashes: dict[int, Crash] = {}
+    page_bytes = page_bytes_of(files)
+    ready = select.poll()
+    ready.register(watch.fileno(), select.POLLIN)
+    read: set[tuple[int, int]] = set()
+    while not watch.story.is_over:
+        ready.poll()
+        watch.take()
+        held = watch.story.held
+        if held is not None and (held.tid, held.key.start_time_ticks) not in read:
+            read.add((held.tid, held.key.start_time_ticks))
+            crashes[held.key.pid] = read_crash(
+                files, held.key, held.tid, held.siginfo, held.registers, page_bytes
+            )
+            watch.let_go()
+    return crashes
+
+
+# As JSON.
+
+
+def run_document(story: Story, crashes: dict[int, Crash]) -> dict[str, Any]:
+    """All of a story: sizes in bytes, times in seconds, null for what is not known.
+
+    `crash` is the first program's; where it has none, the first that one of its children had.
+    """
+    first = story.first
+    mine = crashes.get(story.first_pid or 0) or next(iter(crashes.values()), None)
+    children = [each for each in story.lives.values() if each is not first]
+    return {
+        "command": " ".join(story.command),
+        **_life_document(first or Life(0, 0, 0.0)),
+        "pid": story.first_pid,
+        "crash": None if mine is None else crash_document(mine),
+        "processes": [
+            {
+                "pid": each.pid,
+                "parent": each.parent,
+                "name": each.name,
+                "command": each.command,
+                "born_s": each.born_s,
+                **_life_document(each),
+                "crash": crash_document(crashes[each.pid]) if each.pid in crashes else None,
+            }
+            for each in children
+        ],
+        "happenings": [each._asdict() for each in story.happenings],
+        "happenings_dropped": story.dropped,
+        "processes_dropped": story.lives_dropped,
+        "missing": [each._asdict() for each in story.missing],
+    }
+
+
+def _life_document(life: Life) -> dict[str, Any]:
+    return {
+        "exit_status": life.exit_status,
+        "signal": None if life.signal is None else signal_name(life.signal),
+        "core_dumped": life.core_dumped,
+        "duration_s": _duration_s(life),
+        "peak_rss_bytes": life.peak_rss_bytes,
+        "ended_with_bytes": life.ended_with_bytes,
+        "minor_faults": life.minor_faults,
+        "major_faults": life.major_faults,
+        "threads": life.threads,
+        "phases": [{"name": name, "duration_s": time_s} for name, time_s in life.phases],
+    }
+
+
+def _duration_s(life: Life) -> float | None:
+    return None if life.died_s is None else life.died_s - life.born_s
+
+
+# As text.
+
+
+def run_lines(story: Story, crashes: dict[int, Crash]) -> Iterator[str]:
+    """The time line, the crashes, and last, where it is seen, how it ended."""
+    yield from _time_line(story)
+    yield from _processes(story)
+    for pid, crash in crashes.items():
+        yield f"\ncrash of {units.printable(crash.name)} ({pid})\n"
+        yield from crash_lines(crash)
+    for gap in story.missing:
+        yield f"\nmissing: {units.printable(gap.source)}: {units.printable(gap.detail or gap.reason)}\n"
+    yield "\n"
+    yield from _end(story)
+
+
+def _time_line(story: Story) -> Iterator[str]:
+    happenings = story.happenings
+    left_out = max(0, len(happenings) - 2 * _LISTED)
+    head, tail = happenings[:_LISTED], happenings[_LISTED + left_out :]
+    if story.dropped:
+        yield f"the first {units.count(story.dropped)} happenings are not kept\n"
+    rows = [*head, *tail]
+    lines = "".join(
+        table(
+            [
+                TextColumn("TIME", ">", [_moment(each.at_s) for each in rows]),
+                TextColumn("PID", ">", [str(each.pid) for each in rows]),
+                TextColumn("WHAT HAPPENED", "<", [units.printable(each.words) for each in rows]),
+            ]
+        )
+    ).splitlines(keepends=True)
+    if left_out:
+        lines.insert(1 + len(head), f"… {units.count(left_out)} more, all of them with --json\n")
+    yield "".join(lines)
+
+
+def _moment(at_s: float) -> str:
+    """All in one unit, so that they can be compared; a day's run is 86400."""
+    return f"{at_s:.4f} s"
+
+
+def _processes(story: Story) -> Iterator[str]:
+    if len(story.lives) < 2:
+        return
+    lives = list(story.lives.values())
+    rows = lives[:_PROCESSES_LISTED]
+    yield "\n"
+    yield from table(
+        [
+            TextColumn("PID", ">", [str(each.pid) for each in rows]),
+            TextColumn("PARENT", ">", [str(each.parent) for each in rows]),
+            TextColumn("LIVED", ">", [units.elapsed(_duration_s(each)) for each in rows]),
+            TextColumn("STATUS", ">", [shown(each.exit_status) for each in rows]),
+            TextColumn("PEAK", ">", [units.size(each.peak_rss_bytes) for each in rows]),
+            TextColumn("MINOR", ">", [units.count(each.minor_faults) for each in rows]),
+            TextColumn("MAJOR", ">", [units.count(each.major_faults) for each in rows]),
+            TextColumn("COMMAND", "<", [shown(each.command or each.name) for each in rows]),
+        ]
+    )
+    more = len(lives) - len(rows) + story.lives_dropped
+    if more:
+        yield f"… and {units.count(more)} more\n"
+
+
+def _end(story: Story) -> Iterator[str]:
+    life = story.first
+    if life is None:
+        yield "it never began\n"
+        return
+    name = f"{units.printable(life.name or story.command[0])} ({life.pid})"
+    if life.exit_status is None:
+        yield f"{name}: how it ended is not known\n"
+    elif life.signal is None:
+        yield f"{name} ended after {units.elapsed(_duration_s(life))}: exit status {life.exit_status}\n"
+    else:
+        core = ", core dumped" if life.core_dumped else ""
+        yield (
+            f"{name} was ended by {signal_name(life.signal)}{core} after "
+            f"{units.elapsed(_duration_s(life))}: exit status {life.exit_status}\n"
+        )
+    yield (
+        f"peak {units.size(life.peak_rss_bytes)} resident, {units.size(life.ended_with_bytes)} at the "
+        f"end; {units.count(life.minor_faults)} minor and {units.count(life.major_faults)} major faults; "
+        f"{units.count(life.threads)} thread{'' if life.threads == 1 else 's'} at most\n"
+    )
+    phases = ", ".join(
+        f"{units.printable(phase)} {units.elapsed(time_s)}" for phase, time_s in life.phases
+    )
+    yield f"phases: {phases}\n"
+
+
+def _say(lines: Iterator[str]) -> None:
+    """To standard error, which may be closed, or full, or without a letter in somebody's name."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError):
+        for line in lines:
+            sys.stderr.write(line)
+        sys.stderr.flush()
