@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from memtui import units
 from memtui.kernel.files import Files
 from memtui.settings.values import Settings
 from memtui.targets import Target
@@ -24,8 +25,10 @@ _FIRST_WORD_S: Final = 2.0  # until the watcher has told of the program
 def run(files: Files, settings: Settings, command: Sequence[str], detach_output: str | None) -> int:
     """Shows a program from birth to death; its exit status, at the end of the dashboard.
 
-    `detach_output` is a file for what it writes; without, it has a pane.
+    `detach_output` is a file, not there yet, for what it writes; without, it has a pane.
     """
+    if not files.is_live:
+        return _failed("run starts a program on this machine, and --root is of another", 2)
     size = pane_size(*_screen())
     output = master = slave = None
     try:
@@ -34,18 +37,21 @@ def run(files: Files, settings: Settings, command: Sequence[str], detach_output:
 
             master, slave = open_terminal(*size)
         else:
-            output = os.open(detach_output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    except OSError as error:
+            output = os.open(detach_output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return _failed(f"{detach_output} exists, and is not written over: choose another name", 1)
+    except (OSError, ValueError) as error:
         what = detach_output or "a terminal for the program"
-        print(f"memtui: {what}: {error.strerror}", file=sys.stderr)
-        return 1
+        status = 3 if isinstance(error, PermissionError) else 1
+        return _failed(f"{what}: {getattr(error, 'strerror', error)}", status)
     # Before there is a thread: it forks.
     try:
         with _inherited(no_input=output is not None):
             watch = Watch(command, holds=True, terminal=slave, output=output)
     except NotStarted as error:
-        print(f"memtui: {error}", file=sys.stderr)
-        return error.status
+        if detach_output is not None:
+            os.unlink(detach_output)
+        return _failed(str(error), error.status)
     finally:
         for descriptor in (slave, output):
             if descriptor is not None:
@@ -57,6 +63,11 @@ def run(files: Files, settings: Settings, command: Sequence[str], detach_output:
         watch.close()
         if master is not None:
             os.close(master)
+
+
+def _failed(words: str, status: int) -> int:
+    print(f"memtui: {units.printable(words)}", file=sys.stderr)
+    return status
 
 
 def _show(

@@ -6,7 +6,7 @@ from memtui.kernel.deaths import DeathReader
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.kmsg import KernelLog
 from memtui.kernel.segfaults import Segfault
-from memtui.model.oom.segfaults import explain_segfault
+from memtui.model.crash.target import explain_segfault
 
 
 class LogOfFaults:

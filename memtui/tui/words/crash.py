@@ -24,7 +24,7 @@ _ALARM = theme.style(theme.ALARM, bold=True)
 
 _TERM: Final = 24  # cells of the kernel's word beside a step
 _TERM_FROM: Final = 64  # cells of a line that have room for it
-_WORD: Final = re.compile(r"[a-z][a-z0-9]*")
+_WORD: Final = re.compile(r"(?<!\w)[a-z][a-z0-9]*")
 
 
 def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
