@@ -80,7 +80,8 @@ class RunView(View):
     @property
     def main(self) -> Widget:
         pane = self.query(TerminalPane)
-        if pane and not self._run.story.is_over:
+        story = self._run.story
+        if pane and not story.is_over and story.held is None:
             return pane.first()
         return self.query_one(Timeline)
 
@@ -102,8 +103,8 @@ class RunView(View):
             self._held = story.held
             if story.held is not None:
                 look_up(self, CrashOf(*story.held), self._crash_read)
-        if story.is_over and isinstance(self.screen.focused, TerminalPane):
-            self.query_one(Timeline).focus()  # nobody is there to take the keys
+        if isinstance(self.screen.focused, TerminalPane):
+            self.main.focus()  # where nobody is there to take the keys
 
     def _tick(self) -> None:
         running = self._run
@@ -239,7 +240,9 @@ class RunView(View):
         held = running.story.held
         is_held = held is not None and held.key == crash.key
         sheet = CrashSheet(
-            crash, after_s=held_s(running.story), let_go=running.let_go if is_held else None
+            crash,
+            after_s=held_s(running.story, crash.key.pid),
+            let_go=running.let_go if is_held else None,
         )
         if crash.key == self._chosen.key:
             self._chosen.address = sheet.explained.address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Final
 
 from memtui import units
@@ -175,10 +176,13 @@ def used_registers(instruction: Instruction, values: Mapping[str, int]) -> dict[
 
 
 def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
-    for number, frame in enumerate(frames):
-        place = frame.place
+    """The calls, the innermost first; one that calls itself again and again is one line."""
+    first = 0
+    for place, run in groupby(frames, key=lambda frame: frame.place):
+        number, first = first, first + len(list(run))
+        numbers = f"{number}" if first == number + 1 else f"{number}–{first - 1}"
         symbol = units.printable(place.symbol) or f"{place.address:#x}"
-        line: list[Part] = [(f" {number:>3} ", _DIM), (symbol, _BRIGHT)]
+        line: list[Part] = [(f" {numbers:>3} ", _DIM), (symbol, _BRIGHT)]
         if where := place_words(place):
             line.append((f"  {where}", _PLAIN))
         if inside := _inside(place):

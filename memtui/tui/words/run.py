@@ -65,7 +65,8 @@ def run_line(story: Story, now_s: float, width: int) -> Line:
         left.append((f"running {span(now_s)}", _PLAIN))
     else:
         left.append(end_words(life))
-        left.append((f" after {span(life.died_s - life.born_s)}", _PLAIN))
+        end_s = life.died_s if life.signal is None else held_s(story, life.pid) or life.died_s
+        left.append((f" after {span(end_s - life.born_s)}", _PLAIN))
         right = [(f"q quits with {life.exit_status} ", _DIM)]
     alive = sum(each.died_s is None for each in story.lives.values())
     if alive > (life.died_s is None):
@@ -79,13 +80,14 @@ def _held_words(story: Story, held: Held, first: Life) -> list[Part]:
     parts: list[Part] = []
     if life is not None and life is not first:
         parts.append((f"{name_of(life)} ({life.pid}): ", _PLAIN))
-    after = "" if (at_s := held_s(story)) is None else f" after {span(at_s)}"
+    after = "" if (at_s := held_s(story, held.key.pid)) is None else f" after {span(at_s)}"
     return [*parts, (f"{held.siginfo.name}{after}", _ALARM)]
 
 
-def held_s(story: Story) -> float | None:
-    """When what is held was stopped, in seconds since the start."""
-    return next((each.at_s for each in reversed(story.happenings) if each.what == "held"), None)
+def held_s(story: Story, pid: int) -> float | None:
+    """When a process was stopped before the signal that ends it, in seconds since the start."""
+    happened = reversed(story.happenings)
+    return next((each.at_s for each in happened if (each.what, each.pid) == ("held", pid)), None)
 
 
 def end_words(life: Life) -> Part:
@@ -103,10 +105,10 @@ def end_lines(story: Story, life: Life | None, width: int) -> list[Line]:
     if life is not None and life.died_s is not None:
         parts: list[Part] = []
         for name, text in (
-            ("peak RSS", _size(life.peak_rss_bytes)),
-            ("ended with", _size(life.ended_with_bytes)),
-            ("minor faults", _count(life.minor_faults)),
-            ("major", _count(life.major_faults)),
+            ("peak RSS", units.size(life.peak_rss_bytes)),
+            ("ended with", units.size(life.ended_with_bytes)),
+            ("minor faults", units.count(life.minor_faults)),
+            ("major", units.count(life.major_faults)),
         ):
             parts += [(f" {name} " if not parts else f" · {name} ", _DIM), (text, _PLAIN)]
         lines.append(parts)
@@ -120,14 +122,6 @@ def end_lines(story: Story, life: Life | None, width: int) -> list[Line]:
         words = units.printable(gap.detail or gap.reason)
         lines.append([(" not watched: ", _ALARM), (words, _PLAIN)])
     return [fitted(line, width) for line in lines]
-
-
-def _size(value: int | None) -> str:
-    return units.size(value)
-
-
-def _count(value: int | None) -> str:
-    return units.count(value)
 
 
 def happening_cells(happening: Happening, story: Story) -> dict[str, str | Part]:
