@@ -9,6 +9,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Callable
+from copy import copy
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -102,7 +103,7 @@ class _Screen(pyte.Screen):
 
     def set_mode(self, *numbers: int, **which: Any) -> None:
         if which and self._main is None and not _OTHER_SCREEN.isdisjoint(numbers):
-            lines = {y: line.copy() for y, line in self.buffer.items()}
+            lines = {y: copy(line) for y, line in self.buffer.items()}
             self._main = lines, self.cursor.x, self.cursor.y
             self.erase_in_display(2)
         super().set_mode(*numbers, **which)
