@@ -79,7 +79,7 @@ def test_a_report_leaves_no_package_imported(
 
 
 def test_a_program_is_watched_without_any_package() -> None:
-    script = "from memtui.cli import main\nassert main(['run', '--headless', '--', 'true']) == 0"
+    script = "from memtui.cli import main\nassert main(['run', '--headless', '--json', '--', 'true']) == 0"
     assert imported_by(script) == set()
 
 

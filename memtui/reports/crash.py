@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from memtui.model.crash.crash import Crash
@@ -13,6 +12,6 @@ def crash_document(crash: Crash) -> dict[str, Any]:
     return {"signal": crash.siginfo.name, "code": crash.siginfo.code_name}
 
 
-def crash_lines(crash: Crash) -> Iterator[str]:
+def crash_lines(crash: Crash, width: int) -> list[str]:
     """A crash as lines."""
-    yield f"{crash.siginfo.name}\n"
+    return [crash.siginfo.name[:width]]

@@ -36,6 +36,7 @@ from memtui.watch.watch import NotStarted, Watch
 _LISTED: Final = 100  # happenings at the start, and as many at the end
 _PROCESSES_LISTED: Final = 50
 _STANDARD_ERROR: Final = 2
+_COLUMNS: Final = 100
 
 
 def run(files: Files, options: Options) -> Outcome:
@@ -214,7 +215,7 @@ def run_lines(story: Story, crashes: dict[int, Crash]) -> Iterator[str]:
     yield from _processes(story)
     for pid, crash in crashes.items():
         yield f"\ncrash of {units.printable(crash.name)} ({pid})\n"
-        yield from crash_lines(crash)
+        yield "\n".join(crash_lines(crash, _width())) + "\n"
     for gap in story.missing:
         yield f"\nmissing: {units.printable(gap.source)}: {units.printable(gap.detail or gap.reason)}\n"
     yield "\n"
@@ -295,6 +296,14 @@ def _end(story: Story) -> Iterator[str]:
         f"{units.printable(phase)} {units.elapsed(time_s)}" for phase, time_s in life.phases
     )
     yield f"phases: {phases}\n"
+
+
+def _width() -> int:
+    """Of the terminal that standard error is, or what is easily read."""
+    try:
+        return os.get_terminal_size(_STANDARD_ERROR).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
 
 
 def _say(lines: Iterator[str]) -> None:

@@ -45,18 +45,19 @@ def find_program(name: str) -> str:
     directories = [""] if "/" in name else [each or "." for each in os.get_exec_path()]
     candidates = [os.path.join(each, name) for each in directories]
     is_there = False
+    shown = name or repr(name)
     for path in candidates:
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError):
             continue
-        if stat.S_ISREG(mode) and os.access(path, os.X_OK):
+        if name and stat.S_ISREG(mode) and os.access(path, os.X_OK):
             return path
-        is_there = True
+        is_there = bool(name)
     if is_there:
-        raise NotStarted(f"{name}: not executable: chmod +x makes a program so", NOT_EXECUTABLE)
+        raise NotStarted(f"{shown}: not executable: chmod +x makes a program so", NOT_EXECUTABLE)
     where = "no such file" if "/" in name else "no such command in PATH"
-    raise NotStarted(f"{name}: {where}", NOT_FOUND)
+    raise NotStarted(f"{shown}: {where}", NOT_FOUND)
 
 
 def gains_privileges(path: str) -> str:

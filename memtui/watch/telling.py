@@ -40,8 +40,9 @@ class Teller:
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        # Where a happening stands that may go on, counted from the first there was, by pid, what, name.
-        self._recent: dict[tuple[int, What, str], int] = {}
+        # Where a happening stands that may go on, counted from the first there was, by pid, what,
+        # name, and whether it was less.
+        self._recent: dict[tuple[int, What, str, bool], int] = {}
         self._phase_s: dict[int, float] = {}  # when the last one began
 
     def tell(self, message: Message) -> None:
@@ -73,7 +74,8 @@ class Teller:
 
     def _add(self, new: Happened) -> None:
         story = self.story
-        key = (new.pid, new.what, new.name)
+        # What was more and is less again are two things.
+        key = (new.pid, new.what, new.name, (new.size_bytes or 0) < 0)
         at = self._recent.get(key, -1) - story.dropped
         if at >= 0 and new.at_s - story.happenings[at].at_s <= _TOGETHER_S:
             before = story.happenings[at]

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtui.commands import COMMANDS
 from memtui.model.csvlines import csv_lines, flat
 from memtui.reports.mapdiff import maps_diff
 from memtui.reports.mappings import maps
 from memtui.reports.memory import free
 from memtui.reports.output import csv_document
 from memtui.reports.processes import procs
+from tests.commandwords import REPORTS
 from tests.conftest import HOSTS, HOSTS_DIR, may_read, open_host
 from tests.test_cli import DEBIAN, PROJECT, fails
 
@@ -139,6 +139,6 @@ def test_names_are_written_as_the_bytes_that_they_were(encoding: str) -> None:
 def test_csv_is_refused_where_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "memtui free" in fails(capsys, 2, "--csv")
     assert "--json" in fails(capsys, 2, "--csv", "sample", "--root", DEBIAN)
-    for command in COMMANDS:
+    for command in REPORTS:
         words = [command.name, *(["688"] if "PID" in command.argument else []), "--root", DEBIAN]
         assert "not both" in fails(capsys, 2, *words, "--csv", "--json")
