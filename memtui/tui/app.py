@@ -149,7 +149,9 @@ class MemtuiApp(App[None]):
             self.session.preview(waiting)
         yield Header(id="header")
         with Container(id="views"):
-            yield made("overview", self.session)
+            overview = made("overview", self.session)
+            overview.display = self.running is None  # or it would be seen for a moment
+            yield overview
         yield Lines(id="tiny")
         yield Footer()
 

@@ -15,7 +15,7 @@ from memtui.model.crash.crash import Crash, Frame, Instruction, Place
 from memtui.model.crash.explain import Explained
 from memtui.model.map.addressmap import AddressMap
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, spread
+from memtui.tui.words.cells import Line, Part, cells, fits, spread
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -40,11 +40,20 @@ def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
     ]
 
 
-def crash_state(exit_status: int, held: bool) -> list[Part]:
-    """What is to be done about it; the right end."""
-    if not held:
-        return [(f"exit {exit_status} ", _DIM)]
-    return [("held", _ACCENT), (" · Enter lets it die · ", _DIM), (f"exit {exit_status} ", _PLAIN)]
+def held_line(left: list[Part], exit_status: int, width: int, more: str = "") -> Line:
+    """A line about what is held, and what may be done about it: as much of that as there is room for."""
+    ends: list[list[Part]] = [
+        [
+            ("held", _ACCENT),
+            (f"{more} · Enter lets it die · ", _DIM),
+            (f"exit {exit_status} ", _PLAIN),
+        ],
+        [("held", _ACCENT), (f"{more} · Enter lets it die ", _DIM)],
+        [("held", _ACCENT), (" · Enter lets it die ", _DIM)],
+        [("held ", _ACCENT)],
+    ]
+    right = next((end for end in ends if fits(left, end, width)), [])
+    return spread(left, right, width)
 
 
 def crash_head(
@@ -52,7 +61,10 @@ def crash_head(
 ) -> list[Line]:
     """The title, and the sentence in as many lines as it takes."""
     left = crash_title(crash, after_s)
-    title = spread(left, crash_state(found.exit_status, held), width)
+    if held:
+        title = held_line(left, found.exit_status, width)
+    else:
+        title = spread(left, [(f"exit {found.exit_status} ", _DIM)], width)
     sentence = units.printable(found.sentence)
     lines = textwrap.wrap(sentence, max(20, width - 2))
     return [title, *([(f" {line}", _BRIGHT)] for line in lines)]

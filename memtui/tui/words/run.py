@@ -9,7 +9,7 @@ from memtui import units
 from memtui.kernel.siginfo import signal_name
 from memtui.tui import theme
 from memtui.tui.words.cells import Line, Part, fitted, spread
-from memtui.tui.words.crash import span
+from memtui.tui.words.crash import held_line, span
 from memtui.watch.story import Happening, Held, Life, Story, What
 
 _DIM = theme.style(theme.DIM)
@@ -55,12 +55,6 @@ def run_line(story: Story, now_s: float, width: int) -> Line:
     right: list[Part] = []
     if held is not None:
         left += _held_words(story, held, life)
-        status = 128 + held.siginfo.signal
-        right = [
-            ("held", _ACCENT),
-            (" · w why · Enter lets it die · ", _DIM),
-            (f"exit {status} ", _PLAIN),
-        ]
     elif life.died_s is None:
         left.append((f"running {span(now_s)}", _PLAIN))
     else:
@@ -72,6 +66,8 @@ def run_line(story: Story, now_s: float, width: int) -> Line:
     if alive > (life.died_s is None):
         others = alive - (life.died_s is None)
         left.append((f" · {others} more process{'' if others == 1 else 'es'}", _DIM))
+    if held is not None:
+        return held_line(left, 128 + held.siginfo.signal, width, " · w why")
     return spread(left, right, width)
 
 
