@@ -263,7 +263,10 @@ KEYS: Final = (
     # The run.
     Key("enter", "enter", "Enter", "let what is held die; else the map in full", "map", _RUN),
     Key("w", "why", "w", "why it crashed", "why", _RUN),
-    Key("x", "whole", "x", "the program's terminal alone, and back", "terminal", _RUN),
+    Key(
+        "f12", "hand_over", "F12", "give the keys to its terminal, and take them back", "keys", _RUN
+    ),
+    Key("x", "whole", "x", "its terminal alone, and everything again", "whole", _RUN),
     # Sheets: what opens over the map view.
     Key("escape", "close", "Esc", "back to where it was opened", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),

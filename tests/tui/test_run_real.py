@@ -78,7 +78,7 @@ def test_quitting_while_it_runs_asks_first_and_kills() -> None:
         terminal.wait_for("running", "F12 takes them back")
         pid = program_pid(terminal)
         terminal.type(F12)
-        terminal.wait_for("click or Tab")
+        terminal.wait_for("gives it the keys")
         terminal.type("q")
         terminal.wait_for(f"quit and kill sleep ({pid})?")
         assert state(pid) != ""
@@ -153,7 +153,7 @@ def test_keys_are_heard_while_it_floods() -> None:
     with watching("yes") as terminal:
         terminal.wait_for("running", "F12 takes them back")
         terminal.type(F12)
-        terminal.wait_for("click or Tab")
+        terminal.wait_for("gives it the keys")
         terminal.type("2")
         terminal.wait_for("PID", "RSS")
         terminal.type("7")

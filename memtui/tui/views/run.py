@@ -197,10 +197,6 @@ class RunView(View):
         event.stop()
         self.show_map(self._chosen)
 
-    def on_terminal_pane_left(self, event: TerminalPane.Left) -> None:
-        event.stop()
-        self.query_one(Timeline).focus()
-
     def on_descendant_focus(self) -> None:
         self._show_title()
 
@@ -213,9 +209,9 @@ class RunView(View):
             has_keys = pane.has_focus
             words: Line = [(" its terminal", _ACCENT if has_keys else _DIM)]
             keys = (
-                "keys go to it · F12 takes them back "
+                "it has the keys · F12 takes them back "
                 if has_keys
-                else "click or Tab: keys go to it "
+                else "a click or F12 gives it the keys "
             )
             right: Line = [(keys, _DIM)]
             self.query_one("#run-pane-title", Lines).draw(
@@ -247,6 +243,14 @@ class RunView(View):
         if crash.key == self._chosen.key:
             self._chosen.address = sheet.explained.address
         self.app.push_screen(sheet, lambda _result: self.show_map(self._chosen))
+
+    def action_hand_over(self) -> None:
+        """The keys to the terminal, or from it."""
+        pane = self.query(TerminalPane)
+        if pane and not pane.first().has_focus:
+            pane.first().focus()
+        else:
+            self.query_one(Timeline).focus()
 
     def action_whole(self) -> None:
         """The terminal alone, or everything again."""

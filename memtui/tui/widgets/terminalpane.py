@@ -8,7 +8,6 @@ from typing import Final
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
-from textual.message import Message
 from textual.strip import Strip
 
 from memtui.tui.pseudoterminal import Pseudoterminal
@@ -23,10 +22,7 @@ _CURSOR_AWAY: Final = Style(underline=True)
 
 
 class TerminalPane(Drawn, can_focus=True):
-    """A terminal of the size that there is room for. F12 leaves it: all other keys are the program's."""
-
-    class Left(Message):
-        """The user wants the keys back."""
+    """A terminal of the size that there is room for. All keys but F12 are the program's."""
 
     def __init__(self, terminal: Pseudoterminal, size: tuple[int, int], *, id: str) -> None:
         super().__init__(id=id)
@@ -79,14 +75,13 @@ class TerminalPane(Drawn, can_focus=True):
         self.refresh()
 
     def on_key(self, event: events.Key) -> None:
+        if event.key == LEAVES:
+            return
         # Before any binding, of the pane or around it.
         event.stop()
         event.prevent_default()
-        if event.key == LEAVES:
-            self.post_message(self.Left())
-        else:
-            mode = self._emulator.cursor_mode
-            self._terminal.write(encoded(event.key, event.character, cursor_mode=mode))
+        mode = self._emulator.cursor_mode
+        self._terminal.write(encoded(event.key, event.character, cursor_mode=mode))
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
