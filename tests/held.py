@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from tests.programs import LIVE, key_of
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _WALL = 0x40000000  # __WALL: threads too
+_ADDR_NO_RANDOMIZE = 0x0040000
 
 
 class Held(NamedTuple):
@@ -32,13 +34,16 @@ class Held(NamedTuple):
     siginfo: SigInfo
     registers: Registers | Gap
 
-    def crash(self) -> Crash:
-        return read_crash(LIVE, self.key, self.tid, self.siginfo, self.registers, PAGE)
+    def crash(self, lines_s: float = 10.0) -> Crash:
+        return read_crash(LIVE, self.key, self.tid, self.siginfo, self.registers, PAGE, lines_s)
 
 
 @contextmanager
 def held(command: Sequence[str | Path]) -> Iterator[Held]:
-    """Runs a program until the signal that ends it, and holds it for the block; killed after it."""
+    """Runs a program until the signal that ends it, and holds it for the block; killed after it.
+
+    It has no environment, and its addresses are the same each time, as under gdb.
+    """
     begin, told = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -47,7 +52,8 @@ def held(command: Sequence[str | Path]) -> Iterator[Held]:
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(null, descriptor)
-            os.execv(command[0], list(map(str, command)))
+            ctypes.CDLL(None).personality(_ADDR_NO_RANDOMIZE)
+            os.execve(command[0], list(map(str, command)), {})
         os._exit(127)
     try:
         try:

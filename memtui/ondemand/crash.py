@@ -30,7 +30,7 @@ from memtui.ondemand.places import place_of, with_line
 from memtui.ondemand.unwind import Call, Unwinder
 
 # The lines of the source come last, and are begun within this time.
-_LINES_S: Final = 0.1
+LINES_S: Final = 0.15
 _MESSAGE_AT_MOST: Final = 4096
 _GUARD_AT_MOST: Final = 1 << 20  # below a thread's stack
 
@@ -42,8 +42,13 @@ def read_crash(
     siginfo: SigInfo,
     registers: Registers | Gap,
     page_bytes: int,
+    lines_s: float = LINES_S,
 ) -> Crash:
-    """The crash of a thread that stands still. Never raises."""
+    """The crash of a thread that stands still. Never raises.
+
+    `lines_s`: so long at most it reads debug information for lines of the source, the program's own
+    first; its libraries' may take seconds.
+    """
     unread = Gap(f"proc/{key.pid}/maps", "gone")
     crash = Crash(key, tid, "", siginfo, registers, unread, unread, page_bytes=page_bytes)
     try:
@@ -56,7 +61,7 @@ def read_crash(
             map=_read_map(files, crash, identity),
             stack_limit_bytes=None if isinstance(limit, Gap) else limit,
         )
-        return _with_code(files, crash)
+        return _with_code(files, crash, lines_s)
     except Exception as error:
         return crash._replace(instruction=defect_gap(f"proc/{key.pid}/mem", error))
 
@@ -94,7 +99,7 @@ def _in_stack(mappings: Mappings, pointer: int) -> int:
     return pointer
 
 
-def _with_code(files: Files, crash: Crash) -> Crash:
+def _with_code(files: Files, crash: Crash, lines_s: float) -> Crash:
     """With what the program's code, its stack and the files that it maps say."""
     map_, registers, pid = crash.map, crash.registers, crash.key.pid
     memory = Memory(files, pid, crash.page_bytes)
@@ -108,7 +113,8 @@ def _with_code(files: Files, crash: Crash) -> Crash:
     modules = Modules(files, pid, map_.mappings, memory, crash.page_bytes)
     if not isinstance(registers, Gap):
         calls = Unwinder(map_, modules, memory).calls(registers)
-        crash = crash._replace(frames=_frames(map_, modules, calls))
+        lines = Lines(time.monotonic() + lines_s)
+        crash = crash._replace(frames=_frames(map_, modules, calls, lines))
     if crash.siginfo.signal == signal.SIGABRT:
         crash = crash._replace(message=_abort_message(map_, modules, memory))
     return crash
@@ -130,9 +136,10 @@ def _with_target(files: Files, crash: Crash, map_: AddressMap) -> Crash:
     return crash._replace(is_present=is_present, file_bytes=file_bytes)
 
 
-def _frames(map_: AddressMap, modules: Modules, calls: list[Call]) -> tuple[Frame, ...]:
+def _frames(
+    map_: AddressMap, modules: Modules, calls: list[Call], lines: Lines
+) -> tuple[Frame, ...]:
     places = [place_of(map_, modules, each.address, is_return=each.is_return) for each in calls]
-    lines = Lines(time.monotonic() + _LINES_S)
     # The program's own first: its libraries' may take all of the time.
     for at in sorted(range(len(calls)), key=lambda at: ".so" in places[at].file):
         row = map_.row_at(calls[at].address)

@@ -27,6 +27,7 @@ _WORD: Final = 8
 _TABLE_AT_MOST: Final = 16 << 20
 _ENTRY_AT_MOST: Final = 1 << 16
 _TABLE_ENCODING: Final = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4: what all linkers write
+_ARM_BITS: Final = 48  # of an address, but in kernels that are built for 52
 _OPERATIONS_AT_MOST: Final = 100
 _ROLES: Final = {"x86_64": ("rip", "rsp", "rbp"), "aarch64": ("pc", "sp", "x29")}
 
@@ -99,7 +100,7 @@ class Unwinder:
         """As if a jump to nowhere returned at once."""
         pointer, stack, _ = _ROLES[registers.processor]
         if registers.processor == "aarch64":
-            address: int | None = values["x30"]
+            address: int | None = _address(registers, values["x30"])
             above = values[stack]
         else:
             address, above = self._memory.number(values[stack]), values[stack] + _WORD
@@ -118,7 +119,10 @@ class Unwinder:
         if row is None or self._map.row_at(base) != row:
             return None
         before, address = self._memory.number(base), self._memory.number(base + _WORD)
-        if before is None or address is None or not self._is_code(address):
+        if before is None or address is None:
+            return None
+        address = _address(registers, address)
+        if not self._is_code(address):
             return None
         return {**values, pointer: address, stack: base + 2 * _WORD, frame: before}
 
@@ -161,7 +165,7 @@ class Unwinder:
             return None, False  # the outermost: _start, clone
         if rule is None and registers.processor == "x86_64":
             return None, False
-        caller[pointer] = caller[names[returns_in]]
+        caller[pointer] = _address(registers, caller[names[returns_in]])
         is_signal = b"S" in description.cie["augmentation"]
         return caller, is_signal
 
@@ -180,6 +184,11 @@ class Unwinder:
         if address >= start + description["address_range"]:
             return None
         return start, description
+
+
+def _address(registers: Registers, value: int) -> int:
+    """A return address without what arm64 signs it with, in the bits that no address has."""
+    return value & (1 << _ARM_BITS) - 1 if registers.processor == "aarch64" else value
 
 
 def _at_address(module: Module, address: int, length: int) -> bytes:

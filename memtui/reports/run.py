@@ -69,10 +69,12 @@ def watched(
     and a second one kills it.
     """
     output = None if file is None else new_file(file)
+    if output is None and own_output:
+        is_closed = sys.stderr is None
+        output = os.open(os.devnull, os.O_WRONLY) if is_closed else os.dup(_STANDARD_ERROR)
     try:
         _flush()
-        where = output if output is not None else _STANDARD_ERROR if own_output else None
-        watch = Watch(command, holds=False, output=where)
+        watch = Watch(command, holds=False, output=output)
     except NotStarted as error:
         if file is not None:
             os.unlink(file)

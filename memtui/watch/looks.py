@@ -28,7 +28,7 @@ class Watched:
     """A process under watch. `maps` is its last reading; what was told of RSS and faults last.
 
     `tids`: its threads but those that are ending. `first_faults`: those before its first exec, where
-    they are memtui's own.
+    they are memtui's own; None: they are not known, nor those after it.
     """
 
     pid: int
@@ -37,7 +37,7 @@ class Watched:
     threads: int = 1  # the most at once
     maps: bytes | None = None
     figures: Figures = field(default_factory=Figures)
-    first_faults: tuple[int, int] = (0, 0)
+    first_faults: tuple[int, int] | None = (0, 0)
     rss_told_bytes: int = 0
     faults_told: tuple[int, int] = (0, 0)
     signals: dict[str, int] = field(default_factory=dict)
@@ -59,8 +59,8 @@ class Looks:
         self._now_s = now_s
         self._map_read_s = 0.0
 
-    def exec(self, process: Watched) -> None:
-        """A program has just begun in it."""
+    def exec(self, process: Watched, *, is_late: bool = False) -> None:
+        """A program has begun in it: just now, unless `is_late`."""
         at_s = self._now_s()
         who = self._identity(process)
         command = self._files.read_record(f"proc/{process.pid}/cmdline")
@@ -75,7 +75,8 @@ class Looks:
         if who is not None:
             name, ticks = who.comm, who.starttime
             if not process.has_begun:
-                process.first_faults = (who.minflt or 0, who.majflt or 0)
+                faults = (who.minflt or 0, who.majflt or 0)
+                process.first_faults = None if is_late else faults
         process.has_begun = True
         process.figures = process.figures._replace(start_time_ticks=ticks, name=name or "")
         words = "" if isinstance(command, Gap) else parse_cmdline(command)
@@ -158,13 +159,13 @@ class Looks:
             f"proc/{process.pid}/status" if tid is None else f"proc/{process.pid}/task/{tid}/status"
         )
         if who is not None:
-            minor, major = process.first_faults
-            figures = figures._replace(
-                minor_faults=None if who.minflt is None else who.minflt - minor,
-                major_faults=None if who.majflt is None else who.majflt - major,
-                start_time_ticks=who.starttime,
-                name=who.comm,
-            )
+            figures = figures._replace(start_time_ticks=who.starttime, name=who.comm)
+            if process.first_faults is not None:
+                minor, major = process.first_faults
+                figures = figures._replace(
+                    minor_faults=None if who.minflt is None else who.minflt - minor,
+                    major_faults=None if who.majflt is None else who.majflt - major,
+                )
         match = None if isinstance(status, Gap) else _MEMORY.search(status)
         if match is not None:
             figures = figures._replace(

@@ -39,6 +39,11 @@ class Outgoing:
         if len(self._batch) >= _BATCH:
             self.flush()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether a flush would have something to write."""
+        return bool(self._batch or self._waiting)
+
     def flush(self) -> None:
         """Writes as much as there is room for."""
         if self._lost and len(self._waiting) < _HAPPENINGS_BYTES:

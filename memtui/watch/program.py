@@ -127,3 +127,12 @@ def _take_streams(streams: Streams) -> None:
     if streams.output is not None:
         for descriptor in (1, 2):
             os.dup2(streams.output, descriptor)
+
+
+def pipe() -> tuple[int, int]:
+    """Both ends; never in the place of a standard stream that a shell has closed."""
+    ends = os.pipe()
+    reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
+    return reading, writing

@@ -57,9 +57,9 @@ class Watch:
         path = program.find_program(command[0])
         self.story = Story(tuple(command))
         self._teller = Teller(self.story)
-        told, telling = os.pipe()
-        wishes, self._wishes = os.pipe()
-        failed, said = os.pipe()
+        told, telling = program.pipe()
+        wishes, self._wishes = program.pipe()
+        failed, said = program.pipe()
         with contextlib.suppress(OSError):  # beyond what a user may have in pipes
             fcntl.fcntl(telling, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         streams = program.Streams(terminal, output, os.getpgrp())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ _JOB_CONTROL: Final = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SI
 # These come all the time and tell nothing of memory.
 _UNTOLD: Final = (signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG)
 _TICK_S: Final = 0.05
+_TELL_S: Final = 0.02  # each telling wakes memtui, which may need the very processor of the program
 _FIRST_TICK_S: Final = 0.005
 _COST: Final = 30  # times what the looks took nothing is looked at: 3 % of a core
 _LOOKS_S: Final = 0.003  # at one tick, of many processes
@@ -83,7 +85,7 @@ class Watcher:
         self._early: dict[int, int] = {}
         self._gone_early: set[int] = set()
         self._held: dict[int, _Hold] = {}
-        self._is_traced = False
+        self._go = -1  # nobody reads it any more when the program has begun
         self._is_killing = False
         self._leaves_s: float | None = None
         self._is_leaving = False
@@ -95,12 +97,12 @@ class Watcher:
         """Starts the program, and watches until all have ended. `said` gets its exec's failure."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAKING)
         self._wishes.ask_for_signals()
-        self._start_s = time.monotonic()
-        theirs, ours = os.pipe()
+        theirs, ours = program.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(ours)
             program.become(self._path, self._command, streams, theirs, said, before)
+        self._start_s = time.monotonic()
         os.close(theirs)
         os.close(said)
         _let_go_of_streams(streams)
@@ -108,7 +110,7 @@ class Watcher:
         self._add_process(pid, os.getpid(), is_first=True)
         self._seize(pid)
         os.write(ours, b"g")
-        os.close(ours)
+        self._go = ours
         self._watch()
         self._out.tell(Over())
         self._out.finish()
@@ -133,9 +135,7 @@ class Watcher:
                 )
                 self._out.tell(Lacking(Gap("ptrace", "denied", why)))
             else:
-                self._is_traced = True
                 return
-        self._processes[pid].has_begun = True
         self._faults = LogOfFaults(self._files)
 
     # The loop.
@@ -143,6 +143,7 @@ class Watcher:
     def _watch(self) -> None:
         tick_s = _FIRST_TICK_S
         next_s = time.monotonic() + tick_s
+        tell_s = 0.0
         while self._processes or self._early:
             is_empty = self._drain(next_s)
             now_s = time.monotonic()
@@ -152,11 +153,14 @@ class Watcher:
                 tick_s = max(min(2 * tick_s, _TICK_S), _COST * cost_s)
                 now_s = time.monotonic()
                 next_s = now_s + tick_s
-            self._out.flush()
-            if self._out.is_deaf:
-                return
+            if now_s >= tell_s:
+                self._out.flush()
+                tell_s = now_s + _TELL_S
+                if self._out.is_deaf:
+                    return
             if is_empty and (self._processes or self._early):
-                woken = signal.sigtimedwait(_WAKING, max(0.0, next_s - now_s))
+                until_s = min(next_s, tell_s) if self._out.has_more else next_s
+                woken = signal.sigtimedwait(_WAKING, max(0.0, until_s - now_s))
                 if woken is not None and woken.si_signo == signal.SIGIO:
                     self._obey()
 
@@ -190,6 +194,7 @@ class Watcher:
                 break
         self._gone_early.clear()
         self._adopt()
+        self._begin_unwatched()
         if not self._holds:
             for pid, hold in list(self._held.items()):
                 if begun_s - hold.since_s > _HOLD_AT_MOST_S:
@@ -209,6 +214,16 @@ class Watcher:
             else:
                 del self._early[tid]
                 self._resume(tid)
+
+    def _begin_unwatched(self) -> None:
+        """Whose exec is not told by ptrace has begun when it has closed its end of the pipe."""
+        process = self._processes.get(self._first)
+        if self._faults is None or process is None or process.has_begun:
+            return
+        end = select.poll()
+        end.register(self._go, 0)
+        if end.poll(0):
+            self._looks.exec(process, is_late=True)
 
     def _obey(self) -> None:
         for wish, number in self._wishes.take():

@@ -117,6 +117,12 @@ static void uncanonical(void)
     *pointer = 1; /* DIES uncanonical */
 }
 
+static void smash(void)
+{
+    /* As a return after a string of As has run over its address. */
+    __asm__ volatile("push %0; ret" : : "r"(0x4141414141414141)); /* DIES smash */
+}
+
 static void privileged(void)
 {
     __asm__ volatile("hlt"); /* DIES privileged */
@@ -130,7 +136,8 @@ static void illegal(void)
 
 static void heap_end(void)
 {
-    free(malloc(8));
+    pointer = malloc(8);
+    free(pointer);
     pointer = sbrk(0);
     pointer[8] = 1; /* DIES heap-end */
 }
@@ -204,7 +211,7 @@ static const struct {
     {"thread-overflow", thread_overflow},                 {"library", library},
     {"handler", in_handler},  {"key", key},               {"abort", abort},
 #ifdef __x86_64__
-    {"misaligned", misaligned}, {"uncanonical", uncanonical}, {"privileged", privileged},
+    {"misaligned", misaligned}, {"uncanonical", uncanonical}, {"privileged", privileged}, {"smash", smash},
 #endif
 };
 

@@ -44,6 +44,7 @@ class Run:
 
     @property
     def pid(self) -> int:
+        self.wait_until(lambda: self.story.first_pid is not None)
         assert self.story.first_pid is not None
         return self.story.first_pid
 

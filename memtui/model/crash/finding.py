@@ -284,12 +284,13 @@ _FINDERS: Final[dict[int, Callable[[Crash], Finding]]] = {
 
 def culprit(crash: Crash) -> Frame | None:
     """The innermost frame of the program itself; of one that is all libraries, of the next file."""
-    named = [each for each in crash.frames if each.place.symbol and each.place.symbol != "_start"]
-    own = next((each for each in named if not _is_library(each)), None)
-    if own is not None or not crash.frames:
+    frames = [each for each in crash.frames if each.place.symbol != "_start"]
+    own = next((each for each in frames if not _is_library(each)), None)
+    if own is not None or not frames:
         return own
-    first = crash.frames[0].place.file
-    return next((each for each in named if each.place.file and each.place.file != first), None)
+    first = frames[0].place.file
+    named = (each for each in frames if each.place.symbol)
+    return next((each for each in named if each.place.file != first), None)
 
 
 def _is_library(frame: Frame) -> bool:

@@ -34,6 +34,7 @@ _PARTS: Final = {
     "relro": "the read-only data (RELRO) of",
     "data": "the initialised data of",
 }
+_BSS: Final = "zero-initialised data (bss)"
 _CLOSED: Final = "no access: "  # as labels of such memory begin
 
 
@@ -113,6 +114,9 @@ def named(map_: AddressMap, row: int) -> str:
     if path == "[heap]":
         return "the heap"
     words = label(map_, row).words
+    file, _, what = words.partition(": ")
+    if kind == "bss" and what == _BSS:
+        return f"the {what} of {file}"
     if words.startswith(_CLOSED):
         return f"closed memory ({words.removeprefix(_CLOSED)})"
     return f"the {words}" if kind in ("stack", "thread_stack") else words

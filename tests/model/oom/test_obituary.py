@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 
 from memtui.kernel.deaths import Death, OomKill, Poisoned
 from memtui.kernel.hidden import Hidden
-from memtui.kernel.maps import Mappings, parse_maps
 from memtui.kernel.oom import OomTask
-from memtui.kernel.segfaults import Access, Segfault
-from memtui.kernel.threads import Thread
-from memtui.model.crash.target import explain_segfault
+from memtui.kernel.segfaults import Segfault
 from memtui.model.keys import ProcessKey
-from memtui.model.map.addressmap import AddressMap
 from memtui.model.oom.obituary import (
     MACHINE,
     TOLD_S,
@@ -30,6 +26,7 @@ from memtui.model.oom.obituary import (
     observe,
 )
 from memtui.model.oom.ranking import OomScope, rank_tasks
+from tests.model.crash.maps import address_map
 
 PAGE = 4096
 MIB = 1 << 20
@@ -322,58 +319,6 @@ def test_whatever_is_seen_nobody_is_mourned_more_often_than_counted_or_logged(
     assert len(state.vanished) <= 2000 and all(
         at_s - each <= TOLD_S for each in state.told.values()
     )
-
-
-# Segfaults against a map.
-
-MAPS = b"""\
-00400000-00401000 r-xp 00001000 08:01 7 /bin/prog
-00401000-00402000 r--p 00002000 08:01 7 /bin/prog
-00402000-00403000 rw-p 00003000 08:01 7 /bin/prog
-10000000-10021000 rw-p 00000000 00:00 0 [heap]
-7f0000000000-7f0000001000 ---p 00000000 00:00 0
-7f0000001000-7f0000801000 rw-p 00000000 00:00 0
-7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0 [stack]
-"""
-
-
-def address_map() -> AddressMap:
-    mappings = parse_maps(MAPS)
-    assert isinstance(mappings, Mappings)
-    threads = (Thread(12, "worker", 0x7F0000800000),)
-    return AddressMap(ProcessKey(7, 1), mappings, 2, thread_list=threads)
-
-
-@pytest.mark.parametrize(
-    ("address", "access", "words"),
-    [
-        (0x10, "write", "write to 0x10: not mapped, a null pointer plus 0x10"),
-        (0, "read", "read of 0x0: not mapped, a null pointer"),
-        ((1 << 64) - 8, "read", "not mapped, a null pointer minus 0x8"),
-        (0xFFFFFFFF81000000, "read", "the kernel's half of the addresses"),
-        (0x401010, "write", "read-only memory, the read-only data of prog"),
-        (0x402010, "execute", "not executable memory, the initialised data of prog"),
-        (0x402010, "write", "which allowed that at the last look"),
-        (0x7F0000000800, "write", "in the guard page below the stack of thread 12 worker"),
-        (0x7FFCFFFFFF00, "write", "256 bytes below the main stack"),
-        (0x10021010, "write", "not mapped, 16 bytes past the end of the heap"),
-        (0x3FFFF0, "read", "16 bytes before the start of the program code of prog"),
-        (0x500000000000, "read", "far from everything"),
-    ],
-)
-def test_a_segfault_against_the_last_map(address: int, access: Access, words: str) -> None:
-    fault = Segfault(0, 7, "prog", address, 0x400010, 1, 6, access, False, True, None, None, None)
-    assert words in explain_segfault(fault, address_map())
-    assert explain_segfault(fault, address_map()).endswith("; at prog+0x1010")
-
-
-def test_a_segfault_without_a_map() -> None:
-    fault = Segfault(0, 7, "prog", 0x401010, 0x400010, 1, 7, "write", True, True, "prog", 1, 2)
-    assert (
-        explain_segfault(fault)
-        == "write to 0x401010: mapped, but not for this; at 0x400010, 0x40000f into the mapping of prog"
-    )
-    assert "nothing there" in explain_segfault(fault._replace(is_protection=False))
 
 
 def test_a_thread_of_a_known_process() -> None:
