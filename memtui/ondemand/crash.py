@@ -140,8 +140,11 @@ def _frames(
     map_: AddressMap, modules: Modules, calls: list[Call], lines: Lines
 ) -> tuple[Frame, ...]:
     places = [place_of(map_, modules, each.address, is_return=each.is_return) for each in calls]
-    # The program's own first: its libraries' may take all of the time.
-    for at in sorted(range(len(calls)), key=lambda at: ".so" in places[at].file):
+    own = [at for at, place in enumerate(places) if place.symbol != "_start" and place.is_program]
+    # What called main is the C library, the same always. The program's own come first: its
+    # libraries' may take all of the time.
+    wanted = range(own[-1] + 1 if own else len(calls))
+    for at in sorted(wanted, key=lambda at: not places[at].is_program):
         row = map_.row_at(calls[at].address)
         module = None if row is None else modules.at(row)
         if module is not None:

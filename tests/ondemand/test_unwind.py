@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,16 @@ def test_any_stack_ends(stack: bytes, pointers: list[int]) -> None:
     assert [each.stack_pointer for each in found] == sorted(each.stack_pointer for each in found)
 
 
+@cache
+def own_map() -> AddressMap:
+    """Of the first moment: what is drawn from it must not change meanwhile."""
+    return look(os.getpid(), "maps")
+
+
 @given(st.data())
 def test_any_registers_in_a_real_program_end(data: st.DataObject) -> None:
     """Call frame information is applied anywhere, to registers that it was not made for."""
-    map_ = look(os.getpid(), "maps")
+    map_ = own_map()
     texts = [row for row in range(len(map_)) if map_.mappings.perms[row][2] == "x"]
     row = data.draw(st.sampled_from(texts))
     start, end = map_.mappings.starts[row], map_.mappings.ends[row]

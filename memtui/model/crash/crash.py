@@ -63,6 +63,12 @@ class Place(NamedTuple):
     source: str = ""
     line: int | None = None
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is in the program itself, and not in a library of it."""
+        name = self.file.rpartition("/")[2]
+        return bool(name) and ".so" not in name and not name.startswith("[")
+
 
 class Frame(NamedTuple):
     """A call that had not returned, the innermost first. `how` its caller was found from it."""

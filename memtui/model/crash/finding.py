@@ -285,14 +285,9 @@ _FINDERS: Final[dict[int, Callable[[Crash], Finding]]] = {
 def culprit(crash: Crash) -> Frame | None:
     """The innermost frame of the program itself; of one that is all libraries, of the next file."""
     frames = [each for each in crash.frames if each.place.symbol != "_start"]
-    own = next((each for each in frames if not _is_library(each)), None)
+    own = next((each for each in frames if each.place.is_program), None)
     if own is not None or not frames:
         return own
     first = frames[0].place.file
     named = (each for each in frames if each.place.symbol)
     return next((each for each in named if each.place.file != first), None)
-
-
-def _is_library(frame: Frame) -> bool:
-    name = frame.place.file.rpartition("/")[2]
-    return not name or ".so" in name or name.startswith("[")
