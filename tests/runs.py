@@ -49,8 +49,8 @@ class ToldWatch(Watch):
     def take(self) -> bool:
         os.set_blocking(self._told, False)
         with contextlib.suppress(BlockingIOError):
-            os.read(self._told, 1 << 16)
-        return True
+            return bool(os.read(self._told, 1 << 16))
+        return False
 
     def let_go(self) -> None:
         self.asked.append("let go")

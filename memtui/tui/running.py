@@ -49,6 +49,7 @@ class Running:
         """From now on `changed` is called when something has happened."""
         self._changed = changed
         self._take()
+        changed()  # of what it has been told before
 
     def _take(self) -> None:
         loop = asyncio.get_running_loop()

@@ -24,6 +24,7 @@ _ACCENT = theme.style(theme.ACCENT, bold=True)
 _ALARM = theme.style(theme.ALARM, bold=True)
 
 _TERM: Final = 24  # cells of the kernel's word beside a step
+_STEP: Final = 84  # cells of a step at most: beyond that its term would be far off
 _TERM_FROM: Final = 64  # cells of a line that have room for it
 _WORD: Final = re.compile(r"(?<!\w)[a-z][a-z0-9]*")
 
@@ -87,7 +88,7 @@ def crash_lines(crash: Crash, found: Explained, width: int) -> list[Line]:
 def _steps(found: Explained, width: int) -> Iterator[Line]:
     yield [(" WHAT HAPPENED", _DIM)]
     has_terms = width >= _TERM_FROM and any(step.term for step in found.steps)
-    room = width - 5 - (_TERM + 2 if has_terms else 0)
+    room = min(_STEP, width - 5 - (_TERM + 2 if has_terms else 0))
     for number, step in enumerate(found.steps, start=1):
         term = units.printable(step.term)
         words = units.printable(step.words)
