@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -115,6 +116,19 @@ class CrashOf(Question["Crash"]):
         return read_crash(
             files, self.key, self.tid, self.siginfo, self.registers, machine.page_bytes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CrashTools(Work[None]):
+    """Imports what reading a crash takes, which costs as much time as reading it."""
+
+    def work(self) -> None:
+        with suppress(ImportError):  # whoever needs it says so
+            import capstone  # noqa: F401
+            import elftools.dwarf.callframe
+            import elftools.elf.elffile  # noqa: F401
+
+            import memtui.ondemand.crash  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.model.crash.crash import Crash
-from memtui.ondemand.questions import CrashOf
+from memtui.ondemand.questions import CrashOf, CrashTools
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.tui import theme
@@ -76,6 +76,7 @@ class RunView(View):
         picture.follow = lambda: self._follow(picture.address)
         self._run.begin(self._happened)
         self.set_interval(_TICK_S, self._tick)
+        look_up(self, CrashTools(), lambda _done: None)
 
     @property
     def main(self) -> Widget:
