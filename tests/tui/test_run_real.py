@@ -52,6 +52,19 @@ def test_a_crash_stands_explained_and_is_let_go(tmp_path: Path, columns: int, ro
         is_restored(terminal)
 
 
+def test_the_map_of_a_child_that_crashed_is_shown(tmp_path: Path) -> None:
+    crasher = compiled("nullwrite", tmp_path, "-g", "-O0")
+    with watching("sh", "-c", f"{crasher}; echo status $?; sleep 1000") as terminal:
+        terminal.wait_for("WHAT HAPPENED", "exit 139")
+        child = int(re.findall(r"\((\d+)\)", terminal.lines[0])[0])
+        terminal.type("Esc")
+        terminal.wait_for(
+            f" {child} nullwrite · user", f"nullwrite ({child}): SIGSEGV", "Enter lets it die"
+        )
+        terminal.type("Enter")
+        terminal.wait_for("status 139")
+
+
 def test_what_is_typed_in_the_pane_is_read_by_the_program() -> None:
     with watching(sys.executable, "-c", ECHO) as terminal:
         terminal.wait_for("ready", "F12 takes them back")

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.model.crash.crash import Crash
+from memtui.model.keys import ProcessKey
 from memtui.ondemand.questions import CrashOf, CrashTools
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
@@ -47,6 +48,8 @@ class RunView(View):
         super().__init__(session, id="run")
         self._chosen = Chosen()
         self._held: Held | None = None
+        self._is_reading = False  # the crash of what is held
+        self._marked: dict[ProcessKey, int | None] = {}  # the addresses of crashes
 
     @property
     def _run(self) -> Running:
@@ -103,9 +106,16 @@ class RunView(View):
         if story.held is not self._held:
             self._held = story.held
             if story.held is not None:
+                self._is_reading = True
                 look_up(self, CrashOf(*story.held), self._crash_read)
+                self._take_keys()
+        if story.is_over:
+            self._take_keys()
+
+    def _take_keys(self) -> None:
+        """From the terminal, where nobody reads them."""
         if isinstance(self.screen.focused, TerminalPane):
-            self.main.focus()  # where nobody is there to take the keys
+            self.query_one(Timeline).focus()
 
     def _tick(self) -> None:
         running = self._run
@@ -126,10 +136,13 @@ class RunView(View):
         return self.query_one(LifeTable).current or self._run.story.first
 
     def _crash_read(self, crash: Crash | Gap) -> None:
+        self._is_reading = False
         if isinstance(crash, Gap):
             self.notify(f"the crash: {crash}", severity="error", markup=False)
             return
         self._run.crash = crash
+        self.query_one(LifeTable).choose(crash.key.pid)
+        self._look()
         if self.display and self.screen is self.app.screen:
             self.action_why()
         else:
@@ -156,8 +169,14 @@ class RunView(View):
             return chosen.key == life.key
         return chosen.key is not None and chosen.key.pid == life.pid
 
+    def _mark(self, chosen: Chosen) -> None:
+        """Puts the cursor on the address that its process crashed at, once."""
+        if chosen.key in self._marked:
+            chosen.address = self._marked.pop(chosen.key)
+
     def show_map(self, chosen: Chosen) -> None:
         self._chosen = chosen
+        self._mark(chosen)
         life, machine = self._life, self.session.machine
         map_ = chosen.map if life is not None and self._is_of(life, chosen) else None
         for part in (self.query_one(Picture), self.query_one(MappingTable)):
@@ -187,12 +206,16 @@ class RunView(View):
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()
         if isinstance(event.table, LifeTable):
-            self._show_end()
-            self.show_map(self._chosen)
-            if self.session.moment is not None:
-                self.update(self.session.moment)
+            self._look()
         elif isinstance(event.table, MappingTable):
             self.show_map(self._chosen)
+
+    def _look(self) -> None:
+        """Another process of the run may have been chosen."""
+        self._show_end()
+        self.show_map(self._chosen)
+        if self.session.moment is not None:
+            self.update(self.session.moment)
 
     def on_picture_pointed(self, event: Picture.Pointed) -> None:
         event.stop()
@@ -223,7 +246,9 @@ class RunView(View):
 
     async def action_enter(self) -> None:
         """What is held dies; otherwise to the map in full."""
-        if self._run.story.held is not None:
+        if self._is_reading:
+            self.notify("its crash is being read: a moment", timeout=3)
+        elif self._run.story.held is not None:
             self._run.let_go()
         else:
             await self.run_action("app.view('map')")
@@ -241,8 +266,8 @@ class RunView(View):
             after_s=held_s(running.story, crash.key.pid),
             let_go=running.let_go if is_held else None,
         )
-        if crash.key == self._chosen.key:
-            self._chosen.address = sheet.explained.address
+        self._marked[crash.key] = sheet.explained.address
+        self._mark(self._chosen)
         self.app.push_screen(sheet, lambda _result: self.show_map(self._chosen))
 
     def action_hand_over(self) -> None:

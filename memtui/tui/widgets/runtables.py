@@ -64,12 +64,25 @@ class LifeTable(Table):
         super().__init__(columns, id=id)
         self._story = story
         self._lives: list[Life] = []
+        self._known = (0, 0)
 
     def update(self) -> None:
         """Somebody may have been born, or died."""
-        if len(self._lives) != len(self._story.lives):
-            self._lives = sorted(self._story.lives.values(), key=lambda life: life.born_s)
+        known = len(self._story.lives), self._story.lives_dropped
+        if known == self._known:
+            self.repaint()
+            return
+        self._known, before = known, self.current
+        self._lives = sorted(self._story.lives.values(), key=lambda life: life.born_s)
         self.set_cursor(self.cursor)
+        if before is not None:
+            self.choose(before.pid)
+
+    def choose(self, pid: int) -> None:
+        """The cursor to a process, where it is in the list."""
+        at = next((at for at, life in enumerate(self._lives) if life.pid == pid), None)
+        if at is not None and at != self.cursor:
+            self.set_cursor(at, reveal=True)
 
     @property
     def current(self) -> Life | None:
