@@ -9,15 +9,12 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from memtui import units
 from memtui.kernel.files import Files
 from memtui.kernel.siginfo import signal_name
 from memtui.live.machine import page_bytes_of
-from memtui.model.crash.crash import Crash
-from memtui.ondemand.crash import read_crash
-from memtui.reports.crash import crash_document, crash_lines
 from memtui.reports.output import (
     NOT_PERMITTED,
     USAGE,
@@ -33,10 +30,14 @@ from memtui.reports.output import (
 from memtui.watch.story import Life, Story
 from memtui.watch.watch import NotStarted, Watch
 
+if TYPE_CHECKING:
+    from memtui.model.crash.crash import Crash
+
 _LISTED: Final = 100  # happenings at the start, and as many at the end
 _PROCESSES_LISTED: Final = 50
 _STANDARD_ERROR: Final = 2
 _COLUMNS: Final = 100
+_COMMAND_CELLS: Final = 60
 
 
 def run(files: Files, options: Options) -> Outcome:
@@ -136,6 +137,9 @@ def _signals_handed_on(watch: Watch) -> Iterator[None]:
 
 def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
     """To the end of the story; each crash is read while the program stands still."""
+    # It runs already: nobody waits for these 50 ms but who crashes in them.
+    from memtui.ondemand.crash import read_crash
+
     crashes: dict[int, Crash] = {}
     page_bytes = page_bytes_of(files)
     ready = select.poll()
@@ -162,6 +166,8 @@ def run_document(story: Story, crashes: dict[int, Crash]) -> dict[str, Any]:
 
     `crash` is the first program's; where it has none, the first that one of its children had.
     """
+    from memtui.reports.crash import crash_document
+
     first = story.first
     mine = crashes.get(story.first_pid or 0) or next(iter(crashes.values()), None)
     children = [each for each in story.lives.values() if each is not first]
@@ -213,6 +219,8 @@ def _duration_s(life: Life) -> float | None:
 
 def run_lines(story: Story, crashes: dict[int, Crash]) -> Iterator[str]:
     """The time line, the crashes, and last, where it is seen, how it ended."""
+    from memtui.reports.crash import crash_lines
+
     yield from _time_line(story)
     yield from _processes(story)
     for pid, crash in crashes.items():
@@ -260,17 +268,26 @@ def _processes(story: Story) -> Iterator[str]:
         [
             TextColumn("PID", ">", [str(each.pid) for each in rows]),
             TextColumn("PARENT", ">", [str(each.parent) for each in rows]),
-            TextColumn("LIVED", ">", [units.elapsed(_duration_s(each)) for each in rows]),
+            TextColumn("LIVED", ">", list(map(_lived, rows))),
             TextColumn("STATUS", ">", [shown(each.exit_status) for each in rows]),
             TextColumn("PEAK", ">", [units.size(each.peak_rss_bytes) for each in rows]),
             TextColumn("MINOR", ">", [units.count(each.minor_faults) for each in rows]),
             TextColumn("MAJOR", ">", [units.count(each.major_faults) for each in rows]),
-            TextColumn("COMMAND", "<", [shown(each.command or each.name) for each in rows]),
+            TextColumn("COMMAND", "<", list(map(_command, rows))),
         ]
     )
     more = len(lives) - len(rows) + story.lives_dropped
     if more:
         yield f"… and {units.count(more)} more\n"
+
+
+def _lived(life: Life) -> str:
+    return "lives on" if life.died_s is None else units.elapsed(_duration_s(life))
+
+
+def _command(life: Life) -> str:
+    text = shown(life.command or life.name)
+    return units.fit(text, _COMMAND_CELLS).rstrip() if units.width(text) > _COMMAND_CELLS else text
 
 
 def _end(story: Story) -> Iterator[str]:

@@ -16,6 +16,7 @@ from memtui.kernel.process import Identity, parse_cmdline, parse_identity
 from memtui.watch.changes import changes, count
 from memtui.watch.messages import Became, Figures, Happened, Looked, Message
 
+_COMMAND_BYTES: Final = 4096
 _STEP_BYTES: Final = 64 << 10  # by so much RSS must have gone to be told
 _MAPS_APART_S: Final = 0.05  # at stops of others than the first program
 # Two figures of fifty, at each exit: parse_status takes six times as long.
@@ -79,7 +80,7 @@ class Looks:
                 process.first_faults = None if is_late else faults
         process.has_begun = True
         process.figures = process.figures._replace(start_time_ticks=ticks, name=name or "")
-        words = "" if isinstance(command, Gap) else parse_cmdline(command)
+        words = "" if isinstance(command, Gap) else parse_cmdline(command[:_COMMAND_BYTES])
         self._tell(Became(at_s, process.pid, ticks, name or "?", words, mappings))
 
     def look(self, process: Watched, tid: int | None = None, *, at_stop: bool = False) -> None:

@@ -30,6 +30,7 @@ LIVES_KEPT: Final = 5_000
 _DROPPED_AT_ONCE: Final = 1_000
 _TOGETHER_S: Final = 1.0  # the same again within so long is one happening that goes on
 _REMEMBERED: Final = 256
+_COMMAND_SHOWN: Final = 80  # characters; a life has all of it
 _JOINED: Final[frozenset[What]] = frozenset(
     ("grew", "shrank", "resident", "faults", "signal", "thread", "thread exit")
 )
@@ -135,7 +136,7 @@ class Teller:
         life.name, life.command = became.name, became.command
         if became.start_time_ticks is not None:
             life.key = ProcessKey(became.pid, became.start_time_ticks)
-        words = f"{became.name} ({became.command})"
+        words = f"{became.name} ({_cut(became.command)})"
         self._add(Happened(became.at_s, became.pid, "exec", words, number=became.mappings))
 
     def _look(self, looked: Looked) -> None:
@@ -186,6 +187,10 @@ def _take_figures(life: Life, figures: Figures) -> None:
     if figures.major_faults is not None:
         life.major_faults = figures.major_faults
     life.name = figures.name or life.name
+
+
+def _cut(command: str) -> str:
+    return command if len(command) <= _COMMAND_SHOWN else command[: _COMMAND_SHOWN - 1] + "…"
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

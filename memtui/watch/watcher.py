@@ -14,7 +14,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from memtui.kernel import ptrace
 from memtui.kernel.files import Files, Gap, defect_gap
@@ -27,7 +27,9 @@ from memtui.watch.messages import Born, Ended, Freed, Happened, Holding, Lacking
 from memtui.watch.outgoing import Outgoing
 from memtui.watch.story import Held, What
 from memtui.watch.wish import Wishes
-from memtui.watch.withoutptrace import LogOfFaults
+
+if TYPE_CHECKING:
+    from memtui.watch.withoutptrace import LogOfFaults
 
 _WALL: Final = 0x4000_0000  # __WALL: threads too
 _WAKING: Final = (signal.SIGCHLD, signal.SIGIO)
@@ -136,6 +138,8 @@ class Watcher:
                 self._out.tell(Lacking(Gap("ptrace", "denied", why)))
             else:
                 return
+        from memtui.watch.withoutptrace import LogOfFaults  # and what knows the log, for 20 ms
+
         self._faults = LogOfFaults(self._files)
 
     # The loop.
