@@ -64,3 +64,13 @@ VIEWS: Final = (
         "memtui.tui.views.physical:PhysicalView",
     ),
 )
+
+# There while a program is under watch.
+RUN: Final = ViewEntry(
+    "7",
+    "run",
+    "Run",
+    "Run",
+    "the program under watch: its map, its terminal, what happened",
+    "memtui.tui.views.run:RunView",
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -94,6 +95,40 @@ class WalkTo(Question["Walk"]):
         from memtui.ondemand.walk import walk
 
         return walk(files, machine, self.map_, self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class CrashOf(Question["Crash"]):
+    """All that is known of a thread that stands still before the signal that will end it."""
+
+    key: ProcessKey
+    tid: int
+    siginfo: SigInfo
+    registers: Registers | Gap
+
+    @property
+    def source(self) -> str:
+        return f"proc/{self.key.pid}/mem"
+
+    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Crash:
+        from memtui.ondemand.crash import read_crash
+
+        return read_crash(
+            files, self.key, self.tid, self.siginfo, self.registers, machine.page_bytes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CrashTools(Work[None]):
+    """Imports what reading a crash takes, which costs as much time as reading it."""
+
+    def work(self) -> None:
+        with suppress(ImportError):  # whoever needs it says so
+            import capstone  # noqa: F401
+            import elftools.dwarf.callframe
+            import elftools.elf.elffile  # noqa: F401
+
+            import memtui.ondemand.crash  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,21 +42,21 @@ from memtui.tui.clipboard import sent_words
 from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, elsewhere, keys_of
 from memtui.tui.opening import Opening
+from memtui.tui.pulse import Pulse
 from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import tiny_lines
-from memtui.views import VIEWS
+from memtui.views import RUN, VIEWS
 
 if TYPE_CHECKING:
     from memtui.model.explain.context import Context
+    from memtui.tui.running import Running
 
 _VIEW_STYLES = Path(__file__).with_name("views.tcss")
 _TAKING_AT_MOST_S = 0.02  # before the screen has its turn
-_LOST_SHOWN_S = 60.0
-_SILENT_S = 5.0  # and three intervals: so long without a sample is worth a word
 INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -86,10 +86,14 @@ class MemtuiApp(App[None]):
         first: ProcessKey | None = None,
         target: Target | None = None,
         started: Callable[[], object] | None = None,
+        running: Running | None = None,
     ) -> None:
         """`first` is the process to begin with, `target` what was asked for; `started` is called
-        once, after the first frame."""
+        once, after the first frame, `running` is a program under watch."""
         super().__init__()
+        self.running = running
+        if running is not None:
+            self.bind(RUN.key, f"view('{RUN.name}')", description=RUN.title, show=False)
         own = theme.textual_theme()
         self.register_theme(own)
         # Without its watcher, which would have all styles parsed a second time.
@@ -103,9 +107,7 @@ class MemtuiApp(App[None]):
         self._inbox = inbox
         self._taking = False
         self._opening = Opening(session, first, target)
-        self._silent = False
-        self._lost_at_s = -_LOST_SHOWN_S
-        self._lost = 0
+        self._pulse = Pulse(session, inbox)
 
     @property
     def view(self) -> View:
@@ -147,7 +149,9 @@ class MemtuiApp(App[None]):
             self.session.preview(waiting)
         yield Header(id="header")
         with Container(id="views"):
-            yield made("overview", self.session)
+            overview = made("overview", self.session)
+            overview.display = self.running is None  # or it would be seen for a moment
+            yield overview
         yield Lines(id="tiny")
         yield Footer()
 
@@ -160,6 +164,8 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.set_interval(1.0, self._watch_source)
         begin = self._opening.view or self.session.settings.view
+        if self.running is not None:
+            begin = RUN.name
         if begin != self.view_name:
             self.call_later(self.action_view, begin)
         self._show_first()
@@ -182,14 +188,8 @@ class MemtuiApp(App[None]):
 
     def _watch_source(self) -> None:
         """Says so where samples no longer come, for whatever reason."""
-        silent, self._silent = self._silent, self._is_silent()
-        if self._silent or silent:
+        if self._pulse.feel():
             self._show_frame()
-
-    def _is_silent(self) -> bool:
-        moment, source = self.session.moment, self.session.source
-        interval_s = moment.sample.interval_s if moment else 0.0
-        return source.silent_s > 3 * max(source.interval_s, interval_s) + _SILENT_S
 
     @on(Arrived)
     def _take(self) -> None:
@@ -270,24 +270,17 @@ class MemtuiApp(App[None]):
     def _show_frame(self) -> None:
         source = self.session.source
         state = "FROZEN" if self.session.is_frozen else "LIVE"
-        if self._silent:
+        if self._pulse.is_silent:
             state = f"NO SAMPLE FOR {units.duration(source.silent_s)} · every"
         self.query_one(Header).update(
             self.session.machine,
             self.session.moment,
             state,
             source.interval_s,
-            lost=self._lost_lately(),
+            lost=self._pulse.lost_lately(),
             readonly=self.readonly,
         )
         self.query_one(Footer).update(self.view_name, self.readonly)
-
-    def _lost_lately(self) -> int:
-        """Samples that came faster than they could be taken, for as long as that is news."""
-        now_s, lost = time.monotonic(), self._inbox.lost
-        if lost != self._lost:
-            self._lost, self._lost_at_s = lost, now_s
-        return lost if now_s - self._lost_at_s < _LOST_SHOWN_S else 0
 
     def _show_map(self) -> None:
         if not self.is_tiny:
@@ -315,6 +308,12 @@ class MemtuiApp(App[None]):
             if event.table.current is not None:
                 self._choose(event.table.current)
             self._plan()
+
+    @on(View.Picked)
+    def _picked(self, event: View.Picked) -> None:
+        self._opening.is_done = True
+        self.query_one(ProcessList).select(event.process.key)
+        self._choose(event.process)
 
     @on(View.Turned)
     def _turned(self) -> None:
@@ -451,6 +450,14 @@ class MemtuiApp(App[None]):
     def copy_to_clipboard(self, text: str) -> None:
         super().copy_to_clipboard(text)
         self.notify(sent_words(os.environ), timeout=4, markup=False)
+
+    async def action_quit(self) -> None:
+        if self.running is not None:
+            from memtui.tui.running import may_quit
+
+            if not may_quit(self, self.running):
+                return
+        await super().action_quit()
 
     def action_help(self) -> None:
         from memtui.tui.sheets.help import HelpScreen

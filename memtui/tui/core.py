@@ -31,7 +31,8 @@ def run(files: CoreFiles, settings: Settings, _options: object) -> int:
             app.asking.look_up(app.view, question, lambda crash: _explain(app, crash))
 
     settings = settings._replace(readonly=True)
-    return launch.run(files, settings, Target(files.dump.pid, ""), _machine(files), begun)
+    occasion = launch.Occasion(_machine(files), begun=begun)
+    return launch.run(files, settings, Target(files.dump.pid, ""), occasion)
 
 
 def _machine(files: CoreFiles) -> Machine:

@@ -32,6 +32,7 @@ _PROCESSES: Final = ("processes",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
 _PHYSICAL: Final = ("physical",)
+_RUN: Final = ("run",)
 _SHEETS: Final = (
     "pagetable",
     "inside",
@@ -269,6 +270,13 @@ KEYS: Final = (
         "types",
         _PHYSICAL,
     ),
+    # The run.
+    Key("enter", "enter", "Enter", "let what is held die; else the map in full", "map", _RUN),
+    Key("w", "why", "w", "why it crashed", "why", _RUN),
+    Key(
+        "f12", "hand_over", "F12", "give the keys to its terminal, and take them back", "keys", _RUN
+    ),
+    Key("x", "whole", "x", "its terminal alone, and everything again", "whole", _RUN),
     # Sheets: what opens over the map view.
     Key("escape", "close", "Esc", "back to where it was opened", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),
@@ -322,7 +330,7 @@ KEYS: Final = (
     ),
     Key("ctrl+p", "command_palette", "^P", "find a command by its name"),
     Key("ctrl+z", "suspend_process", "^Z", "suspend; `fg` comes back"),
-    Key("q,ctrl+c", "quit", "q", "quit", "quit"),
+    Key("q,ctrl+c,ctrl+q", "quit", "q", "quit", "quit"),
 )
 
 

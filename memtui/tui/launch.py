@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtui.kernel.files import Files
 from memtui.live.machine import machine_of
@@ -23,21 +23,30 @@ from memtui.tui.earlyscreen import EarlyScreen
 if TYPE_CHECKING:
     from memtui.live.source import LiveSource
     from memtui.tui.app import MemtuiApp
+    from memtui.tui.running import Running
 
 _SWITCH_S: Final = 0.001
+
+
+class Occasion(NamedTuple):
+    """What the dashboard is opened for, where it is not the machine alone.
+
+    `machine`: not the one that runs it. `running`: a program under watch. `begun` is called once, after
+    the first frame.
+    """
+
+    machine: Machine | None = None
+    running: Running | None = None
+    begun: Callable[[MemtuiApp], None] | None = None
 
 
 def run(
     files: Files,
     settings: Settings,
     target: Target | None,
-    machine: Machine | None = None,
-    begun: Callable[[MemtuiApp], None] | None = None,
+    occasion: Occasion | None = None,
 ) -> int:
-    """Opens the dashboard on the kernel below a root; the exit status at its end.
-
-    `begun` is called once, after the first frame.
-    """
+    """Opens the dashboard on the kernel below a root; the exit status at its end."""
     # A hundred thousand objects are made that all stay: looking for rubbish among them, at every
     # few hundred, takes a tenth of the way to the first frame.
     gc.disable()
@@ -49,7 +58,8 @@ def run(
     # What Textual makes of it goes by names, which tell less.
     os.environ["TEXTUAL_COLOR_SYSTEM"] = system()
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
-    machine = machine or machine_of(files)
+    occasion = occasion or Occasion()
+    machine = occasion.machine or machine_of(files)
     sampler, early = Sampler(files), EarlyScreen()
     size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
@@ -60,7 +70,7 @@ def run(
         pid = target.pid if target else None
         sample = sampler.first(settings.interval_s, pid, *(size or ())[1:])  # a row each
     with early:
-        if size is not None and not machine.still:
+        if size is not None and not machine.still and occasion.running is None:
             from memtui.tui.firstfigures import first_figures, painted
 
             rows = first_figures(
@@ -73,7 +83,7 @@ def run(
             )
             if rows:
                 early.show(painted(rows))
-        return _run_app(files, machine, settings, target, sampler, sample, early, begun)
+        return _run_app(files, machine, settings, target, sampler, sample, early, occasion)
 
 
 def _run_app(
@@ -84,7 +94,7 @@ def _run_app(
     sampler: Sampler,
     sample: Sample,
     early: EarlyScreen,
-    begun: Callable[[MemtuiApp], None] | None,
+    occasion: Occasion,
 ) -> int:
     from memtui.live.source import LiveSource, Reading
     from memtui.live.still import StillSource
@@ -107,8 +117,8 @@ def _run_app(
 
         def started() -> None:
             _started(source)
-            if begun is not None:
-                begun(app)
+            if occasion.begun is not None:
+                occasion.begun(app)
 
         app = MemtuiApp(
             Session(source, settings),
@@ -116,6 +126,7 @@ def _run_app(
             first=_first(files, sample, target),
             target=target,
             started=started,
+            running=occasion.running,
         )
         if early.is_shown:
             app.driver_class = early.driver()

@@ -122,6 +122,6 @@ async def test_what_comes_too_fast_is_counted_and_the_screen_lives() -> None:
         assert len(app.session.history) == 1 + SAMPLES_AT_MOST
         await deliver(pilot, sample(count + 1.0))
         assert f"{lost} samples lost" in screen_text(app)[0]
-        app._lost_at_s -= 100
+        app._pulse._lost_at_s -= 100
         await deliver(pilot, sample(count + 2.0))
         assert "lost" not in screen_text(app)[0]

@@ -18,6 +18,7 @@ from memtui.tui import theme
 from memtui.tui.app import INTERVALS_S, MemtuiApp
 from memtui.tui.keys import KEYS
 from memtui.tui.sheets.choice import ChoiceSheet
+from memtui.tui.sheets.crash import CrashSheet
 from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.explain import ExplainSheet, TermsSheet
 from memtui.tui.sheets.group import GroupSheet
@@ -33,8 +34,9 @@ from memtui.tui.views.overview import Overview
 from memtui.tui.views.physical import PhysicalView
 from memtui.tui.views.pressure import PressureView
 from memtui.tui.views.processes import ProcessesView
+from memtui.tui.views.run import RunView
 from memtui.tui.widgets.processes import ProcessList
-from memtui.views import VIEWS
+from memtui.views import RUN, VIEWS
 from tests.interface import (
     app_of,
     captured,
@@ -377,13 +379,15 @@ PLACES: dict[str, type[DOMNode]] = {
     "policy": PolicySheet,
     "owners": OwnersSheet,
     "group": GroupSheet,
+    "run": RunView,
+    "crash": CrashSheet,
 }
 
 
 def test_every_key_does_one_thing_wherever_it_works() -> None:
     views = {view for key in KEYS for view in key.views}
     assert views - {"inside"} == PLACES.keys()
-    numbers = [view.key for view in VIEWS]
+    numbers = [view.key for view in (*VIEWS, RUN)]
     for view in views:
         # A view's own keys come before those that work everywhere.
         own = [name for key in KEYS if view in key.views for name in key.key.split(",")]

@@ -26,7 +26,7 @@ from memtui.model.system.metrics import METRICS
 from memtui.tui import theme
 from memtui.tui.keys import KEYS, keys_of
 from memtui.tui.words.cells import Line
-from memtui.views import VIEWS
+from memtui.views import RUN, VIEWS
 
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
 _ACCENT = theme.style(theme.ACCENT, bold=True)
@@ -186,7 +186,7 @@ def _append(text: Text, line: Line, width: int) -> None:
 
 def _blocks(readonly: bool, view: str) -> Iterator[tuple[str, list[_Entry]]]:
     """Headings with what is told under each; those of the view first."""
-    names = [each.name for each in VIEWS]
+    names = [each.name for each in (*VIEWS, RUN)]
     own = [key for key in keys_of(view, readonly) if key.views] if view else []
     if view in names:
         yield _keys_of(view, readonly)
@@ -209,7 +209,7 @@ def _blocks(readonly: bool, view: str) -> Iterator[tuple[str, list[_Entry]]]:
 
 
 def _keys_of(view: str, readonly: bool) -> tuple[str, list[_Entry]]:
-    title = next(each.title for each in VIEWS if each.name == view)
+    title = next(each.title for each in (*VIEWS, RUN) if each.name == view)
     own = [_key(key.shown, key.help) for key in keys_of(view, readonly) if key.views]
     if view == "map":
         own.append(_key("← → ↑ ↓", "in the picture: from mapping to mapping; zoomed: cell by cell"))

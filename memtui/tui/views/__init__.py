@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from memtui.imported import imported
-from memtui.views import VIEWS
+from memtui.views import RUN, VIEWS
 
 if TYPE_CHECKING:
     from memtui.session.session import Session
@@ -37,4 +37,4 @@ def pages_of(name: str) -> Mapping[str, str]:
 
 
 def _class_of(name: str) -> Any:
-    return imported(next(view.code for view in VIEWS if view.name == name))
+    return imported(next(view.code for view in (*VIEWS, RUN) if view.name == name))

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from memtui.live.plan import Plan
+from memtui.model.sample import ProcessSample
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.tui.asking import look_up
@@ -27,6 +28,13 @@ class View(Vertical):
 
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
+
+    class Picked(Message):
+        """Another process is to be looked at."""
+
+        def __init__(self, process: ProcessSample) -> None:
+            super().__init__()
+            self.process = process
 
     def __init__(self, session: Session, *, id: str, classes: str = "") -> None:
         super().__init__(id=id, classes=classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual import events
 from textual.message import Message
@@ -25,7 +25,7 @@ from memtui.tui.words.frame import (
     swap_parts,
     why_no_pressure,
 )
-from memtui.views import VIEWS
+from memtui.views import RUN, VIEWS, ViewEntry
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -87,6 +87,11 @@ class Footer(Lines):
         super().__init__(id="footer")
         self._spans: list[tuple[int, int, str]] = []
 
+    @property
+    def _views(self) -> Sequence[ViewEntry]:
+        """Those that there are now."""
+        return VIEWS if getattr(self.app, "running", None) is None else (*VIEWS, RUN)
+
     def update(self, view: str, readonly: bool = False) -> None:
         """Those of a view."""
         self.draw(lambda width: [self._line(view, readonly, width)])
@@ -100,7 +105,7 @@ class Footer(Lines):
                 each.short if narrow and each.name != view else each.title,
                 f"view('{each.name}')",
             )
-            for each in VIEWS
+            for each in self._views
         ]
         keys = [key for key in keys_of(view, readonly) if key.footer]
         own = [(key.shown, key.footer, key.action) for key in keys if key.views]
@@ -108,7 +113,7 @@ class Footer(Lines):
         def taken(listed: Iterable[Item]) -> int:
             return sum(len(shown) + len(word) + 1 + gap for shown, word, _ in listed)
 
-        if view not in {each.name for each in VIEWS} and width <= taken(items + own):
+        if view not in {each.name for each in self._views} and width <= taken(items + own):
             items = []  # how to get out of a sheet matters more
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]

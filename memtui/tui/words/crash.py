@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Final
 
 from memtui import units
@@ -14,7 +15,7 @@ from memtui.model.crash.crash import Crash, Frame, Instruction, Place
 from memtui.model.crash.explain import Explained
 from memtui.model.map.addressmap import AddressMap
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, spread
+from memtui.tui.words.cells import Line, Part, cells, fits, spread
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -23,8 +24,9 @@ _ACCENT = theme.style(theme.ACCENT, bold=True)
 _ALARM = theme.style(theme.ALARM, bold=True)
 
 _TERM: Final = 24  # cells of the kernel's word beside a step
+_STEP: Final = 84  # cells of a step at most: beyond that its term would be far off
 _TERM_FROM: Final = 64  # cells of a line that have room for it
-_WORD: Final = re.compile(r"[a-z][a-z0-9]*")
+_WORD: Final = re.compile(r"(?<!\w)[a-z][a-z0-9]*")
 
 
 def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
@@ -39,11 +41,20 @@ def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
     ]
 
 
-def crash_state(exit_status: int, held: bool) -> list[Part]:
-    """What is to be done about it; the right end."""
-    if not held:
-        return [(f"exit {exit_status} ", _DIM)]
-    return [("held", _ACCENT), (" · Enter lets it die · ", _DIM), (f"exit {exit_status} ", _PLAIN)]
+def held_line(left: list[Part], exit_status: int, width: int, more: str = "") -> Line:
+    """A line about what is held, and what may be done about it: as much of that as there is room for."""
+    ends: list[list[Part]] = [
+        [
+            ("held", _ACCENT),
+            (f"{more} · Enter lets it die · ", _DIM),
+            (f"exit {exit_status} ", _PLAIN),
+        ],
+        [("held", _ACCENT), (f"{more} · Enter lets it die ", _DIM)],
+        [("held", _ACCENT), (" · Enter lets it die ", _DIM)],
+        [("held ", _ACCENT)],
+    ]
+    right = next((end for end in ends if fits(left, end, width)), [])
+    return spread(left, right, width)
 
 
 def crash_head(
@@ -51,7 +62,10 @@ def crash_head(
 ) -> list[Line]:
     """The title, and the sentence in as many lines as it takes."""
     left = crash_title(crash, after_s)
-    title = spread(left, crash_state(found.exit_status, held), width)
+    if held:
+        title = held_line(left, found.exit_status, width)
+    else:
+        title = spread(left, [(f"exit {found.exit_status} ", _DIM)], width)
     sentence = units.printable(found.sentence)
     lines = textwrap.wrap(sentence, max(20, width - 2))
     return [title, *([(f" {line}", _BRIGHT)] for line in lines)]
@@ -74,7 +88,7 @@ def crash_lines(crash: Crash, found: Explained, width: int) -> list[Line]:
 def _steps(found: Explained, width: int) -> Iterator[Line]:
     yield [(" WHAT HAPPENED", _DIM)]
     has_terms = width >= _TERM_FROM and any(step.term for step in found.steps)
-    room = width - 5 - (_TERM + 2 if has_terms else 0)
+    room = min(_STEP, width - 5 - (_TERM + 2 if has_terms else 0))
     for number, step in enumerate(found.steps, start=1):
         term = units.printable(step.term)
         words = units.printable(step.words)
@@ -175,10 +189,13 @@ def used_registers(instruction: Instruction, values: Mapping[str, int]) -> dict[
 
 
 def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
-    for number, frame in enumerate(frames):
-        place = frame.place
+    """The calls, the innermost first; one that calls itself again and again is one line."""
+    first = 0
+    for place, run in groupby(frames, key=lambda frame: frame.place):
+        number, first = first, first + len(list(run))
+        numbers = f"{number}" if first == number + 1 else f"{number}–{first - 1}"
         symbol = units.printable(place.symbol) or f"{place.address:#x}"
-        line: list[Part] = [(f" {number:>3} ", _DIM), (symbol, _BRIGHT)]
+        line: list[Part] = [(f" {numbers:>3} ", _DIM), (symbol, _BRIGHT)]
         if where := place_words(place):
             line.append((f"  {where}", _PLAIN))
         if inside := _inside(place):
