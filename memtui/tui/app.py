@@ -316,6 +316,11 @@ class MemtuiApp(App[None]):
                 self._choose(event.table.current)
             self._plan()
 
+    @on(View.Picked)
+    def _picked(self, event: View.Picked) -> None:
+        self._opening.is_done = True
+        self._choose(event.process)
+
     @on(View.Turned)
     def _turned(self) -> None:
         self._plan()

@@ -32,6 +32,7 @@ _PROCESSES: Final = ("processes",)
 _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
 _PHYSICAL: Final = ("physical",)
+_LAB: Final = ("lab",)
 _SHEETS: Final = (
     "pagetable",
     "inside",
@@ -258,6 +259,24 @@ KEYS: Final = (
         "types",
         _PHYSICAL,
     ),
+    # The lab.
+    Key(
+        "enter",
+        "enter",
+        "Enter",
+        "begin the experiment; make its step, with your guess or without one; go on to the next",
+        "next",
+        _LAB,
+    ),
+    Key("escape", "back", "Esc", "leave the experiment: its program ends", "leave", _LAB),
+    *(
+        Key(letter, f"guess({at})", letter, f"guess answer {letter} (← → go along them)", "", _LAB)
+        for at, letter in enumerate("abcd")
+    ),
+    Key("left", "guess_on(-1)", "←", "guess the answer before", "", _LAB),
+    Key("right", "guess_on(1)", "→", "guess the next answer", "", _LAB),
+    Key("p", "play", "p", "make the steps by itself, one every few seconds", "by itself", _LAB),
+    Key("r", "again", "r", "begin the experiment anew", "again", _LAB),
     # Sheets: what opens over the map view.
     Key("escape", "close", "Esc", "back to where it was opened", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from memtui.live.plan import Plan
+from memtui.model.sample import ProcessSample
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.tui.asking import look_up
@@ -24,6 +25,13 @@ class View(Vertical):
 
     # Its parts that can be gone to by name, with what is there in words.
     PAGES: ClassVar[Mapping[str, str]] = {}
+
+    class Picked(Message):
+        """From now on this process is to be looked at."""
+
+        def __init__(self, process: ProcessSample) -> None:
+            super().__init__()
+            self.process = process
 
     class Turned(Message):
         """Another part of the view is shown now: it may want something else read."""
