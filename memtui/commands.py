@@ -160,6 +160,18 @@ COMMANDS: Final = (
         "memtui.reports.zones:run",
     ),
     Command(
+        "lab",
+        "[NAME]",
+        "an experiment with memory, run to its end: what was expected and what was measured; NAME "
+        "may be all; without NAME, the list",
+        "memtui.reports.lab:run",
+        (
+            Option("--headless", "", 0, "to its end, and no screen"),
+            Option("--list", "", 0, "the experiments, and which of them can be run here"),
+        ),
+        is_table=False,
+    ),
+    Command(
         "config",
         "",
         "a file of settings that says what holds without one",

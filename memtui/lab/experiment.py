@@ -1,5 +1,5 @@
-"""What an experiment is made of. An experiment's module imports this and the standard library alone:
-its program runs in a process of its own, whose memory is what is watched.
+"""What an experiment is made of. An experiment's module imports this, `tools` and the standard library
+alone: its program runs in a process of its own, whose memory is what is watched.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Need = Literal["root", "cgroup v1", "swap", "pagemap", "ptrace"]
+# `needs.NEEDS` says what each is, and asks for it.
+Need = Literal["root", "cgroup v1", "swap", "pagemap", "ptrace", "disk", "glibc"]
 
 
 class Stage(NamedTuple):
     """What the program is given. `directory` is its own, on a disk where there is one, and goes with it.
 
-    `has`: of what the experiment would like, what there is.
+    `has`: of what the experiment needs and likes, what there is.
     """
 
     directory: Path
@@ -23,7 +24,8 @@ class Stage(NamedTuple):
 
 
 # What the program tells after a step: numbers by name (an address, how many pages it touched).
-# A name "pid NAME" introduces another process: its figures are read too, as "NAME.rss".
+# Those that are bytes end in "_bytes".
+# A name "pid NAME" introduces another process: its figures are read too, as "NAME.rss"; 0 ends that.
 Facts = Mapping[str, int]
 
 
@@ -72,8 +74,9 @@ class Prediction(NamedTuple):
 class Step(NamedTuple):
     """One thing that the program does. `words`: two sentences before it, on what to watch.
 
-    `figures` are the keys that are shown before and after, in their order. `expected` is asked after
-    the step. `after` says what it was, once it has been seen.
+    `needs`: without which it is left out, here and by the program, which asks its stage and yields
+    nothing for it. `figures` are the keys that are shown before and after, in their order.
+    `expected` is asked after the step. `after` says what it was, once it has been seen.
     """
 
     title: str
@@ -82,11 +85,16 @@ class Step(NamedTuple):
     expected: Callable[[Run], tuple[Expected, ...]]
     prediction: Prediction | None = None
     after: str = ""
-    needs: frozenset[Need] = frozenset()  # without which it is left out
+    needs: frozenset[Need] = frozenset()
 
 
 class Experiment(NamedTuple):
-    """One experiment. `program` makes one step at each `next`, and yields what it tells of it.
+    """One experiment. `program` makes one step at each `next`, and yields what it tells of it. What it
+    needs before the first one it does when it is called, where it is no generator itself: that is not
+    measured.
+
+    `at_most_bytes`: of memory that it takes, files in the page cache included, and of a single file.
+    `at_most_s`: of a step; then it is killed. `order`: its place in the list, the lowest first.
 
     `needs`: without which there is nothing to see; `likes`: what it can do without, steps of it left
     out. `group_limit_bytes`: the program runs in a memory cgroup of its own with this limit, where
@@ -105,3 +113,4 @@ class Experiment(NamedTuple):
     group_limit_bytes: int | None = None
     swap_bytes: int | None = None
     topics: tuple[str, ...] = ()  # names that `memtui explain` knows
+    order: int = 100

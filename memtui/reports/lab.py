@@ -1,0 +1,180 @@
+"""`memtui lab`: experiments run to their end, expectation beside measurement; and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from memtui import units
+from memtui.kernel.files import Files, Gap
+from memtui.lab.bench import Agreement, Bench, Told
+from memtui.lab.catalogue import catalogue
+from memtui.lab.experiment import Expected, Experiment, Run
+from memtui.lab.figures import figure_of
+from memtui.lab.needs import why_not
+from memtui.reports.output import FAILED, USAGE, Failure, Options, TextColumn, document, table
+
+ALL = "all"
+
+
+def run(files: Files, options: Options) -> Iterator[str]:
+    """The command: `memtui lab NAME --headless`, `memtui lab --list`. Fails where a step does not agree."""
+    if options.list or options.argument is None:
+        return _listed(files, options)
+    return _headless(files, options)
+
+
+def _headless(files: Files, options: Options) -> Iterator[str]:
+    chosen = _chosen(options.argument)
+    failures: list[str] = []
+    documents: list[dict[str, Any]] = []
+    for experiment in chosen:
+        bench = Bench(files, experiment, readonly=options.readonly)
+        pieces = _run(bench, failures, documents)
+        for piece in pieces:
+            if not options.json:
+                yield piece
+    if options.json:
+        yield document(documents if options.argument == ALL else documents[0])
+    if failures:
+        raise Failure("; ".join(failures), FAILED)
+
+
+def _chosen(name: str) -> Sequence[Experiment]:
+    every = catalogue()
+    if name == ALL:
+        return every
+    found = [each for each in every if each.name == name]
+    if not found:
+        names = ", ".join(each.name for each in every)
+        raise Failure(f"no experiment {name!r}: there are {names}, and {ALL}", USAGE)
+    return found
+
+
+def _run(bench: Bench, failures: list[str], documents: list[dict[str, Any]]) -> Iterator[str]:
+    """One experiment to its end, as text while it goes on."""
+    experiment = bench.experiment
+    yield f"{experiment.title} ({experiment.name})\n{experiment.summary}\n"
+    try:
+        failed = bench.start()
+        while failed is None and not bench.is_over:
+            told = bench.step()
+            if isinstance(told, Gap):
+                failed = told
+                break
+            yield from _step_text(len(bench.told), told)
+            if not told.agrees:
+                failures.append(f"{experiment.name}: {told.step.title!r} does not agree")
+    finally:
+        bench.close()
+    if failed is not None:
+        yield f"\nnot run: {units.printable(failed.detail)}\n"
+        if bench.available is None:
+            failures.append(f"{experiment.name}: {failed.detail}")
+    yield "\n"
+    documents.append(
+        {
+            "name": experiment.name,
+            "steps": [_step_json(each) for each in bench.told],
+            "needs": sorted(experiment.needs),
+            "skipped": failed.detail if failed else None,
+        }
+    )
+
+
+def _step_json(told: Told) -> dict[str, Any]:
+    expected = {
+        each.expected.key: {
+            "low": each.expected.low,
+            "high": each.expected.high,
+            "of": each.expected.of,
+            "words": each.expected.words,
+        }
+        for each in told.agreements
+    }
+    measured = {each.expected.key: each.measured for each in told.agreements}
+    return {
+        "title": told.step.title,
+        "expected": expected,
+        "measured": measured,
+        "agrees": told.agrees,
+    }
+
+
+def _step_text(number: int, told: Told) -> Iterator[str]:
+    step = told.step
+    yield f"\n{number}  {step.title}\n"
+    if step.prediction is not None:
+        answer = step.prediction.choices(told.run)[step.prediction.right]
+        yield f"   {step.prediction.question}  {answer}\n"
+    rows = told.agreements
+    if rows:
+        yield from table(
+            [
+                TextColumn("", "<", ["  " + ("✓" if each.agrees else "✗") for each in rows]),
+                TextColumn("FIGURE", "<", [_name(each.expected.key) for each in rows]),
+                TextColumn("BEFORE", ">", [_before(each, told.run) for each in rows]),
+                TextColumn("MEASURED", ">", [_measured(each) for each in rows]),
+                TextColumn("EXPECTED", ">", [_range(each.expected) for each in rows]),
+                TextColumn("WHY", "<", [each.expected.words for each in rows]),
+            ]
+        )
+
+
+def _name(key: str) -> str:
+    """`RSS`, `child RSS`; of a fact its name."""
+    known, whose = figure_of(key), key.rpartition(".")[0]
+    return f"{whose} {known.words}".strip() if known else key.replace("_", " ")
+
+
+def _before(each: Agreement, run: Run) -> str:
+    """Where a change began; of a value nothing."""
+    if each.expected.of == "value":
+        return ""
+    return _text(each.expected.key, run.before.get(each.expected.key))
+
+
+def _measured(each: Agreement) -> str:
+    return _signed(each.expected, each.measured)
+
+
+def _range(expected: Expected) -> str:
+    low, high = _signed(expected, expected.low), _signed(expected, expected.high)
+    return low if low == high else f"{low} … {high}"
+
+
+def _signed(expected: Expected, value: int | None) -> str:
+    text = _text(expected.key, value)
+    return f"+{text}" if expected.of == "change" and value is not None and value > 0 else text
+
+
+def _text(key: str, value: int | None) -> str:
+    known = figure_of(key)
+    is_size = known.unit == "bytes" if known else key.endswith("_bytes")
+    return units.size(value) if is_size else units.count(value)
+
+
+def _listed(files: Files, options: Options) -> Iterator[str]:
+    every = [(each, why_not(files, each, readonly=options.readonly)) for each in catalogue()]
+    if options.json:
+        yield document(
+            [
+                {
+                    "name": each.name,
+                    "title": each.title,
+                    "summary": each.summary,
+                    "needs": sorted(each.needs),
+                    "skipped": gap.detail if gap else None,
+                }
+                for each, gap in every
+            ]
+        )
+        return
+    yield from table(
+        [
+            TextColumn("NAME", "<", [each.name for each, _ in every]),
+            TextColumn("TITLE", "<", [each.title for each, _ in every]),
+            TextColumn("NEEDS", "<", [", ".join(sorted(each.needs)) or "–" for each, _ in every]),
+            TextColumn("HERE", "<", ["yes" if gap is None else gap.detail for _, gap in every]),
+        ]
+    )
