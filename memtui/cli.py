@@ -22,6 +22,7 @@ from memtui.reports.output import USAGE, Failure, no_process, unreadable
 from memtui.setting import Setting
 from memtui.settings.table import SETTINGS
 from memtui.settings.values import Settings, default_path, settings_of
+from memtui.targets import Target
 from memtui.units import printable
 
 _INTERRUPTED: Final = 130
@@ -63,6 +64,15 @@ class _Line(NamedTuple):
     def own(self) -> tuple[Option, ...]:
         return self.command.options if self.command else ()
 
+    @property
+    def is_dashboard(self) -> bool:
+        """Whether it opens that, and prints nothing."""
+        if self.command is None:
+            return True
+        return bool(self.command.opens) and not any(
+            getattr(self.options, option.key) for option in self.own
+        )
+
 
 def _run(argv: list[str]) -> int:
     line, unknown = _parsed(argv)
@@ -74,15 +84,15 @@ def _run(argv: list[str]) -> int:
     if unknown:
         raise Failure(_no_option(unknown[0], command), USAGE)
     _check(line, _OPTION_RULES)
-    settings = _take_settings(options, is_dashboard=command is None)
+    settings = _take_settings(options, line.is_dashboard)
     _check(line, _RULES)
     files = LiveFiles(options.root)
     if isinstance(files.stat("proc"), Gap):
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
-    if command:
+    if command and not line.is_dashboard:
         return _print(imported(command.code)(files, options), options.csv)
     assert settings is not None
-    return _open_dashboard(files, settings, options.argument)
+    return _open_dashboard(files, settings, line)
 
 
 def _parsed(argv: list[str]) -> tuple[_Line, list[str]]:
@@ -154,9 +164,11 @@ def _two_forms(line: _Line) -> str:
 
 
 def _form_of_no_report(line: _Line) -> str:
-    if line.command or not (line.options.json or line.options.csv):
+    if not line.is_dashboard or not (line.options.json or line.options.csv):
         return ""
     flag = "--json" if line.options.json else "--csv"
+    if line.command:
+        return f"{flag} goes with {_printing(line)}"
     return f"{flag} goes with a report: {_report_names()}"
 
 
@@ -219,31 +231,37 @@ def _no_option(word: str, command: Command | None) -> str:
     return f"no option {word!r}: {_help_hint(command)}"
 
 
-def _open_dashboard(files: Files, settings: Settings, text: str | None) -> int:
-    target = None
-    if text is not None:
-        target = targets.find(files, text)
-        if target is None:
-            raise no_process(files, text, ", and no command either: memtui --help lists those")
-        if target.pid is not None:
-            stat = files.read(f"proc/{target.pid}/stat")
-            if isinstance(stat, Gap) and stat.reason == "denied":
-                raise unreadable(files, stat)
+def _open_dashboard(files: Files, settings: Settings, line: _Line) -> int:
+    command, text = line.command, line.options.argument
+    target: Target | None = None
+    if command:
+        target = imported(command.opens)(files, line.options)
+    elif text is not None:
+        target = _process_meant(files, text)
+    instead = f"to print there is {_printing(line)}"
     if not _is_terminal(sys.stdin) or not _is_terminal(sys.stdout):
-        raise Failure(f"the dashboard needs a terminal; to print there is {_report_names()}")
+        raise Failure(f"the dashboard needs a terminal; {instead}")
     if os.environ.get("TERM") == "dumb":
-        raise Failure(
-            f"the dashboard cannot draw on TERM=dumb; to print there is {_report_names()}"
-        )
+        raise Failure(f"the dashboard cannot draw on TERM=dumb; {instead}")
     from memtui.tui.launch import run
 
     try:
         return run(files, settings, target)
     except ModuleNotFoundError as error:
         raise Failure(
-            f"the dashboard needs {error.name}, which this Python lacks; "
-            f"to print there is {_report_names()}"
+            f"the dashboard needs {error.name}, which this Python lacks; {instead}"
         ) from None
+
+
+def _process_meant(files: Files, text: str) -> Target:
+    target = targets.find(files, text)
+    if target is None:
+        raise no_process(files, text, ", and no command either: memtui --help lists those")
+    if target.pid is not None:
+        stat = files.read(f"proc/{target.pid}/stat")
+        if isinstance(stat, Gap) and stat.reason == "denied":
+            raise unreadable(files, stat)
+    return target
 
 
 class _Last(argparse.Action):
@@ -376,6 +394,13 @@ def _help_hint(command: Command | None) -> str:
 
 def _report_names() -> str:
     return ", ".join(f"memtui {command.usage}" for command in COMMANDS)
+
+
+def _printing(line: _Line) -> str:
+    """What prints, where it is no dashboard that is wanted."""
+    if line.command is None:
+        return _report_names()
+    return " and ".join(f"memtui {line.command.usage} {option.flag}" for option in line.own)
 
 
 def _is_terminal(stream: io.TextIOBase | object) -> bool:

@@ -26,7 +26,8 @@ class Command(NamedTuple):
 
     `code` names a function that takes the files and all options, and gives the output in pieces;
     it is imported when it is wanted. With an option of its own it decides itself whether it can do
-    without its positionals. With `rest` it takes all that stands after `--` as it is.
+    without its positionals. With `rest` it takes all that stands after `--` as it is. `opens` names a
+    function of the same that says where the dashboard opens where it has no option of its own.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Command(NamedTuple):
     is_document: bool = True  # and so goes with --json
     is_phrase: bool = False  # whose argument may be several words
     rest: str = ""  # what help calls it
+    opens: str = ""
 
     @property
     def usage(self) -> str:
@@ -162,14 +164,15 @@ COMMANDS: Final = (
     Command(
         "lab",
         "[NAME]",
-        "an experiment with memory, run to its end: what was expected and what was measured; NAME "
-        "may be all; without NAME, the list",
+        "experiments with memory, a step at a time in the dashboard: predict, and see; with "
+        "--headless one is run to its end, or all: what was expected and what was measured",
         "memtui.reports.lab:run",
         (
-            Option("--headless", "", 0, "to its end, and no screen"),
+            Option("--headless", "", 0, "to its end, and no screen; NAME may be all"),
             Option("--list", "", 0, "the experiments, and which of them can be run here"),
         ),
         is_table=False,
+        opens="memtui.reports.lab:opens",
     ),
     Command(
         "config",

@@ -13,6 +13,7 @@ from memtui.lab.experiment import Expected, Experiment, Run
 from memtui.lab.figures import figure_of
 from memtui.lab.needs import why_not
 from memtui.reports.output import FAILED, USAGE, Failure, Options, TextColumn, document, table
+from memtui.targets import Target
 
 ALL = "all"
 
@@ -22,6 +23,16 @@ def run(files: Files, options: Options) -> Iterator[str]:
     if options.list or options.argument is None:
         return _listed(files, options)
     return _headless(files, options)
+
+
+def opens(_files: Files, options: Options) -> Target:
+    """Without its own options: the view of experiments, with the one that is named begun."""
+    name = options.argument or ""
+    if name == ALL:
+        raise Failure(f"{ALL} goes with --headless: memtui lab --help", USAGE)
+    if name:
+        _chosen(name)
+    return Target(view="lab", page=name)
 
 
 def _headless(files: Files, options: Options) -> Iterator[str]:

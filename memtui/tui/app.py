@@ -160,7 +160,9 @@ class MemtuiApp(App[None]):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.set_interval(1.0, self._watch_source)
         begin = self._opening.view or self.session.settings.view
-        if begin != self.view_name:
+        if self._opening.page:
+            self.call_later(self.action_page, begin, self._opening.page)
+        elif begin != self.view_name:
             self.call_later(self.action_view, begin)
         self._show_first()
         self.call_after_refresh(self._started)

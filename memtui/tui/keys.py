@@ -268,7 +268,7 @@ KEYS: Final = (
         "next",
         _LAB,
     ),
-    Key("escape", "back", "Esc", "leave the experiment: its program ends", "leave", _LAB),
+    Key("escape", "back", "Esc", "leave the experiment: its program ends", "", _LAB),
     *(
         Key(letter, f"guess({at})", letter, f"guess answer {letter} (← → go along them)", "", _LAB)
         for at, letter in enumerate("abcd")

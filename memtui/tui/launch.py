@@ -44,7 +44,7 @@ def run(files: Files, settings: Settings, target: Target | None) -> int:
     size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
-    if target is not None and target.pid is None:
+    if target is not None and target.filter:
         sample = sampler.sample(settings.interval_s)  # a filter wants everyone's name
     else:
         pid = target.pid if target else None

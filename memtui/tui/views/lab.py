@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 PLAY_S: Final = 4.0  # from one step to the next by itself: time to read two sentences
 _STRIP: Final = 3  # lines of the map below the paper, where it does not stand beside it
+_WINDOW_S: Final = 60  # of the graph: about as long as an experiment takes
+_GRAPH: Final = 13  # lines of it, below the paper where there is room
+_TALL_GRAPH: Final = 22
 
 
 class _Start(Work[Gap | None]):
@@ -97,11 +100,11 @@ class LabView(View):
             yield SheetTable(id="experiments")
             yield Lines(id="lab-about")
         with Container(id="lab-bench"):
-            with VerticalScroll(id="lab-paper"):
-                yield Lines(id="lab-lines")
-            with Vertical(id="lab-beside"):
-                yield MapBeside(self.session)
+            with Vertical(id="lab-left"):
+                with VerticalScroll(id="lab-paper"):
+                    yield Lines(id="lab-lines")
                 yield Vertical(id="lab-graph")
+            yield MapBeside(self.session)
 
     def on_mount(self) -> None:
         self._list()
@@ -155,9 +158,9 @@ class LabView(View):
             from memtui.tui.widgets.graph import memory_graph
 
             self._graph = memory_graph()
+            self._graph.zoomed = True  # what an experiment takes is little of all there is
             place.mount(self._graph)
-        settings, seen = self.session.settings, self._moment.seen
-        self._graph.show(self._moment.history, settings.window_s, list(seen.marks))
+        self._graph.show(self._moment.history, _WINDOW_S, list(self._moment.seen.marks))
 
     def show_map(self, chosen: Chosen) -> None:
         if self.trial is not None:
@@ -192,19 +195,21 @@ class LabView(View):
         self.query_one("#lab-about", Lines).draw(lambda width: wrapped(words, width, dim))
 
     def _draw_paper(self, trial: Trial) -> None:
-        """Spaced where there is room; below narrow paper the map's strip goes before a line is cut."""
-        lines, beside = self.query_one("#lab-lines", Lines), self.query_one("#lab-beside")
-        is_wide = self.screen.has_class("-wide")
-        self.query_one(MappingTable).can_focus = is_wide
-        width, room = self.size.width, self.size.height - 1
-        if is_wide:
-            width -= int(beside.styles.width.value) if beside.styles.width else 0
-        elif beside.styles.height:
-            room -= _STRIP
-        tight = paper(trial, width, spaced=False)
-        beside.display = is_wide or len(tight) <= room
-        spaced = paper(trial, width, spaced=True)
-        made = spaced if len(spaced) <= room else tight
+        """The paper first; the graph, and on a narrow screen the map, where there is room beside it."""
+        lines, beside = self.query_one("#lab-lines", Lines), self.query_one(MapBeside)
+        graph, is_wide = self.query_one("#lab-graph"), self.screen.has_class("-wide")
+        room = self.size.height - (1 if self.screen.has_class("-low") else 2)
+        width = self.size.width
+        if is_wide and beside.styles.width is not None:
+            width -= int(beside.styles.width.value)
+        needed = len(paper(trial, width, 0))
+        beside.display = is_wide or needed + _STRIP <= room
+        beside.query_one(MappingTable).can_focus = is_wide
+        room -= 0 if is_wide or not beside.display else _STRIP
+        high = _TALL_GRAPH if room > 2 * _TALL_GRAPH else _GRAPH
+        graph.styles.height = high
+        graph.display = needed + 5 + high <= room
+        made = paper(trial, width, room - high if graph.display else room)
         lines.show(*made)
         lines.styles.height = max(1, len(made))
 

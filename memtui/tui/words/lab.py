@@ -40,7 +40,9 @@ def head(trial: Trial, plays: bool, width: int) -> Line:
 
 def _enter(trial: Trial) -> str:
     if trial.state == "asking":
-        return "Enter answers" if trial.choices else "Enter does it"
+        if trial.choices:
+            return f"a–{LETTERS[len(trial.choices) - 1]} guesses, Enter does it"
+        return "Enter does it"
     if trial.state == "told":
         return "Enter ends it" if trial.is_last else "Enter next"
     if trial.state == "failed":
@@ -48,8 +50,9 @@ def _enter(trial: Trial) -> str:
     return "working …"
 
 
-def paper(trial: Trial, width: int, *, spaced: bool) -> list[Line]:
-    """The step: its words, the prediction, and once it is made its figures; `spaced` by blank lines."""
+def paper(trial: Trial, width: int, height: int) -> list[Line]:
+    """The step: its words, the prediction, and once it is made its figures, with as many blank lines
+    between them as there is height for."""
     parts: list[list[Line]] = []
     if trial.has_begun:
         step = trial.step
@@ -69,8 +72,12 @@ def paper(trial: Trial, width: int, *, spaced: bool) -> list[Line]:
         mark: Part = (f" {theme.glyphs().ticks[1]} ", _WRONG)
         parts.append([[mark, *line] for line in _wrapped(trial.problem, width - 3, _BRIGHT, 0)])
     lines: list[Line] = []
+    blank = height - sum(map(len, parts))
     for part in parts:
-        lines += [[], *part] if spaced and lines else part
+        if lines and blank > 0:
+            lines.append([])
+            blank -= 1
+        lines += part
     return lines
 
 

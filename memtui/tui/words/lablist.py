@@ -67,9 +67,8 @@ def offer_row(offer: Offer) -> dict[str, str | Part]:
 def about(offer: Offer) -> Sequence[str]:
     """What is said below the list of the one under the cursor."""
     experiment = offer.experiment
-    summary = experiment.summary[0].upper() + experiment.summary[1:].rstrip(".") + "."
     words = [
-        summary,
+        experiment.summary,
         f"{len(experiment.steps)} steps; it takes {units.size(experiment.at_most_bytes)} at most.",
     ]
     if offer.why_not:
