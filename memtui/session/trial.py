@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from memtui import units
 from memtui.kernel.files import Gap
@@ -13,12 +13,19 @@ from memtui.lab.experiment import Experiment, Step
 State = Literal["opening", "asking", "making", "told", "failed"]
 
 
+class Passed(NamedTuple):
+    """A step that has been made and looked at; `is_right`: what was guessed of it, None without a guess."""
+
+    told: Told
+    is_right: bool | None
+
+
 class Trial:
     """One run of an experiment. `open`, `make` and `leave` wait for its program, each on a thread;
     what they come to is handed back by whoever asked, on the interface's.
 
     `has_begun`: there is a step to look at. `at` is the one that is asked or told, `guess` the
-    reader's of it, `problem` why it goes no further.
+    reader's of it, `passed` are those before it, `problem` is why it goes no further.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -28,6 +35,7 @@ class Trial:
         self.guess: int | None = None
         self.told: Told | None = None
         self.choices: tuple[str, ...] = ()
+        self.passed: list[Passed] = []
         self.problem = ""
         self._bench = bench
 
@@ -52,6 +60,12 @@ class Trial:
     def asks(self) -> bool:
         """Whether a guess is wanted now."""
         return self.state == "asking" and bool(self.choices)
+
+    @property
+    def is_right(self) -> bool | None:
+        """Whether the guess is; None where there is none."""
+        prediction = self.step.prediction
+        return self.guess == prediction.right if prediction and self.guess is not None else None
 
     @property
     def is_last(self) -> bool:
@@ -93,6 +107,8 @@ class Trial:
 
     def go_on(self) -> None:
         """To the next step."""
+        if self.told is not None:
+            self.passed.append(Passed(self.told, self.is_right))
         self.at += 1
         self._ask()
 

@@ -170,7 +170,7 @@ KEYS: Final = (
         "difference",
         "d",
         "what changed since the mark (or since it is looked at)",
-        "changes",
+        "diff",
         _MAP,
     ),
     Key(

@@ -40,6 +40,7 @@ _STRIP: Final = 3  # lines of the map below the paper, where it does not stand b
 _WINDOW_S: Final = 60  # of the graph: about as long as an experiment takes
 _GRAPH: Final = 13  # lines of it, below the paper where there is room
 _TALL_GRAPH: Final = 22
+_TELLS_BYTES: Final = 1 << 16  # of a mapping: less is the interpreter's own coming and going
 
 
 class _Start(Work[Gap | None]):
@@ -88,6 +89,7 @@ class LabView(View):
         self.trial: Trial | None = None
         self._left: Trial | None = None  # the last one, which may still be ending
         self._key: ProcessKey | None = None  # of its program, once a sample has it
+        self._is_to_point = False  # to what a step has changed, which is not read yet
         self._playing: Timer | None = None
         self._moment: Moment | None = None
         self._graph: TimeGraph | None = None
@@ -164,7 +166,24 @@ class LabView(View):
 
     def show_map(self, chosen: Chosen) -> None:
         if self.trial is not None:
+            self._point(self.trial, chosen)
             self.query_one(MapBeside).show(chosen)
+
+    def _point(self, trial: Trial, chosen: Chosen) -> None:
+        """Puts the map's cursor on what the step has changed most, once its reading is there."""
+        if not self._is_to_point or trial.told is None or not self._is_program(chosen):
+            return
+        from memtui.model.map.change import most_changed
+
+        mark, map_ = chosen.trail.mark, chosen.map
+        if mark is None or map_ is None or not map_.has_usage:
+            return
+        row = most_changed(mark, map_.mappings, _TELLS_BYTES)
+        if row is not None:
+            chosen.address, self._is_to_point = map_.mappings.starts[row], False
+
+    def _is_program(self, chosen: Chosen) -> bool:
+        return self._key is not None and chosen.key == self._key
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
@@ -268,6 +287,7 @@ class LabView(View):
         """The step is made; or it was told, and the next one is asked."""
         if trial.state == "asking":
             trial.begin_step()
+            self._mark()
             look_up(self, _Make(trial), self._made)
         elif trial.state == "told" and trial.is_last:
             self._leave()
@@ -276,6 +296,12 @@ class LabView(View):
             trial.go_on()
             self.query_one("#lab-paper").scroll_home(animate=False)
         self._draw()
+
+    def _mark(self) -> None:
+        """What the map view compares with, and this one, is the map before the step."""
+        if self._is_program(self.session.chosen):
+            self.session.chosen.trail.set_mark()
+            self._is_to_point = True
 
     def _made(self, told: Told | Gap) -> None:
         if self.trial is not None:
@@ -287,6 +313,7 @@ class LabView(View):
         self._stop_playing()
         drop(self)
         self._left, self.trial, self._key = self.trial or self._left, None, None
+        self._is_to_point = False
 
     def _leave(self) -> None:
         trial = self.trial
@@ -316,7 +343,7 @@ class LabView(View):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Letters that are no answer now mean what they mean elsewhere."""
-        if action in ("guess", "guess_on"):
+        if action == "guess":
             return self.trial is not None and self.trial.asks
         return action not in ("play", "again", "back") or self.trial is not None
 
@@ -335,7 +362,7 @@ class LabView(View):
 
     def action_guess_on(self, step: int) -> None:
         trial = self.trial
-        if trial is not None and trial.choices:
+        if trial is not None and trial.asks:
             before = trial.guess if trial.guess is not None else -1 if step > 0 else 0
             self.action_guess((before + step) % len(trial.choices))
 

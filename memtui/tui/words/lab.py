@@ -13,7 +13,7 @@ from memtui.lab.experiment import Expected, Run
 from memtui.lab.figures import figure_of
 from memtui.session.trial import Trial
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, fits, spread
+from memtui.tui.words.cells import Line, Part, cells, fits, fitted, spread
 
 LETTERS: Final = "abcd"
 _READABLE: Final = 96  # cells: longer lines of words are hard to follow
@@ -73,6 +73,8 @@ def paper(trial: Trial, width: int, height: int) -> list[Line]:
         parts.append([[mark, *line] for line in _wrapped(trial.problem, width - 3, _BRIGHT, 0)])
     lines: list[Line] = []
     blank = height - sum(map(len, parts))
+    if trial.passed and blank >= len(parts) + len(trial.passed) + 1:
+        parts.append(_so_far(trial, width))
     for part in parts:
         if lines and blank > 0:
             lines.append([])
@@ -85,6 +87,18 @@ def _wrapped(text: str, width: int, style: Style, inset: int = 1) -> list[Line]:
     room = max(20, min(_READABLE, width - 2))
     blank = " " * inset
     return [[(blank + piece, style)] for piece in textwrap.wrap(units.printable(text), room)]
+
+
+def _so_far(trial: Trial, width: int) -> list[Line]:
+    """The steps before this one, and what was guessed of them."""
+    lines: list[Line] = [[(" SO FAR", _DIM)]]
+    right, wrong = theme.glyphs().ticks
+    for at, (told, is_right) in enumerate(trial.passed, 1):
+        mark = (right, _RIGHT) if told.agrees else (wrong, _WRONG)
+        words = "" if is_right is None else ", guessed right" if is_right else ", guessed wrong"
+        title: Line = [(f" {units.printable(told.step.title)}", _PLAIN), (words, _DIM)]
+        lines.append(fitted([(f" {at} ", _DIM), mark, *title], width))
+    return lines
 
 
 # The prediction.
