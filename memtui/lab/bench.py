@@ -179,7 +179,7 @@ class Bench:
         return None
 
     def _figures(self) -> Mapping[str, int]:
-        return read_figures(self._files, self.processes, self._group)
+        return read_figures(self._files, self.processes, self._group, self._page_bytes)
 
     def _take(self, answer: Mapping[str, int]) -> tuple[Mapping[str, int], bool]:
         """All facts by now, and whether there are other processes than before."""

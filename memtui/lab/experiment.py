@@ -24,7 +24,7 @@ class Stage(NamedTuple):
 
 
 # What the program tells after a step: numbers by name (an address, how many pages it touched).
-# Those that are bytes end in "_bytes".
+# Those that are bytes end in "_bytes", those that are addresses in "_address".
 # A name "pid NAME" introduces another process: its figures are read too, as "NAME.rss"; 0 ends that.
 Facts = Mapping[str, int]
 

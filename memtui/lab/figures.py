@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
+from memtui import units
 from memtui.frozen import FrozenDict
 from memtui.kernel.cgroups import read_level, read_memory_group
 from memtui.kernel.details import shares_of
@@ -16,6 +17,7 @@ from memtui.kernel.maps import parse_smaps_rollup
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.process import parse_identity, status_bytes, status_sizes
 from memtui.kernel.vmstat import parse_vmstat
+from memtui.kernel.zones import ZoneMarks, parse_zone_marks
 from memtui.model.system.free import free_figures
 
 Unit = Literal["bytes", "count"]
@@ -65,6 +67,7 @@ FIGURES: Final = (
     _count("group_failcnt", "group's limit hits", "group", "failcnt"),
     _count("group_oom_kills", "group's OOM kills", "group", "oom_kill"),
     _bytes("free", "free", "machine"),
+    _bytes("on_cpu_lists", "free, on CPU lists", "machine"),
     _bytes("available", "available", "machine"),
     _bytes("buff_cache", "buff/cache", "machine"),
     _bytes("cached", "page cache", "machine", "Cached"),
@@ -86,15 +89,31 @@ def figure_of(key: str) -> Figure | None:
     return FIGURE_BY_KEY.get(key.rpartition(".")[2])
 
 
+def label(key: str) -> str:
+    """`RSS`, `child RSS`; of a fact its name."""
+    known, whose = figure_of(key), key.rpartition(".")[0]
+    return (
+        f"{whose} {known.words}".strip() if known else key.replace("_", " ").removesuffix(" bytes")
+    )
+
+
+def text(key: str, value: int) -> str:
+    """A figure's value, or a fact's: what its key ends in tells bytes and addresses from counts."""
+    known = figure_of(key)
+    if known.unit == "bytes" if known else key.endswith("_bytes"):
+        return units.size(value)
+    return units.address(value) if key.endswith("address") else units.count(value)
+
+
 def read_figures(
-    files: Files, processes: Mapping[str, int], group: str | None
+    files: Files, processes: Mapping[str, int], group: str | None, page_bytes: int
 ) -> Mapping[str, int]:
     """All that can be read: those of `processes` by name, the program's own being "". `group`: the
     path of a v1 memory cgroup.
 
     The processes last, so that what they wait for follows at once.
     """
-    found = dict(_known("machine", _of_machine(files)))
+    found = dict(_known("machine", _of_machine(files, page_bytes)))
     if group:
         found.update(_known("group", _of_group(files, group)))
     for name, pid in processes.items():
@@ -110,14 +129,21 @@ def _known(of: Of, raw: _Raw) -> Iterator[tuple[str, int]]:
             yield figure.key, value
 
 
-def _of_machine(files: Files) -> _Raw:
+def _of_machine(files: Files, page_bytes: int) -> _Raw:
     meminfo = files.parsed("proc/meminfo", parse_meminfo)
+    zones = files.parsed("proc/zoneinfo", parse_zone_marks)
     vmstat = files.parsed("proc/vmstat", parse_vmstat)
     return {
         **({} if isinstance(vmstat, Gap) else vmstat),
         **({} if isinstance(meminfo, Gap) else meminfo),
         **free_figures(meminfo)._asdict(),
+        "on_cpu_lists": None if isinstance(zones, Gap) else _on_lists(zones, page_bytes),
     }
+
+
+def _on_lists(zones: list[ZoneMarks], page_bytes: int) -> int:
+    """Free pages that each processor keeps for itself, which are in nobody's `free`."""
+    return sum(zone.on_lists_pages or 0 for zone in zones) * page_bytes
 
 
 def _of_group(files: Files, path: str) -> _Raw:

@@ -97,3 +97,27 @@ def cache_stat(descriptor: int) -> CacheStat | None:
     if libc.syscall(_CACHESTAT, descriptor, whole, found, 0) != 0:
         return None
     return CacheStat(*list(found)[:3])
+
+
+def cached_bytes(descriptor: int, size_bytes: int) -> int:
+    """How much of a file of one's own is in the page cache, by mincore(2)."""
+    page_bytes = mmap.PAGESIZE
+    with mmap.mmap(descriptor, size_bytes, flags=mmap.MAP_SHARED) as mapping:
+        pages = (ctypes.c_ubyte * (-(-size_bytes // page_bytes)))()
+        start = ctypes.c_char.from_buffer(mapping)
+        address = ctypes.c_void_p(ctypes.addressof(start))
+        try:
+            checked(libc.mincore(address, ctypes.c_size_t(size_bytes), pages))
+        finally:
+            del start  # or it could not be unmapped
+        return sum(page & 1 for page in pages) * page_bytes
+
+
+def fetched_bytes() -> int | None:
+    """What this process has had read from a disk; None where the kernel does not count it."""
+    try:
+        with open("/proc/self/io", "rb") as file:
+            counts = dict(line.split(b": ") for line in file.read().splitlines())
+    except OSError:
+        return None
+    return int(counts[b"read_bytes"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple
 
 from memtui import units
 from memtui.kernel.files import Files, Gap
 from memtui.lab.bench import Agreement, Bench, Told
 from memtui.lab.catalogue import catalogue
-from memtui.lab.experiment import Expected, Experiment, Run
-from memtui.lab.figures import figure_of
+from memtui.lab.experiment import Expected, Experiment, Facts, Run
+from memtui.lab.figures import label, text
 from memtui.lab.needs import why_not
 from memtui.reports.output import FAILED, USAGE, Failure, Options, TextColumn, document, table
 from memtui.targets import Target
 
 ALL = "all"
+_ALIGNED: Final[tuple[Literal["<", ">"], ...]] = ("<", "<", ">", ">", ">", ">", "<")
 
 
 def run(files: Files, options: Options) -> Iterator[str]:
@@ -73,7 +74,8 @@ def _run(bench: Bench, failures: list[str], documents: list[dict[str, Any]]) -> 
             if isinstance(told, Gap):
                 failed = told
                 break
-            yield from _step_text(len(bench.told), told)
+            earlier = bench.told[-2].run.facts if len(bench.told) > 1 else {}
+            yield from _step_text(len(bench.told), told, earlier)
             if not told.agrees:
                 failures.append(f"{experiment.name}: {told.step.title!r} does not agree")
     finally:
@@ -112,57 +114,63 @@ def _step_json(told: Told) -> dict[str, Any]:
     }
 
 
-def _step_text(number: int, told: Told) -> Iterator[str]:
+class _Row(NamedTuple):
+    """A figure, or a fact of the program's, and what was expected of it."""
+
+    key: str
+    agreement: Agreement | None
+
+    def cells(self, run: Run, earlier: Facts) -> tuple[str, ...]:
+        before, after = (
+            {**facts, **figures}.get(self.key)
+            for facts, figures in ((earlier, run.before), (run.facts, run.after))
+        )
+        change = None if before is None or after is None else after - before
+        mark, expected, words = "", "", ""
+        if self.agreement is not None:
+            mark = "✓" if self.agreement.agrees else "✗"
+            expected, words = _range(self.agreement.expected), self.agreement.expected.words
+        return (
+            f"  {mark}",
+            label(self.key),
+            _text(self.key, before),
+            _text(self.key, after),
+            "" if self.key.endswith("address") else _signed(self.key, change),
+            expected,
+            words,
+        )
+
+
+def _step_text(number: int, told: Told, earlier: Facts) -> Iterator[str]:
+    """`earlier`: what the program had told before."""
     step = told.step
     yield f"\n{number}  {step.title}\n"
     if step.prediction is not None:
         answer = step.prediction.choices(told.run)[step.prediction.right]
         yield f"   {step.prediction.question}  {answer}\n"
-    rows = told.agreements
-    if rows:
-        yield from table(
-            [
-                TextColumn("", "<", ["  " + ("✓" if each.agrees else "✗") for each in rows]),
-                TextColumn("FIGURE", "<", [_name(each.expected.key) for each in rows]),
-                TextColumn("BEFORE", ">", [_before(each, told.run) for each in rows]),
-                TextColumn("MEASURED", ">", [_measured(each) for each in rows]),
-                TextColumn("EXPECTED", ">", [_range(each.expected) for each in rows]),
-                TextColumn("WHY", "<", [each.expected.words for each in rows]),
-            ]
-        )
-
-
-def _name(key: str) -> str:
-    """`RSS`, `child RSS`; of a fact its name."""
-    known, whose = figure_of(key), key.rpartition(".")[0]
-    return f"{whose} {known.words}".strip() if known else key.replace("_", " ")
-
-
-def _before(each: Agreement, run: Run) -> str:
-    """Where a change began; of a value nothing."""
-    if each.expected.of == "value":
-        return ""
-    return _text(each.expected.key, run.before.get(each.expected.key))
-
-
-def _measured(each: Agreement) -> str:
-    return _signed(each.expected, each.measured)
+    expected = {each.expected.key: each for each in told.agreements}
+    keys = dict.fromkeys((*step.figures, *expected))
+    rows = [_Row(key, expected.get(key)).cells(told.run, earlier) for key in keys]
+    heads = ("", "FIGURE", "BEFORE", "AFTER", "CHANGE", "EXPECTED", "WHY")
+    columns = zip(heads, _ALIGNED, zip(*rows, strict=True), strict=True)
+    yield from table([TextColumn(head, align, cells) for head, align, cells in columns])
 
 
 def _range(expected: Expected) -> str:
-    low, high = _signed(expected, expected.low), _signed(expected, expected.high)
+    is_change = expected.of == "change"
+    low, high = (
+        _signed(expected.key, value) if is_change else _text(expected.key, value)
+        for value in (expected.low, expected.high)
+    )
     return low if low == high else f"{low} … {high}"
 
 
-def _signed(expected: Expected, value: int | None) -> str:
-    text = _text(expected.key, value)
-    return f"+{text}" if expected.of == "change" and value is not None and value > 0 else text
+def _signed(key: str, value: int | None) -> str:
+    return f"+{_text(key, value)}" if value is not None and value > 0 else _text(key, value)
 
 
 def _text(key: str, value: int | None) -> str:
-    known = figure_of(key)
-    is_size = known.unit == "bytes" if known else key.endswith("_bytes")
-    return units.size(value) if is_size else units.count(value)
+    return "" if value is None else text(key, value)
 
 
 def _listed(files: Files, options: Options) -> Iterator[str]:

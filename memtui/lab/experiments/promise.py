@@ -91,13 +91,16 @@ def _many(run: Run) -> int:
 EXPERIMENT = Experiment(
     name="promise",
     title="allocating is promising",
-    summary="mmap gives addresses, the first touch gives memory; and what a refused promise looks like",
+    summary=(
+        "mmap gives addresses, the first touch gives memory; and what a refused promise looks like"
+    ),
     program=_program,
     order=20,
     steps=(
         Step(
             "mmap of 1 GiB",
-            "The program asks the kernel for 1 GiB with mmap, and touches none of it. Watch VIRT and "
+            "The program asks the kernel for 1 GiB with mmap, and touches none of it. Watch VIRT "
+            "and "
             "Committed_AS, which count promises, and RSS, which counts memory.",
             ("virtual", "rss", "minor_faults", "page_tables", "committed"),
             _promise,
@@ -106,14 +109,17 @@ EXPERIMENT = Experiment(
                 lambda _: ("hardly at all", "4 MiB", "512 MiB", "1 GiB"),
                 0,
             ),
-            "A malloc of that size does the same. Committed_AS counts it, as the kernel may have to keep "
+            "A malloc of that size does the same. Committed_AS counts it, as the kernel may have "
+            "to keep "
             "its word.",
         ),
         Step(
             "one byte into each of 1,000 pages",
-            "Now it writes one byte into each of the first 1,000 pages. Watch the minor faults: at the "
-            "first touch of a page there is no entry for it, and the kernel's handler finds a frame.",
-            ("virtual", "rss", "minor_faults", "page_tables", "free"),
+            "Now it writes one byte into each of the first 1,000 pages. Watch the minor faults: "
+            "at the "
+            "first touch of a page there is no entry for it, and the kernel's handler finds a "
+            "frame.",
+            ("virtual", "rss", "minor_faults", "page_tables", "machine_anon"),
             lambda run: _touched(run, _FEW, "a whole frame for each byte"),
             Prediction(
                 "1,000 bytes are written. How much will RSS grow?",
@@ -129,16 +135,18 @@ EXPERIMENT = Experiment(
         ),
         Step(
             "the rest of the first 64 MiB",
-            "It goes on until 64 MiB have been touched, and leaves the rest of the promise alone. Watch "
+            "It goes on until 64 MiB have been touched, and leaves the rest of the promise "
+            "alone. Watch "
             "the page tables grow too: they are the price of a map.",
-            ("virtual", "rss", "minor_faults", "page_tables", "free"),
+            ("virtual", "rss", "minor_faults", "page_tables", "machine_anon"),
             lambda run: _touched(run, _many(run), "a frame for each page"),
             None,
             "What a process costs is what it has touched, not what it has asked for.",
         ),
         Step(
             "the memory is given back, the promise stays",
-            "madvise(MADV_DONTNEED) tells the kernel that the contents are of no use any more. Watch RSS "
+            "madvise(MADV_DONTNEED) tells the kernel that the contents are of no use any more. "
+            "Watch RSS "
             "fall, and VIRT stand still.",
             ("virtual", "rss", "minor_faults", "page_tables", "committed"),
             lambda run: (
@@ -152,7 +160,8 @@ EXPERIMENT = Experiment(
         ),
         Step(
             "a promise that is refused",
-            "The program sets itself a limit of addresses, RLIMIT_AS, of 2 GiB and asks for 2 GiB more. "
+            "The program sets itself a limit of addresses, RLIMIT_AS, of 2 GiB and asks for 2 "
+            "GiB more. "
             "Watch what comes of it: an error at once, and nothing happens to anybody.",
             ("virtual", "rss", "refused"),
             lambda _: (
@@ -166,8 +175,10 @@ EXPERIMENT = Experiment(
                 lambda _: ("it is killed", "mmap fails with ENOMEM", "it waits for memory"),
                 1,
             ),
-            "The same comes of vm.overcommit_memory=2 at CommitLimit, and in the usual mode of what is "
-            "more than all memory and swap together. Otherwise the kernel promises, and the OOM killer "
+            "The same comes of vm.overcommit_memory=2 at CommitLimit, and in the usual mode of "
+            "what is "
+            "more than all memory and swap together. Otherwise the kernel promises, and the OOM "
+            "killer "
             "pays.",
         ),
         Step(
