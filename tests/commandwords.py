@@ -9,6 +9,7 @@ from memtui.commands import Command
 
 
 def arguments_of(command: Command, file: Path, pid: str) -> list[str]:
-    """The arguments that a command takes: `file` is one that it may write, which is not there yet."""
+    """The arguments with which a command prints: `file` is one that it may write, not there yet."""
     given = {"FILE": str(file), "PID": pid}
-    return [given[word] for word in re.findall("FILE|PID", command.argument)]
+    words = [given[word] for word in re.findall("FILE|PID", command.argument)]
+    return [*words, "--list"] if command.opens else words

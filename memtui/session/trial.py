@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.lab.bench import Bench, Told
-from memtui.lab.experiment import Experiment, Step
+from memtui.lab.experiment import Experiment, Facts, Step
 
 State = Literal["opening", "asking", "making", "told", "failed"]
 
@@ -66,6 +66,11 @@ class Trial:
         """Whether the guess is; None where there is none."""
         prediction = self.step.prediction
         return self.guess == prediction.right if prediction and self.guess is not None else None
+
+    @property
+    def earlier(self) -> Facts:
+        """What its program had told before this step."""
+        return self.passed[-1].told.run.facts if self.passed else {}
 
     @property
     def is_last(self) -> bool:

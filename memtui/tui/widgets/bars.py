@@ -112,7 +112,7 @@ class Footer(Lines):
             items = []  # how to get out of a sheet matters more
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
-        room = width - 1 - taken(items + ends)
+        room = width - 1 + gap - taken(items + ends)  # what stands last needs no gap after it
         for key in keys[:-2]:
             item = (key.shown, key.footer, key.action)
             if taken([item]) <= room:

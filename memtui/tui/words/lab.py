@@ -9,8 +9,8 @@ from rich.style import Style
 
 from memtui import units
 from memtui.lab.bench import Agreement, Told
-from memtui.lab.experiment import Expected, Run
-from memtui.lab.figures import figure_of
+from memtui.lab.experiment import Expected, Facts, Run
+from memtui.lab.figures import label, text
 from memtui.session.trial import Trial
 from memtui.tui import theme
 from memtui.tui.words.cells import Line, Part, cells, fits, fitted, spread
@@ -60,7 +60,7 @@ def paper(trial: Trial, width: int, height: int) -> list[Line]:
         if trial.choices:
             parts.append(_prediction(trial, width))
         if trial.told is not None:
-            parts.append(_table(trial.told, width))
+            parts.append(_table(trial.told, trial.earlier, width))
             if step.after:
                 parts.append(_wrapped(step.after, width, _PLAIN))
     else:
@@ -158,8 +158,8 @@ class _Row(NamedTuple):
     agreement: Agreement | None
 
 
-def _table(told: Told, width: int) -> list[Line]:
-    rows = _rows(told)
+def _table(told: Told, earlier: Facts, width: int) -> list[Line]:
+    rows = _rows(told, earlier)
     across = max([6, *(units.width(row.label) for row in rows)])
     head: list[Part] = [(f" {units.fit('FIGURE', across)}", _DIM)]
     head += [(f"{title:>{_NUMBER}}", _DIM) for title in ("BEFORE", "AFTER", "CHANGE")]
@@ -171,51 +171,41 @@ def _table(told: Told, width: int) -> list[Line]:
     return lines
 
 
-def _rows(told: Told) -> list[_Row]:
-    """The step's figures in their order, each with what was expected of it; then what else was."""
+def _rows(told: Told, earlier: Facts) -> list[_Row]:
+    """The step's figures in their order, each with what was expected of it; then what else was.
+
+    `earlier`: what the program had told before.
+    """
     rest = list(told.agreements)
     rows = []
     for key in told.step.figures:
         own = next((each for each in rest if each.expected.key == key), None)
         if own is not None:
             rest.remove(own)
-        rows.append(_row(key, told.run, own))
-    return rows + [_row(each.expected.key, told.run, each) for each in rest]
+        rows.append(_row(key, told.run, earlier, own))
+    return rows + [_row(each.expected.key, told.run, earlier, each) for each in rest]
 
 
-def _row(key: str, run: Run, agreement: Agreement | None) -> _Row:
-    if key in run.facts:
-        return _Row(_label(key), ("", _text(key, run.facts[key]), ""), agreement)
-    before, after = run.before.get(key), run.after.get(key)
-    values = (_text(key, before), _text(key, after), _change(key, run.change(key)))
-    return _Row(_label(key), values, agreement)
+def _row(key: str, run: Run, earlier: Facts, agreement: Agreement | None) -> _Row:
+    before = run.before.get(key, earlier.get(key))
+    after = run.after.get(key, run.facts.get(key))
+    change = None if before is None or after is None else after - before
+    if key.endswith("address"):
+        change = None  # how far it is from another is no figure
+    # A fact has not been there before it was told; a figure that is not there cannot be read.
+    unknown = "" if key in run.facts else units.UNKNOWN
+    values = (_text(key, before, unknown), _text(key, after, unknown), _change(key, change))
+    return _Row(label(key), values, agreement)
 
 
-def _label(key: str) -> str:
-    """`RSS`, `child RSS`; of a fact its name."""
-    known, whose = figure_of(key), key.rpartition(".")[0]
-    return f"{whose} {known.words}".strip() if known else key.replace("_", " ")
-
-
-def _is_bytes(key: str) -> bool:
-    known = figure_of(key)
-    return known.unit == "bytes" if known else key.endswith("_bytes")
-
-
-def _text(key: str, value: int | None) -> str:
-    return units.size(value) if _is_bytes(key) else units.count(value)
+def _text(key: str, value: int | None, unknown: str = units.UNKNOWN) -> str:
+    return unknown if value is None else text(key, value)
 
 
 def _change(key: str, value: int | None) -> str:
-    if _is_bytes(key):
-        return units.change(value, short=False)
-    return (
-        f"+{units.count(value)}"
-        if value and value > 0
-        else units.count(value)
-        if value != 0
-        else "–"
-    )
+    if not value:
+        return "" if value is None else "–"
+    return f"+{text(key, value)}" if value > 0 else text(key, value)
 
 
 def _row_lines(row: _Row, across: int, width: int) -> list[Line]:
