@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from memtui.kernel.files import Files, Gap
@@ -14,18 +16,16 @@ from memtui.ondemand.question import GoOn, Question
 
 
 class Offer(NamedTuple):
-    """An experiment. `why_not`: what is in its way, "" for nothing; `lacks`: what steps of it need
-    that there is not, so that they are left out."""
+    """An experiment, and what makes a bench for a run of it.
 
-    files: Files
+    `why_not`: what is in its way, "" for nothing; `lacks`: what steps of it need that there is not,
+    so that they are left out.
+    """
+
     experiment: Experiment
-    readonly: bool
     why_not: str
     lacks: frozenset[Need]
-
-    def bench(self) -> Bench:
-        """For a run of it, not started yet."""
-        return Bench(self.files, self.experiment, readonly=self.readonly)
+    bench: Callable[[], Bench]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ class Offers(Question[tuple[Offer, ...]]):
         return tuple(self._offer(files, each) for each in catalogue())
 
     def _offer(self, files: Files, experiment: Experiment) -> Offer:
-        bench, gap = Bench(files, experiment, readonly=self.readonly), None
+        make = partial(Bench, files, experiment, readonly=self.readonly)
+        bench = make()
         gap = bench.available
-        every = frozenset(need for step in experiment.steps for need in step.needs)
         why_not = (gap.detail or gap.reason) if gap else ""
-        return Offer(files, experiment, self.readonly, why_not, every - bench.run.stage.has)
+        needs = frozenset(need for step in experiment.steps for need in step.needs)
+        return Offer(experiment, why_not, needs - bench.run.stage.has, make)
