@@ -24,6 +24,7 @@ LOWER = (
     "settings",
     "targets",
     "session",
+    "lab",
     "live",
     "kernel",
     "model",

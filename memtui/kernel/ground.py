@@ -40,8 +40,13 @@ def place() -> str:
 
 
 def mark_of(pid: int) -> str:
-    """The name for what this process makes: its pid, and when it began."""
-    return f"{MARK}-{pid}-{_began(pid)}"
+    """The name for what this process makes: its pid, when it began, and whose pids these are."""
+    return f"{MARK}-{pid}-{_began(pid)}-{_namespace()}"
+
+
+def _namespace() -> int:
+    """The number of the PID namespace: containers may share a disk, and have each other's pids."""
+    return os.stat("/proc/self/ns/pid").st_ino
 
 
 def _began(pid: int) -> int:
@@ -87,7 +92,7 @@ def _remove_group(group: Path) -> None:
             (group / "memory.force_empty").write_text("0")
         try:
             group.rmdir()
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return
         except OSError:
             time.sleep(0.01)
@@ -143,7 +148,7 @@ def sweep(parent: Path | None) -> None:
 
 
 def _left(parent: Path) -> Iterator[Path]:
-    for each in parent.glob(f"{MARK}-*-*"):
-        pid, _, began = each.name.removeprefix(f"{MARK}-").partition("-")
+    for each in parent.glob(f"{MARK}-*-*-{_namespace()}"):
+        pid, began, _ = each.name.removeprefix(f"{MARK}-").split("-", 2)
         if pid.isdecimal() and began.isdecimal() and _began(int(pid[:10])) != int(began[:20]):
             yield each

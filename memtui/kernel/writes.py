@@ -1,4 +1,5 @@
-"""All that memtui can change: a process by a signal, and how willing the OOM killer is to take it.
+"""What memtui can change of others: a process by a signal, and how willing the OOM killer is to take it.
+What it makes of its own, and takes away again, is in `ground`.
 
 Source: kill(2), pidfd_send_signal(2), /proc/PID/oom_score_adj. Document:
 Documentation/filesystems/proc.rst. Since: oom_score_adj 2.6.36, pidfds 5.3; before them there is a

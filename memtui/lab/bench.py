@@ -62,6 +62,7 @@ class Bench:
         self.experiment = experiment
         self.available = why_not(files, experiment, readonly=readonly)
         self._files = files
+        self._readonly = readonly
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._has = what_there_is(files, experiment, readonly=readonly)
         self._group: str | None = None
@@ -77,6 +78,10 @@ class Bench:
     @property
     def pid(self) -> int | None:
         return self.processes.get("")
+
+    @property
+    def keeper_pid(self) -> int | None:
+        return self._keeper.pid if self._keeper else None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -100,6 +105,8 @@ class Bench:
                 return failed
             if self.is_over:
                 return self._gap("it has no more steps")
+            if self._is_closed:
+                return self._gap("it was ended")
             step = self.steps[len(self.told)]
             before = self._figures()
             answer = self._ask(b"step\n", self.experiment.at_most_s)
@@ -138,28 +145,31 @@ class Bench:
             return self.available
         if self._keeper is not None:
             return None
-        experiment, parent = self.experiment, group_parent(self._files)
-        has_group = experiment.group_limit_bytes is not None and parent is not None
+        experiment = self.experiment
+        parent = None if self._readonly else group_parent(self._files)
         wanted = Wanted(
             experiment.name,
             sorted(self._has),
             sorted(experiment.needs),
             self._page_bytes,
             experiment.at_most_bytes,
-            parent[1] if parent and has_group else None,
-            experiment.group_limit_bytes or 0,
-            experiment.swap_bytes or 0,
+            parent[1] if parent else None,
+            experiment.group_limit_bytes,
+            experiment.swap_bytes,
         )
         with self._closing:
             if self._is_closed:
                 return self._gap("it was ended")
-            self._keeper = subprocess.Popen(
-                command("keeper", json.dumps(wanted._asdict())),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            try:
+                self._keeper = subprocess.Popen(
+                    command("keeper", json.dumps(wanted._asdict())),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return self._gap(f"its keeper cannot be started: {error.strerror}")
         told = self._answer(_STARTS_S)
         for _ in range(_WARM_UPS):
             if isinstance(told, Gap):

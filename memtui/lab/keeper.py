@@ -35,7 +35,8 @@ _LEFT_OUT: Final = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHON")
 
 
 class Wanted(NamedTuple):
-    """What memtui asks the keeper for, as JSON. `group_parent`: where its group is to be, if any."""
+    """What memtui asks the keeper for, as JSON. `group_parent`: the directory in which groups may be
+    made, and those of killed keepers are; None: nowhere."""
 
     name: str
     has: list[str]
@@ -43,8 +44,8 @@ class Wanted(NamedTuple):
     page_bytes: int
     at_most_bytes: int
     group_parent: str | None
-    group_limit_bytes: int
-    swap_bytes: int
+    group_limit_bytes: int | None
+    swap_bytes: int | None
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -87,14 +88,14 @@ def _make(
     """The directory, the group and swap; what is only liked may fail. Raises OSError."""
     mark = ground.mark_of(os.getpid())
     group, has = None, list(wanted.has)
-    if "cgroup v1" in has and parent:
+    if parent and wanted.group_limit_bytes and "cgroup v1" in has:
         swappiness = 100 if wanted.swap_bytes else 60
         with _may_fail(wanted, "cgroup v1", has):
             group = stack.enter_context(
                 ground.own_group(parent, mark, wanted.group_limit_bytes, swappiness)
             )
     directory = stack.enter_context(ground.own_directory(mark))
-    if "swap" in has and wanted.swap_bytes:
+    if wanted.swap_bytes and "swap" in has:
         with _may_fail(wanted, "swap", has):
             stack.enter_context(ground.own_swap(directory, wanted.swap_bytes, wanted.page_bytes))
     return has, directory, group

@@ -19,8 +19,16 @@ from memtui.lab.tools import (
 
 _SIZE: Final = 64 * MIB
 _OWN: Final = 2 * MIB  # what the interpreter may take itself
-_OTHERS: Final = 1 << 30  # that others may write to files meanwhile, or delete of them
-_FIGURES: Final = ("buff_cache", "free", "on_cpu_lists", "available", "file_cached_bytes", "rss")
+_ROOM: Final = 16 * MIB  # for what the kernel itself needs for a file, and counts by processor
+_FIGURES: Final = (
+    "buff_cache",
+    "free",
+    "on_cpu_lists",
+    "available",
+    "file_cached_bytes",
+    "rss",
+    "turnover",
+)
 
 
 def _program(stage: Stage) -> Iterator[Facts]:
@@ -66,35 +74,29 @@ def _facts(file: int, page_bytes: int, size_bytes: int = _SIZE) -> Facts:
 def _grows(run: Run) -> tuple[Expected, ...]:
     return (
         _cached(_SIZE, "all of the file is in memory"),
-        Expected(
-            "buff_cache",
-            _SIZE // 2,
-            _SIZE + _OTHERS,
-            words="the file; and what others write or delete",
-        ),
-        *_free(run),
+        *_of_machine(run, _SIZE),
         Expected("rss", -_OWN, _OWN, words="the cache is the kernel's, and no process's"),
     )
 
 
 def _shrinks(run: Run) -> tuple[Expected, ...]:
-    return (
-        Expected(
-            "buff_cache", -_SIZE - _OTHERS, -_SIZE // 2, words="without the file; and others' files"
-        ),
-        *_free(run),
-    )
+    return _of_machine(run, -_SIZE)
 
 
-def _free(run: Run) -> tuple[Expected, ...]:
-    """What was free or cached is the other now. Reckoned in: what programs took meanwhile, and what
-    went to the processors' own lists, which count as neither."""
-    taken = (run.change("machine_anon") or 0) + (run.change("on_cpu_lists") or 0)
-    free = -(run.change("buff_cache") or 0) - taken
-    room = _SIZE // 2
+def _of_machine(run: Run, cached_bytes: int) -> tuple[Expected, ...]:
+    """What is cached is not free, and can be had. What the processors keep on their own lists counts
+    as neither; and nobody can have moved more than was allocated and freed meanwhile."""
+    aside = run.change("on_cpu_lists") or 0
+    others = max(0, (run.change("turnover") or 0) - _SIZE)
+
+    def about(key: str, size_bytes: int, words: str) -> Expected:
+        room = _ROOM + others
+        return Expected(key, size_bytes - room, size_bytes + room, words=words)
+
     return (
-        Expected("free", free - room, free + room, words="what buff/cache took or gave"),
-        Expected("available", -taken - room, -taken + room, words="what is cached can be had"),
+        about("buff_cache", cached_bytes, "the file, and what others did meanwhile"),
+        about("free", -cached_bytes - aside, "what buff/cache took or gave"),
+        about("available", -aside, "what is cached can be had"),
     )
 
 
@@ -188,13 +190,14 @@ EXPERIMENT: Final = Experiment(
         Step(
             "read it again",
             "Once more the whole file. Watch where it comes from now.",
-            ("from_disk_bytes", "buff_cache", "free", "available", "file_cached_bytes", "rss"),
+            ("from_disk_bytes", *_FIGURES),
             lambda run: (
                 *_grows(run),
                 *_fetched(run, _SIZE, _SIZE + 4 * MIB, "nothing of it was in memory"),
             ),
             Prediction("How much will be read from the disk?", lambda _: ("nothing", "64 MiB"), 1),
-            "Reading fills the cache as writing does.",
+            "Reading fills the cache as writing does. What frames came from the processors' own lists were "
+            "counted neither as free nor as available.",
         ),
         Step(
             "unlink it",
@@ -207,7 +210,7 @@ EXPERIMENT: Final = Experiment(
             "close it",
             "The last that had it open closes it, and the file is gone. Watch its pages go with "
             "it.",
-            ("buff_cache", "free", "available"),
+            ("buff_cache", "free", "on_cpu_lists", "available", "turnover"),
             _shrinks,
             None,
             "A cache of a file that is gone is of no use to anybody: it becomes free at once.",

@@ -6,6 +6,7 @@ import errno
 import mmap
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
 from memtui.lab.tools import MIB, anonymous, touch
@@ -14,6 +15,13 @@ _PROMISED = 1 << 30
 _FEW = 1_000  # pages
 _MANY = 64 * MIB
 _NOISE = 2 * MIB  # of the interpreter's own, in bytes
+_ALWAYS, _NEVER = 1, 2  # of vm.overcommit_memory
+_OF_MODE = (
+    "mode 0 refuses what could never be",
+    "mode 1 promises anything",
+    "mode 2 keeps to CommitLimit",
+)
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python has it since 3.13
 _FAULTS = 100  # of the interpreter's own
 _OTHERS = 512 * MIB  # what others on the machine may promise themselves, or give back, meanwhile
 
@@ -34,6 +42,7 @@ def _steps(page: int) -> Iterator[Facts]:
     promised.madvise(mmap.MADV_DONTNEED)
     yield {}
     yield {"refused": _refused()}
+    yield _too_much()
     promised.close()
     yield {}
 
@@ -43,11 +52,30 @@ def _refused() -> int:
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (2 * _PROMISED, limits[1]))
     try:
-        mmap.mmap(-1, 2 * _PROMISED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as error:
-        return error.errno or 0
+        return _error_of_mmap(2 * _PROMISED, 0)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def _too_much() -> Facts:
+    """What comes of asking for more than all memory and swap: 0, or the error."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    sizes = {key: int(rest.split()[0]) for key, _, rest in (line.partition(":") for line in lines)}
+    size_bytes = (sizes["MemTotal"] + sizes["SwapTotal"]) * 1024 + _PROMISED
+    return {
+        "overcommit_memory": int(Path("/proc/sys/vm/overcommit_memory").read_text()),
+        "is_limited": int(resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY),
+        "with_reserve": _error_of_mmap(size_bytes, 0),
+        "without_reserve": _error_of_mmap(size_bytes, _MAP_NORESERVE),
+    }
+
+
+def _error_of_mmap(size_bytes: int, more_flags: int) -> int:
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | more_flags
+    try:
+        mmap.mmap(-1, size_bytes, flags=flags).close()
+    except OSError as error:
+        return error.errno or 0
     return 0
 
 
@@ -82,6 +110,23 @@ def _touched(run: Run, pages: int, why: str) -> tuple[Expected, ...]:
             "page_tables", tables, tables + _pages(run, 8), words="one table for 512 pages of 4 KiB"
         ),
     )
+
+
+def _overcommitted(run: Run) -> tuple[Expected, ...]:
+    mode = run.facts["overcommit_memory"]
+    is_refused = errno.ENOMEM if mode != _ALWAYS or run.facts["is_limited"] else 0
+    is_refused_all_the_same = errno.ENOMEM if mode == _NEVER or run.facts["is_limited"] else 0
+    return (
+        _is("with_reserve", is_refused, _OF_MODE[mode]),
+        _is(
+            "without_reserve", is_refused_all_the_same, "MAP_NORESERVE: not counted, but in mode 2"
+        ),
+        Expected("virtual", 0, _NOISE, words="what was mapped was unmapped at once"),
+    )
+
+
+def _is(key: str, value: int, words: str) -> Expected:
+    return Expected(key, value, value, "value", words)
 
 
 def _many(run: Run) -> int:
@@ -175,11 +220,17 @@ EXPERIMENT = Experiment(
                 lambda _: ("it is killed", "mmap fails with ENOMEM", "it waits for memory"),
                 1,
             ),
-            "The same comes of vm.overcommit_memory=2 at CommitLimit, and in the usual mode of "
-            "what is "
-            "more than all memory and swap together. Otherwise the kernel promises, and the OOM "
-            "killer "
-            "pays.",
+            "The kernel has promised nothing that it cannot keep, and the program can go on.",
+        ),
+        Step(
+            "more than there is",
+            "It asks for more than all memory and swap of the machine, once as usual and once with "
+            "MAP_NORESERVE. Watch which is refused: that depends on vm.overcommit_memory.",
+            ("overcommit_memory", "with_reserve", "without_reserve", "commit_limit", "committed"),
+            _overcommitted,
+            None,
+            "Short of that the kernel promises more than it has. When too many ask it to keep its word at "
+            "once, the OOM killer pays.",
         ),
         Step(
             "munmap",

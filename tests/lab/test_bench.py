@@ -1,0 +1,91 @@
+"""Where an experiment cannot be run, and what memtui says; what a bench answers."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from memtui.kernel.files import Gap
+from memtui.kernel.livefiles import LiveFiles
+from memtui.lab.bench import Bench
+from memtui.lab.catalogue import experiment_of
+from memtui.lab.experiment import Experiment
+from tests.conftest import HOSTS_DIR
+from tests.lab.runs import lab, left
+
+pytestmark = pytest.mark.xdist_group("machine")
+
+
+@pytest.fixture
+def promise() -> Experiment:
+    found = experiment_of("promise")
+    assert found
+    return found
+
+
+def test_a_bench_runs_a_step_at_a_time(promise: Experiment) -> None:
+    bench = Bench(LiveFiles(), promise)
+    assert bench.available is None
+    try:
+        assert bench.start() is None
+        assert bench.pid and bench.run.before["rss"] > 0
+        assert bench.run.stage.directory.is_dir()
+        told = bench.step()
+        assert not isinstance(told, Gap)
+        assert told.step is promise.steps[0]
+        assert told.agrees and bench.told == [told] and not bench.is_over
+        assert told.run.facts == {"promised": 1 << 30}
+    finally:
+        bench.close()
+    assert not bench.run.stage.directory.exists()
+    assert isinstance(bench.step(), Gap)
+    bench.close()
+
+
+def test_a_bench_that_is_closed_gives_up_at_once(promise: Experiment) -> None:
+    """From another thread, as an interface does it."""
+    bench = Bench(LiveFiles(), promise)
+    assert bench.start() is None
+    keeper = bench.keeper_pid
+    assert keeper is not None
+    closing = threading.Thread(target=bench.close)
+    closing.start()
+    while not isinstance(bench.step(), Gap):
+        pass
+    closing.join()
+    assert left(keeper) == []
+
+
+def test_too_little_memory_is_no_place_for_an_experiment(promise: Experiment) -> None:
+    bench = Bench(LiveFiles(), promise._replace(at_most_bytes=1 << 50))
+    assert bench.available is not None
+    assert "more than a tenth of the" in bench.available.detail
+    assert bench.start() == bench.available == bench.step()
+    bench.close()
+
+
+def test_what_is_needed_and_missing_is_said(promise: Experiment) -> None:
+    bench = Bench(LiveFiles(), promise._replace(needs=frozenset({"cgroup v1"})), readonly=True)
+    assert bench.available is not None
+    assert "needs a memory cgroup" in bench.available.detail
+
+
+def test_another_machine_is_no_place_either() -> None:
+    done = lab("promise", "--headless", "--root", str(HOSTS_DIR / "debian-6.18"))
+    assert done.returncode == 0
+    assert "not run: experiments run on this machine, not below --root" in done.stdout
+
+
+def test_a_name_that_is_none_names_those_that_are() -> None:
+    done = lab("nonsense", "--headless")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("memtui: no experiment 'nonsense': there are cache, promise, ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_list_says_what_can_be_run_here() -> None:
+    for words in (["--list"], []):
+        lines = lab(*words).stdout.splitlines()
+        assert lines[0].split() == ["NAME", "TITLE", "NEEDS", "HERE"]
+        assert any(line.startswith("promise ") and line.endswith(" yes") for line in lines)
