@@ -181,6 +181,7 @@ COMMANDS: Final = (
             Option("--list", "", 0, "the experiments, and which of them can be run here", True),
         ),
         is_table=False,
+        screen="memtui.tui.lab:run",
     ),
     Command(
         "run",

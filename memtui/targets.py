@@ -14,10 +14,13 @@ _PID_DIGITS = 10  # more than any pid has: a longer number is a name, if anythin
 
 
 class Target(NamedTuple):
-    """Where the dashboard opens: on one process, or on the list filtered to several (pid None)."""
+    """Where the dashboard opens: on one process, on the list filtered to several, or on a page of a
+    view, both by name."""
 
-    pid: int | None
-    filter: str
+    pid: int | None = None
+    filter: str = ""
+    view: str = ""
+    page: str = ""
 
 
 class _Process(Protocol):

@@ -63,6 +63,14 @@ VIEWS: Final = (
         "the balance, zones, fragmentation, slabs, huge pages, swap",
         "memtui.tui.views.physical:PhysicalView",
     ),
+    ViewEntry(
+        "6",
+        "lab",
+        "Lab",
+        "Lab",
+        "experiments that show on a real program what memory does, a step at a time",
+        "memtui.tui.views.lab:LabView",
+    ),
 )
 
 # There while a program is under watch.

@@ -168,18 +168,18 @@ async def view() -> Found:
     shown = app()
     async with running(shown, SIZE) as pilot:
         before = screen(shown)
-        await press(pilot, "6")
+        await press(pilot, "7")
         opened, commands = screen(shown), list(shown.get_system_commands(shown.screen))
         await press(pilot, "r")
         return {
-            "the list of views": "6 Weather" in before,
+            "the list of views": "7 Weather" in before,
             "its key": "The sun shines on every machine." in opened,
             "the footer": "rain" in opened.splitlines()[-1],
             "its keys": "it rains" in screen(shown),
             "the palette": {"Weather (6)", "rain (r)"} <= {each.title for each in commands},
             "help": "KEYS IN WEATHER" in help_text().plain and "let it rain" in help_text().plain,
             "settings": settings_of({"view": "weather"}).view == "weather",
-            "the help of --view": "physical, weather" in printed("--help").replace("\n", " "),
+            "the help of --view": "lab, weather" in printed("--help").replace("\n", " "),
         }
 
 

@@ -105,7 +105,7 @@ def run(files: Files, options: Options) -> Iterator[str]:
     yield document({"weather": "fine"}) if form_of(options) == "json" else "weather\\nfine\\n"
 '''
 _VIEW = '''\
-"""View 6: what it is like outside."""
+"""View 7: what it is like outside."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ ADDITIONS: Final[dict[str, dict[str, Change]]] = {
     "a view": {
         "tui/views/weather.py": _VIEW,
         "views.py": (
-            '        "memtui.tui.views.physical:PhysicalView",\n    ),\n',
-            '    ViewEntry("6", "weather", "Weather", "Sky", "what it is like outside",\n'
+            '        "memtui.tui.views.lab:LabView",\n    ),\n',
+            '    ViewEntry("7", "weather", "Weather", "Sky", "what it is like outside",\n'
             '              "memtui.tui.views.weather:WeatherView"),\n',
         ),
         "tui/keys.py": (

@@ -166,7 +166,9 @@ class MemtuiApp(App[None]):
         begin = self._opening.view or self.session.settings.view
         if self.running is not None:
             begin = RUN.name
-        if begin != self.view_name:
+        if self._opening.page:
+            self.call_later(self.action_page, begin, self._opening.page)
+        elif begin != self.view_name:
             self.call_later(self.action_view, begin)
         self._show_first()
         self.call_after_refresh(self._started)

@@ -33,6 +33,7 @@ _MAP: Final = ("map",)
 _PRESSURE: Final = ("pressure",)
 _PHYSICAL: Final = ("physical",)
 _RUN: Final = ("run",)
+_LAB: Final = ("lab",)
 _SHEETS: Final = (
     "pagetable",
     "inside",
@@ -180,7 +181,7 @@ KEYS: Final = (
         "difference",
         "d",
         "what changed since the mark (or since it is looked at)",
-        "changes",
+        "diff",
         _MAP,
     ),
     Key(
@@ -277,6 +278,24 @@ KEYS: Final = (
         "f12", "hand_over", "F12", "give the keys to its terminal, and take them back", "keys", _RUN
     ),
     Key("x", "whole", "x", "its terminal alone, and everything again", "whole", _RUN),
+    # The lab.
+    Key(
+        "enter",
+        "enter",
+        "Enter",
+        "begin the experiment; make its step, with your guess or without one; go on to the next",
+        "next",
+        _LAB,
+    ),
+    Key("escape", "back", "Esc", "leave the experiment: its program ends", "", _LAB),
+    *(
+        Key(letter, f"guess({at})", letter, f"guess answer {letter} (← → go along them)", "", _LAB)
+        for at, letter in enumerate("abcd")
+    ),
+    Key("left", "guess_on(-1)", "←", "guess the answer before", "", _LAB),
+    Key("right", "guess_on(1)", "→", "guess the next answer", "", _LAB),
+    Key("p", "play", "p", "make the steps by itself, one every few seconds", "by itself", _LAB),
+    Key("r", "again", "r", "begin the experiment anew", "again", _LAB),
     # Sheets: what opens over the map view.
     Key("escape", "close", "Esc", "back to where it was opened", "back", _SHEETS),
     Key("left", "step(-1)", "←", "the page before", "page before", ("pagetable",)),

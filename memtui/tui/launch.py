@@ -64,7 +64,7 @@ def run(
     size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
-    if target is not None and target.pid is None:
+    if target is not None and target.filter:
         sample = sampler.sample(settings.interval_s)  # a filter wants everyone's name
     else:
         pid = target.pid if target else None

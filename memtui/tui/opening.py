@@ -30,14 +30,21 @@ class Opening:
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody has named what it opens on."""
-        return self._target is not None
+        """Whether somebody has named the process that it opens on, or several."""
+        return self._target is not None and not self._target.view
+
+    @property
+    def page(self) -> str:
+        """The page of the view that was asked for, by its name; "" for none."""
+        return self._target.page if self._target else ""
 
     @property
     def view(self) -> str | None:
         """The view for what was asked for; None: nothing was."""
         if self._target is None:
             return None
+        if self._target.view:
+            return self._target.view
         return "map" if self._target.pid is not None and self._asked() else "overview"
 
     def _asked(self) -> ProcessSample | None:

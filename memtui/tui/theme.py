@@ -141,7 +141,7 @@ class Glyphs(NamedTuple):
 
     `fills` are the three bands of the memory graph where colour cannot tell them apart, else
     blanks on coloured backgrounds with `eighths` where two meet; `line` is plotext's marker;
-    `heights` is nothing up to all of a cell, and never empty.
+    `heights` is nothing up to all of a cell, and never empty; `ticks` are right and wrong.
     """
 
     coloured: bool
@@ -154,17 +154,20 @@ class Glyphs(NamedTuple):
     live: str
     hole: str
     heights: str
+    ticks: tuple[str, str]
 
 
 HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
 _LEAST_COLOURS: Final = 8  # that tell three bands, an alarm and a cursor apart
-_RICH: Final = Glyphs(True, True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS)
-_GREY: Final = Glyphs(
-    False, False, ("█", "▒", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS
+_RICH: Final = Glyphs(
+    True, True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS, ("✓", "✗")
 )
-# The Linux console's fonts have no braille and of the eighths only the half.
-_CONSOLE: Final = Glyphs(False, False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█")
+_GREY: Final = _RICH._replace(coloured=False, shaded=False, fills=("█", "▒", " "))
+# The Linux console's fonts have no braille, of the eighths only the half, and of ticks none.
+_CONSOLE: Final = Glyphs(
+    False, False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█", ("√", "x")
+)
 
 
 def glyphs() -> Glyphs:

@@ -124,7 +124,7 @@ def test_the_default_file_says_what_holds_anyway(
         ("theme = 'dark'", "1: theme: expected memtui, light or high-contrast, not 'dark'"),
         (
             "view = {}",
-            "1: view: expected overview, processes, map, pressure or physical, not a table",
+            "1: view: expected overview, processes, map, pressure, physical or lab, not a table",
         ),
         ("readonly = 1", "1: readonly: expected true or false, not 1"),
         ("# a\nintervall = 1", "2: intervall: no such setting; did you mean interval?"),
@@ -227,7 +227,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "Is a directory" in fails(capsys, 1, "--config", str(tmp_path), "free")
     assert "'7m'" in fails(capsys, 2, "--window", "7m")
     assert "not 'dark'" in fails(capsys, 2, "--theme", "dark")
-    assert "physical, not 'top'" in fails(capsys, 2, "--view", "top")
+    assert "lab, not 'top'" in fails(capsys, 2, "--view", "top")
     text = prints(capsys, "--help")
     for flag in ("--config FILE", "--window TIME", "--theme NAME", "--view NAME", "--readonly"):
         assert f"\n  {flag} " in text

@@ -121,7 +121,7 @@ async def start_over(pilot: Pilot[None], opening: tuple[str, ...]) -> None:
 
 
 async def click_word(pilot: Pilot[None], word: str) -> None:
-    line = screen_text(pilot.app)[-1]
+    line = screen_text(pilot.app)[-1] + " "  # which may be full
     assert f" {word} " in line
     await pilot.click("#footer", offset=(line.index(f" {word} ") + 1, 0))
 

@@ -29,6 +29,7 @@ from memtui.tui.sheets.pagetable import PageTableSheet
 from memtui.tui.sheets.pagetypes import PageTypesSheet
 from memtui.tui.sheets.policy import PolicySheet
 from memtui.tui.sheets.sharers import SharersSheet
+from memtui.tui.views.lab import LabView
 from memtui.tui.views.map import MapView
 from memtui.tui.views.overview import Overview
 from memtui.tui.views.physical import PhysicalView
@@ -368,6 +369,7 @@ PLACES: dict[str, type[DOMNode]] = {
     "map": MapView,
     "pressure": PressureView,
     "physical": PhysicalView,
+    "lab": LabView,
     "pagetable": PageTableSheet,
     "sharers": SharersSheet,
     "difference": DifferenceSheet,

@@ -12,7 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from memtui.tui.sheets.help import help_text
-from tests.interface import Hands, app_of, captured, minutes_of, press
+from tests.interface import Hands, app_of, captured, deliver, minutes_of, press, screen, until
+from tests.samples import sample
+from tests.tui.labs import BIG, PROGRAM, LabScript, app_in_lab, asks
 
 Compare = Callable[..., bool]
 Keys = tuple[str, ...]
@@ -42,9 +44,30 @@ def after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
     return run
 
 
-@pytest.mark.parametrize(
+async def to_the_telling_step(pilot: Pilot[None]) -> None:
+    """Through an experiment's first step to the second one's figures, with one guess right."""
+    pilot = Hands(pilot.app)
+    await press(pilot, "6", "enter")
+    await until(pilot, lambda: asks(pilot.app), "asked")  # type: ignore[arg-type]
+    await press(pilot, "enter")
+    await until(pilot, lambda: "no guess: it is a" in screen(pilot.app), "told")
+    await press(pilot, "enter", "c", "enter")
+    await until(pilot, lambda: "you said c" in screen(pilot.app), "told")
+    await deliver(pilot, sample(1001.0, BIG, PROGRAM))
+
+
+SIZES = pytest.mark.parametrize(
     "size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"]
 )
+
+
+@SIZES
+def test_an_experiment(snap_compare: Compare, size: tuple[int, int]) -> None:
+    app = app_in_lab(LabScript())
+    assert snap_compare(app, terminal_size=size, run_before=to_the_telling_step)
+
+
+@SIZES
 @pytest.mark.parametrize("keys", [(), ("enter", "down", "down")], ids=["overview", "map"])
 def test_a_captured_machine(snap_compare: Compare, size: tuple[int, int], keys: Keys) -> None:
     assert snap_compare(machine("debian-6.18"), terminal_size=size, run_before=after(*keys))

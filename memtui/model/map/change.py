@@ -201,6 +201,22 @@ WHAT: Final[dict[What, str]] = {
 }
 
 
+def most_changed(snapshot: Snapshot, mappings: Mappings, least_bytes: int) -> int | None:
+    """The mapping whose RSS has changed most, by no less than that; else the largest new one."""
+    found = [abs(each or 0) for each in gains(snapshot, mappings, "Rss")]
+    most = max(range(len(found)), key=lambda row: found[row], default=None)
+    if most is not None and found[most] >= least_bytes:
+        return most
+    known = set(snapshot.mappings.starts)
+    sizes = {
+        row: mappings.ends[row] - start
+        for row, start in enumerate(mappings.starts)
+        if start not in known
+    }
+    largest = max(sizes, key=lambda row: sizes[row], default=None)
+    return largest if largest is not None and sizes[largest] >= least_bytes else None
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """How many, and bytes of each sum; None where no summand is known."""

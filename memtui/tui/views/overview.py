@@ -22,13 +22,11 @@ from memtui.tui.keys import bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Headline, StallTable, SwapLine
 from memtui.tui.widgets.lines import Lines, Table
-from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
-from memtui.tui.widgets.picture import Picture
+from memtui.tui.widgets.mapbeside import MapBeside
 from memtui.tui.widgets.processes import ProcessList
 from memtui.tui.widgets.verdictlines import VerdictLine
-from memtui.tui.words.cells import Line, Part, cells, fitted
+from memtui.tui.words.cells import Line, fitted
 from memtui.tui.words.frame import filter_parts
-from memtui.tui.words.nomap import no_map
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
@@ -53,7 +51,6 @@ class Overview(View):
         super().__init__(session, id="overview", classes=classes)
         self._moment: Moment | None = None
         self._window_s = session.settings.window_s
-        self._chosen: Chosen | None = None
         self._graphs: list[TimeGraph] = []
 
     def compose(self) -> ComposeResult:
@@ -71,18 +68,7 @@ class Overview(View):
             with Vertical(id="top-list"):
                 yield Lines(id="top-filter")
                 yield ProcessList(id="top-processes")
-            with Vertical(id="beside"):
-                yield Lines(id="beside-title")
-                yield Picture(self.session.machine.page_bytes, zoomable=False, id="ribbon")
-                yield MappingTable(BESIDE_COLUMNS, least=12, id="beside-table")
-                yield Lines(id="beside-words")
-
-    def on_mount(self) -> None:
-        ribbon = self.query_one(Picture)
-        table = self.query_one("#beside-table", MappingTable)
-        ribbon.can_focus = False
-        ribbon.follow = lambda: self._follow(ribbon.address)
-        table.follow = lambda: self._follow(table.address)
+            yield MapBeside(self.session)
 
     def _mount_graphs(self) -> None:
         from memtui.tui.widgets.graph import memory_graph, stall_graph, swap_graph
@@ -177,11 +163,6 @@ class Overview(View):
 
     # What its widgets tell; what concerns the list of processes goes on to the application.
 
-    def on_table_moved(self, event: Table.Moved) -> None:
-        if isinstance(event.table, MappingTable) and self._chosen is not None:
-            event.stop()
-            self.show_map(self._chosen)
-
     async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
         self.post_message(Table.Moved(event.table))
@@ -191,15 +172,6 @@ class Overview(View):
         if isinstance(event.table, ProcessList):
             event.table.sort_by(event.column)
             self._rearranged()
-
-    def _follow(self, address: int | None) -> None:
-        if self._chosen is not None:
-            self._chosen.address = address
-
-    def on_picture_pointed(self, event: Picture.Pointed) -> None:
-        event.stop()
-        if self._chosen is not None:
-            self.show_map(self._chosen)
 
     # What keys do.
 
@@ -251,48 +223,7 @@ class Overview(View):
         processes = self.query_one(ProcessList)
         if chosen.key is not None and processes.selected != chosen.key:
             processes.select(chosen.key, reveal=not chosen.by_itself)  # another view has gone to it
-        self._chosen = chosen
-        table = self.query_one("#beside-table", MappingTable)
-        ribbon = self.query_one(Picture)
-        words = self.query_one("#beside-words", Lines)
-        self.query_one("#beside-title", Lines).draw(lambda width: [self._title(chosen, width)])
-        has_map = chosen.map is not None
-        table.display = ribbon.display = has_map
-        words.display = not has_map
-        if chosen.map is None:
-            words.show(
-                *[
-                    [(f" {line}", theme.style(theme.DIM))]
-                    for line in ("", *no_map(chosen, self.session.machine.users.name))
-                ]
-            )
-            return
-        table.show(chosen.map, chosen.address)
-        ribbon.show(chosen.map, table.address)
-
-    def _title(self, chosen: Chosen, width: int) -> Line:
-        process = chosen.process
-        if process is None:
-            return []
-        parts: list[Part] = [
-            (f" {process.pid} ", theme.style(theme.DIM)),
-            (units.printable(process.name), theme.style(theme.BRIGHT, bold=True)),
-        ]
-        more: list[list[Part]] = []
-        if chosen.gone_s is not None:
-            gone = self.session.machine.time_of_day(chosen.gone_s)
-            more.append([(f" · gone at {gone}", theme.style(theme.ALARM, bold=True))])
-        if chosen.map is not None:
-            totals = chosen.map.totals
-            for label, value in (("RSS ", totals.rss), ("PSS ", totals.pss), ("", totals.size)):
-                if value is not None:
-                    text = units.size(value, short=True) + (" mapped" if not label else "")
-                    figure: Part = (text, theme.style(theme.FOREGROUND))
-                    more.append([(f" · {label}", theme.style(theme.DIM)), figure])
-        for group in more:
-            if cells(parts) + cells(group) <= width:
-                parts += group
-        return parts
+        self.query_one(MapBeside).show(chosen)
 
 
 def _lacking(moment: Moment) -> dict[str, bool]:

@@ -26,15 +26,15 @@ class View(Vertical):
     # Its parts that can be gone to by name, with what is there in words.
     PAGES: ClassVar[Mapping[str, str]] = {}
 
-    class Turned(Message):
-        """Another part of the view is shown now: it may want something else read."""
-
     class Picked(Message):
-        """Another process is to be looked at."""
+        """From now on this process is to be looked at."""
 
         def __init__(self, process: ProcessSample) -> None:
             super().__init__()
             self.process = process
+
+    class Turned(Message):
+        """Another part of the view is shown now: it may want something else read."""
 
     def __init__(self, session: Session, *, id: str, classes: str = "") -> None:
         super().__init__(id=id, classes=classes)

@@ -117,7 +117,10 @@ class Footer(Lines):
             items = []  # how to get out of a sheet matters more
         # The last ones, help and quit, keep their places; others go where there is no room.
         ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
-        room = width - 1 - taken(items + ends)
+        if width < taken(items + ends):
+            here = f"view('{view}')"
+            items = [item if item[2] == here else (item[0], "", item[2]) for item in items]
+        room = width - 1 + gap - taken(items + ends)  # what stands last needs no gap after it
         for key in keys[:-2]:
             item = (key.shown, key.footer, key.action)
             if taken([item]) <= room:
@@ -128,10 +131,10 @@ class Footer(Lines):
         x = 1
         for item in items + ends:
             shown, word, action = item
-            here = action == f"view('{view}')"
+            is_here = action == f"view('{view}')"
             parts += [
                 (shown, _ACCENT),
-                (f" {word}", _BRIGHT if here else _DIM),
+                (f" {word}", _BRIGHT if is_here else _DIM),
                 (" " * gap, _PLAIN),
             ]
             self._spans.append((x, x + taken([item]) - gap, action))
