@@ -22,7 +22,7 @@ from memtui.ondemand.crash import read_crash
 from tests.programs import LIVE, key_of
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-_WALL = 0x40000000  # __WALL: threads too
+_WALL = 0x40000000  # __WALL: threads too; of its process group, as the test has other children
 _ADDR_NO_RANDOMIZE = 0x0040000
 
 
@@ -48,6 +48,7 @@ def held(command: Sequence[str | Path]) -> Iterator[Held]:
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
+            os.setpgid(0, 0)
             os.read(begin, 1)
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
@@ -55,6 +56,8 @@ def held(command: Sequence[str | Path]) -> Iterator[Held]:
             ctypes.CDLL(None).personality(_ADDR_NO_RANDOMIZE)
             os.execve(command[0], list(map(str, command)), {})
         os._exit(127)
+    with suppress(OSError):
+        os.setpgid(pid, pid)
     try:
         try:
             ptrace.seize(pid, ptrace.FOLLOW | ptrace.EXIT_KILL)
@@ -69,7 +72,7 @@ def held(command: Sequence[str | Path]) -> Iterator[Held]:
             os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             while True:
-                tid, status = os.waitpid(-1, _WALL)
+                tid, status = os.waitpid(-pid, _WALL)
                 if os.WIFSTOPPED(status):  # at its exit, of which it tells once more
                     with suppress(ProcessLookupError):
                         ptrace.go_on(tid, 0)
@@ -77,7 +80,7 @@ def held(command: Sequence[str | Path]) -> Iterator[Held]:
 
 def _until_fatal(pid: int) -> Held:
     while True:
-        tid, status = os.waitpid(-1, _WALL)
+        tid, status = os.waitpid(-pid, _WALL)
         if not os.WIFSTOPPED(status):
             assert tid != pid, f"it ended by itself: {status:#x}"
             continue
