@@ -104,6 +104,7 @@ class Files(Protocol):
 
     root: str
     is_live: bool
+    page_bytes: int | None = None  # of their machine, where that is known beforehand
 
     def read(self, name: str) -> bytes | Gap:
         """A file to its end."""
