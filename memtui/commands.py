@@ -9,12 +9,16 @@ from typing import Final, NamedTuple
 
 
 class Option(NamedTuple):
-    """An option of one command: a switch, or `values` at most, of which help shows `value_name`."""
+    """An option of one command: a switch, or `values` at most, of which help shows `value_name`.
+
+    `repeats`: it may be given again, and all that it was given count.
+    """
 
     flag: str
     value_name: str
     values: int
     help: str
+    repeats: bool = False
 
     @property
     def key(self) -> str:
@@ -36,6 +40,7 @@ class Command(NamedTuple):
     options: tuple[Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
     is_document: bool = True  # and so goes with --json
+    is_report: bool = True  # of a machine, and so goes with --from
     is_phrase: bool = False  # whose argument may be several words
     rest: str = ""  # what help calls it
 
@@ -160,11 +165,29 @@ COMMANDS: Final = (
         "memtui.reports.zones:run",
     ),
     Command(
+        "record",
+        "[FILE]",
+        "write down what happens, for days: every process and all that the views show; SIGTERM or "
+        "Ctrl+C ends it, and with the same FILE it goes on; without FILE, where the dashboard finds it",
+        "memtui.reports.record:run",
+        (
+            Option("--map", "PID|NAME", 1, "keep this process's maps too; may be repeated", True),
+            Option("--largest", "N", 1, "keep the maps of the N largest processes"),
+            Option("--keep", "TIME", 1, "throw away what is older, such as 7d or 12h"),
+            Option("--max-size", "SIZE", 1, "throw away the oldest where FILE gets larger: 500M"),
+            Option("--no-commands", "", 0, "without command lines, which may hold secrets"),
+        ),
+        is_table=False,
+        is_document=False,
+        is_report=False,
+    ),
+    Command(
         "config",
         "",
         "a file of settings that says what holds without one",
         "memtui.settings.file:run",
         is_table=False,
         is_document=False,
+        is_report=False,
     ),
 )

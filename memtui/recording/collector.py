@@ -36,7 +36,13 @@ _MACHINE_FILES: Final = {
     10: ("proc/pressure/io", "proc/pressure/cpu", "proc/pressure/irq"),
     60: (
         *("proc/stat", "proc/self/status", "proc/self/stat", "proc/self/mountinfo"),
-        *("proc/pagetypeinfo", "proc/sys/kernel/hostname", "proc/sys/kernel/osrelease"),
+        *("proc/sys/kernel/yama/ptrace_scope", "proc/sys/kernel/randomize_va_space"),
+        *(
+            "proc/sysvipc/shm",
+            "proc/pagetypeinfo",
+            "proc/sys/kernel/hostname",
+            "proc/sys/kernel/osrelease",
+        ),
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol, get_args
 
 from memtui.kernel.files import Files, FileStat, Gap, Kept, Kind, Reason, Records
@@ -10,7 +10,7 @@ from memtui.kernel.process import parse_identity
 from memtui.recording.noted import DIRECTORIES, GAP, NAMES, STAT
 
 _PIECE: Final = 262_144
-_NOT_RECORDED: Final = "not recorded"
+_NOT_RECORDED: Final[Reason] = "not recorded"
 _REASONS: Final = frozenset(get_args(Reason))
 # What is asked for only to tell more of what is known, and whose lack is no loss worth telling.
 _BESIDES: Final = ("auxv", "exe", "root", "map_files", "fd", "ns")
@@ -27,10 +27,13 @@ class Contents(Protocol):
 
 
 class View(NamedTuple):
-    """A moment: its contents, and in words when it was."""
+    """A moment: its contents, when it was, since the epoch and in words, and how to come to the one
+    before it, where there is one."""
 
     contents: Contents
+    time_s: float
     words: str
+    earlier: Callable[[], View] | None = None
 
 
 class RecordedFiles(Files):
@@ -43,13 +46,15 @@ class RecordedFiles(Files):
     is_live = False
 
     def __init__(self, path: str, page_bytes: int, view: View) -> None:
-        self.page_bytes = page_bytes
+        self.page_bytes = self._page_bytes = page_bytes
         self.missed: set[str] = set()
         self._path = path
         self.move_to(view)
 
     def move_to(self, view: View) -> None:
         self._contents = view.contents
+        self._earlier = view.earlier
+        self.time_s = view.time_s
         self.root = f"{self._path} at {view.words}"
         self._tree: dict[str, set[str]] | None = None
         self._starts: dict[int, int | None] = {}
@@ -111,7 +116,13 @@ class RecordedFiles(Files):
         return found if isinstance(found, Gap) else _KeptContent(self, name)
 
     def records(self, name: str, *, only_new: bool = False) -> Records | Gap:
-        return self._missing(name)
+        """Never: deaths that it told of are among the recording's events."""
+        return Gap(name, _NOT_RECORDED, "deaths are among the recording's events")
+
+    def earlier(self) -> Files | None:
+        if self._earlier is None:
+            return None
+        return RecordedFiles(self._path, self._page_bytes, self._earlier())
 
     def started(self, pid: int) -> int | None:
         """When the process with that pid was started, in ticks; None: there is none, or it is not known."""

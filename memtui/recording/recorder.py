@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from memtui.defects import defect
 from memtui.kernel.files import Files, Gap
 from memtui.live.clock import Clock, SystemClock
 from memtui.live.ticks import Ticks
@@ -35,7 +36,7 @@ VERDICT: Final = "verdict"
 
 
 class Recorder:
-    """From `start` to `stop` it records. `writer` says how that goes."""
+    """From `start` to `stop` it records. `ticks` counts the looks; `writer` says what became of them."""
 
     def __init__(
         self,
@@ -65,8 +66,15 @@ class Recorder:
             if isinstance(error, sqlite3.Error):
                 raise Unusable(f"{path} cannot be recorded to: {words_of(error)}") from None
             raise
+        self.ticks = 0
+        self._defect = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._record, name="collecting", daemon=True)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is recorded now; "" while it is."""
+        return self._defect or self.writer.trouble
 
     def start(self) -> None:
         self.writer.start()
@@ -84,6 +92,7 @@ class Recorder:
         now = Time(round(self._wall_s() * 1000), round(self._clock.boot_s() * 1000))
         sample = self._collector.tick(interval_s, skipped)
         figures, events = self._observer.see(sample, now)
+        self.ticks += 1
         self.writer.put(Tick(now, self._collector.files.changes(), figures, events))
         return sample
 
@@ -107,7 +116,11 @@ class Recorder:
         ticks = Ticks(self.interval_s, clock.monotonic_s())
         while not self._stopping.wait(max(0.0, ticks.due_s - clock.monotonic_s())):
             began_s = clock.cpu_s()
-            self.tick(ticks.interval_s, ticks.skipped)
+            try:
+                self.tick(ticks.interval_s, ticks.skipped)
+                self._defect = ""
+            except Exception as error:  # costs this moment, not the recording
+                self._defect = defect(error)
             ticks.taken(clock.monotonic_s(), clock.cpu_s() - began_s)
         self._collector.close()
 

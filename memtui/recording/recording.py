@@ -194,7 +194,11 @@ class Recording:
     def view(self, moment: Moment) -> View:
         """What `RecordedFiles.move_to` takes. Raises Unusable."""
         place, tick = self._place(moment)
-        return View(_Contents(self._block(self._chunks[place]), tick), moment.words)
+        contents = _Contents(self._block(self._chunks[place]), tick)
+        before = self.step(moment, -1)
+        is_known = before.run == moment.run and before.boot_s < moment.boot_s
+        earlier = (lambda: self.view(before)) if is_known else None
+        return View(contents, moment.time_s, moment.words, earlier)
 
     def stretches(self, since_s: float, until_s: float) -> Iterator[tuple[Moment, Moment]]:
         """The begin and the end of each block of a time."""

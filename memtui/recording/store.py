@@ -141,6 +141,17 @@ def unpacked_times(data: bytes) -> tuple[Time, ...]:
     return tuple(found)
 
 
+def default_path() -> str:
+    """Where a recorder writes that is given no file, and where the dashboard looks for one."""
+    if os.geteuid() == 0:
+        return "/var/lib/memtui/recording.memtui"
+    # An empty or a relative one is to be ignored: so the XDG base directory specification.
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "memtui", "recording.memtui")
+
+
 def checksum(data: bytes) -> int:
     return zlib.crc32(data)
 

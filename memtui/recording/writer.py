@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from memtui.defects import defect
 from memtui.recording.codec import Block, Changes, packed_contents, versions_of
 from memtui.recording.store import EventRow, Packed, Run, Store, Summary, Time, words_of
 
@@ -101,7 +102,7 @@ class Writer:
             try:
                 self._take(tick)
             except Exception as error:  # a defect costs a tick, not the recording
-                self.trouble = f"{type(error).__name__}: {error}"
+                self.trouble = defect(error)
         if self._times:
             self._roll()
         self._flush()
