@@ -164,7 +164,8 @@ class RecordedFiles(Files):
                 return Gap(name, "gone")
             if parts[2:3] and parts[2] in _BESIDES:
                 return Gap(name, _NOT_RECORDED)
-        self.missed.add(name)
+        if parts[0] in ("proc", "sys"):
+            self.missed.add(name)
         return Gap(name, _NOT_RECORDED)
 
 
