@@ -92,9 +92,14 @@ COMMANDS: Final = (
         "sar",
         "[INTERVAL [COUNT]]",
         "sysstat's tables of memory: every INTERVAL seconds, COUNT times or until Ctrl+C; without, "
-        "once, with rates since boot; --root A --root B …: between captured states of one machine",
+        "once, with rates since boot; --root A --root B …: between captured states of one machine; "
+        "--from FILE: between the moments that were recorded",
         "memtui.reports.sar:run",
-        _SAR_SECTIONS,
+        (
+            *_SAR_SECTIONS,
+            Option("--since", "TIME", 1, "of a recording: from when, as --at (its first moment)"),
+            Option("--until", "TIME", 1, "of a recording: until when (its last moment)"),
+        ),
     ),
     Command(
         "pressure",
@@ -179,6 +184,19 @@ COMMANDS: Final = (
         ),
         is_table=False,
         is_document=False,
+        is_report=False,
+    ),
+    Command(
+        "export",
+        "FILE",
+        "a recording for other programs: CSV, a line a moment, with every figure of the machine; --json: "
+        "a document a line, with the processes too",
+        "memtui.reports.export:run",
+        (
+            Option("--openmetrics", "", 0, "OpenMetrics text, with each process's RSS"),
+            Option("--since", "TIME", 1, "from when, as --at (its first moment)"),
+            Option("--until", "TIME", 1, "until when (its last moment)"),
+        ),
         is_report=False,
     ),
     Command(

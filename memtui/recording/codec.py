@@ -33,6 +33,7 @@ import re
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import accumulate, chain, groupby
 from typing import Final, NamedTuple
 
@@ -229,24 +230,40 @@ class OpenBlock:
             self.ticks, self._runs = _opened(_unpacked(data), base)
         except (IndexError, ValueError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise Damaged(f"a damaged block: {error}") from None
-        self._parts: dict[str, list[bytes]] = {}
+        self._names: dict[int, frozenset[str]] = {}
 
     @property
     def changed(self) -> Iterable[str]:
         """The files that are not all the time as in the base."""
         return self._runs.keys()
 
-    def names(self, tick: int) -> set[str]:
-        """All files that were there at a tick."""
+    def names(self, tick: int) -> frozenset[str]:
+        """All files that were there at a tick: the same object as long as they are the same."""
+        at = bisect_right(self._comings, tick)
+        found = self._names.get(at)
+        if found is None:
+            found = self._names[at] = frozenset(self._named(tick))
+        return found
+
+    @cached_property
+    def _comings(self) -> list[int]:
+        """The ticks at which files came or went."""
+        ticks = set()
+        for name, runs in self._runs.items():
+            is_there = name in self._base
+            for run in runs:
+                if is_there != (run.kind != _GONE):
+                    ticks.add(run.ticks[0])
+                    is_there = not is_there
+        return sorted(ticks)
+
+    def _named(self, tick: int) -> set[str]:
         names = set(self._base)
         for name, runs in self._runs.items():
-            kind = None
-            for run in runs:
-                if run.ticks[0] <= tick:
-                    kind = run.kind
-            if kind == _GONE:
+            kinds = [run.kind for run in runs if run.ticks[0] <= tick]
+            if kinds and kinds[-1] == _GONE:
                 names.discard(name)
-            elif kind is not None:
+            elif kinds:
                 names.add(name)
         return names
 

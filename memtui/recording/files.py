@@ -22,8 +22,8 @@ class Contents(Protocol):
     def get(self, name: str) -> bytes | None:
         """The content of that name; see noted.py."""
 
-    def names(self) -> set[str]:
-        """Of all contents."""
+    def names(self) -> frozenset[str]:
+        """Of all contents: the same object as long as they are the same."""
 
 
 class View(NamedTuple):
@@ -48,6 +48,8 @@ class RecordedFiles(Files):
     def __init__(self, path: str, page_bytes: int, view: View) -> None:
         self.page_bytes = self._page_bytes = page_bytes
         self.missed: set[str] = set()
+        self._names: frozenset[str] = frozenset()
+        self._tree: dict[str, set[str]] = {}
         self._path = path
         self.move_to(view)
 
@@ -56,7 +58,6 @@ class RecordedFiles(Files):
         self._earlier = view.earlier
         self.time_s = view.time_s
         self.root = f"{self._path} at {view.words}"
-        self._tree: dict[str, set[str]] | None = None
         self._starts: dict[int, int | None] = {}
 
     def read(self, name: str) -> bytes | Gap:
@@ -137,9 +138,10 @@ class RecordedFiles(Files):
     @property
     def _directories(self) -> Mapping[str, set[str]]:
         """What is in each directory."""
-        if self._tree is None:
-            tree: dict[str, set[str]] = {}
-            for name in self._contents.names():
+        names = self._contents.names()
+        if names is not self._names:
+            self._names, tree = names, dict[str, set[str]]()
+            for name in names:
                 above, _, last = name.rpartition("/")
                 if ":" in name.split("/", 1)[0]:
                     continue  # what is known about a file, and not its bytes

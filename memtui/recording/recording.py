@@ -169,7 +169,7 @@ class Recording:
 
     def moments(self, since_s: float, until_s: float) -> list[Moment]:
         """All of a time, both ends included, in the order in which they were."""
-        since_ms, until_ms = round(since_s * 1000), round(until_s * 1000)
+        since_ms, until_ms = since_s * 1000 - 0.5, until_s * 1000 + 0.5
         found = []
         for chunk in self._chunks:
             if chunk.last.wall_ms < since_ms or chunk.first.wall_ms > until_ms:
@@ -248,7 +248,7 @@ class Recording:
     # How it is found.
 
     def _between(self, since_s: float, until_s: float) -> list[_Chunk]:
-        since_ms, until_ms = round(since_s * 1000), round(until_s * 1000)
+        since_ms, until_ms = since_s * 1000 - 0.5, until_s * 1000 + 0.5
         return [
             chunk
             for chunk in self._chunks
@@ -389,7 +389,7 @@ class _Contents:
     def get(self, name: str) -> bytes | None:
         return self._block.get(name, self._tick)
 
-    def names(self) -> set[str]:
+    def names(self) -> frozenset[str]:
         return self._block.names(self._tick)
 
 

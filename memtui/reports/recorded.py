@@ -34,9 +34,30 @@ def moment_of(recording: Recording, text: str | None) -> Moment:
         time_s = time_of(text, last.time_s)
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
+    return _at(recording, time_s, first)
+
+
+def moments_between(recording: Recording, since: str | None, until: str | None) -> list[Moment]:
+    """The moments of a time that somebody means, of all without texts. Fails where there are none."""
+    last = moment_of(recording, None)
+    try:
+        since_s = float("-inf") if since is None else time_of(since, last.time_s)
+        until_s = float("inf") if until is None else time_of(until, last.time_s)
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
+    found = recording.moments(since_s, until_s)
+    if not found:
+        first = recording.first or last
+        raise Failure(
+            f"{recording.path}: nothing of that time is in it, which is from {first.words} to {last.words}"
+        )
+    return found
+
+
+def _at(recording: Recording, time_s: float, first: Moment) -> Moment:
     if time_s < min(each.time_s for each in (first, recording.at(time_s) or first)) - 1:
         raise Failure(f"{recording.path} begins at {first.words}")
-    return recording.at(time_s) or last
+    return recording.at(time_s) or first
 
 
 def recorded_files(path: str, text: str | None) -> RecordedFiles:
