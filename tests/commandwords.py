@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from memtui.commands import Command
+from memtui.commands import COMMANDS, Command
+
+# Those that print of a machine and end: not what goes on until it is told, or reads a recording.
+PRINTING = tuple(command for command in COMMANDS if command.name not in ("record", "export"))
 
 
 def arguments_of(command: Command, file: Path, pid: str) -> list[str]:

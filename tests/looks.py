@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from memtui.commands import COMMANDS, Command
-from tests.commandwords import arguments_of
+from memtui.commands import Command
+from tests.commandwords import PRINTING, arguments_of
 from tests.terminal import Terminal, starts
 
 _GOOD, _NOT_PERMITTED = 0, 3
@@ -22,7 +22,7 @@ _GOOD, _NOT_PERMITTED = 0, 3
 def main(argv: Sequence[str]) -> int:
     """Tells what is not as it should be; the exit status is 1 then."""
     (program,) = argv
-    faults = [fault for command in COMMANDS for fault in _faults(program, command)]
+    faults = [fault for command in PRINTING for fault in _faults(program, command)]
     faults += _faults_of_screen(program)
     for fault in faults:
         print(fault)

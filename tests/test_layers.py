@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from memtui.commands import COMMANDS, Command
-from tests.commandwords import arguments_of
+from memtui.commands import Command
+from tests.commandwords import PRINTING, arguments_of
 from tests.conftest import HOSTS_DIR
 
 PROJECT = Path(__file__).parent.parent
@@ -60,7 +60,7 @@ def lower_modules() -> list[str]:
     ("command", "form"),
     [
         (command, form)
-        for command in COMMANDS
+        for command in PRINTING
         for form in ([], ["--json"] * command.is_document, ["--csv"] * command.is_table)
     ],
 )

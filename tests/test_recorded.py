@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from memtui.commands import COMMANDS
 from memtui.imported import imported
 from memtui.kernel.details import DETAIL_FILES, read_shares
 from memtui.kernel.files import Gap, Malformed
@@ -29,7 +28,7 @@ from memtui.ondemand.place import read_place
 from memtui.ondemand.sharers import find_sharers
 from memtui.ondemand.walk import walk
 from memtui.reports.output import Failure
-from tests.commandwords import arguments_of
+from tests.commandwords import PRINTING, arguments_of
 from tests.conftest import HOSTS, open_host
 from tests.recorded import Recorded, recorded
 
@@ -116,7 +115,7 @@ def printed(report: Iterable[str], root: str) -> str:
 def test_every_report(host: str, tmp_path: Path) -> None:
     mine, tree = pair(host)
     (pid, *_) = sorted(tree.pids())
-    for command in COMMANDS:
+    for command in PRINTING:
         for form in ("text", "json"):
             own = {option.key: None for option in command.options}
             arguments = arguments_of(command, tmp_path / "written", str(pid))
@@ -124,6 +123,7 @@ def test_every_report(host: str, tmp_path: Path) -> None:
                 **own,
                 json=form == "json",
                 csv=False,
+                recording=None,
                 roots=[],
                 argument=arguments[0] if arguments else None,
                 arguments=arguments,

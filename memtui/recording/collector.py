@@ -9,10 +9,11 @@ from heapq import nlargest
 from typing import Final, NamedTuple
 
 from memtui.kernel.files import Files
+from memtui.kernel.hidden import read_hidden
 from memtui.kernel.process import parse_cmdline
 from memtui.live.clock import Clock, SystemClock
 from memtui.live.deathsigns import DeathSigns
-from memtui.live.machine import machine_of, page_bytes_of
+from memtui.live.machine import machine_of
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
@@ -71,11 +72,13 @@ class Collector:
         clock: Clock | None = None,
     ) -> None:
         self.files = NotedFiles(files, commands=commands)
-        self.machine = machine_of(self.files)
+        self.machine = machine_of(files)
+        self.files.page_bytes = self.machine.page_bytes
+        read_hidden(self.files)
         self._maps = maps
         self._sampler = Sampler(self.files, clock or SystemClock())
         self._sampler.prepare()
-        self._signs = DeathSigns(self.files, page_bytes_of(files))
+        self._signs = DeathSigns(self.files, self.machine.page_bytes)
         self._seen: Set[ProcessKey] = frozenset()
         self._ticks = 0
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from memtui.defects import defect
@@ -83,9 +83,16 @@ class Recorder:
     def stop(self) -> None:
         """Ends the file whole; waits for that. What is being read is read to its end first."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self.writer.stop()
+        self._collector.close()
         self._store.close()
+
+    @property
+    def contents(self) -> Mapping[str, bytes]:
+        """All that is known of the machine now, by the names of noted.py."""
+        return self._collector.files.contents
 
     def tick(self, interval_s: float, skipped: int = 0) -> Sample:
         """One look, handed to the writer: what the thread does, and a test at its own pace."""
@@ -122,7 +129,6 @@ class Recorder:
             except Exception as error:  # costs this moment, not the recording
                 self._defect = defect(error)
             ticks.taken(clock.monotonic_s(), clock.cpu_s() - began_s)
-        self._collector.close()
 
 
 class _Observer:

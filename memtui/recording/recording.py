@@ -237,7 +237,7 @@ class Recording:
         rows = self._all(
             "select run, wall, boot, kind, level, text, metric, detail from event "
             "where wall between ? and ? order by id",
-            (round(since_s * 1000), round(until_s * 1000)),
+            (since_s * 1000, until_s * 1000),
         )
         return [EventRow(*row) for row in rows]
 

@@ -31,7 +31,7 @@ from memtui.recording.codec import Damaged
 
 SCHEMA: Final = 1
 _APPLICATION: Final = 0x4D454D54
-_LOG_BYTES: Final = 4 << 20  # what SQLite's log is cut to
+_LOG_PAGES: Final = 256  # of 4 KiB, what SQLite's log holds before it goes into the file
 _WAIT_S: Final = 5.0  # for a reader that holds the file for a moment
 
 _TABLES: Final = """
@@ -213,7 +213,8 @@ class Store:
                 database.execute("pragma journal_mode = wal")
             # After a loss of power the last seconds may be missing, and nothing else is.
             database.execute("pragma synchronous = normal")
-            database.execute(f"pragma journal_size_limit = {_LOG_BYTES}")
+            database.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
+            database.execute(f"pragma journal_size_limit = {_LOG_PAGES * 4096}")
         except BaseException:
             database.close()
             raise

@@ -92,6 +92,10 @@ class Writer:
             self.lost += 1
             self._missed = tick._replace(events=tick.events[-_EVENTS_AT_MOST:])
 
+    def wait(self) -> None:
+        """Until all that was handed over has been taken."""
+        self._queue.join()
+
     def stop(self) -> None:
         """Writes what is left; waits for that."""
         self._queue.put(None)
@@ -103,6 +107,7 @@ class Writer:
                 self._take(tick)
             except Exception as error:  # a defect costs a tick, not the recording
                 self.trouble = defect(error)
+            self._queue.task_done()
         if self._times:
             self._roll()
         self._flush()

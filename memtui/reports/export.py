@@ -100,8 +100,7 @@ def _openmetrics(rows: Iterable[_Row]) -> Iterator[str]:
     sizes: dict[tuple[int, str], tuple[array[float], array[float]]] = {}
     for row in rows:
         times.append(row.moment.time_s)
-        for name, metric in METRICS.items():
-            value = row.figures[name] if metric.raw is None else metric.raw(row.sample)
+        for name, value in row.figures.items():
             values[name].append(float("nan") if value is None else value)
         for each in row.sample.processes.values():
             if each.is_kernel_thread or each.rss_bytes is None:
@@ -110,9 +109,8 @@ def _openmetrics(rows: Iterable[_Row]) -> Iterator[str]:
             own[0].append(row.moment.time_s)
             own[1].append(each.rss_bytes)
     for name, metric in METRICS.items():
-        suffix = "_total" if metric.kind == "counter" else ""
         yield _head(f"memtui_{name}", metric)
-        yield from _points(f"memtui_{name}{suffix}", times, values[name])
+        yield from _points(f"memtui_{name}", times, values[name])
     yield "# TYPE memtui_process_rss_bytes gauge\n# UNIT memtui_process_rss_bytes bytes\n"
     for (pid, name), (own_times, own_values) in sizes.items():
         label = f'memtui_process_rss_bytes{{pid="{pid}",name="{_label(name)}"}}'
@@ -122,7 +120,7 @@ def _openmetrics(rows: Iterable[_Row]) -> Iterator[str]:
 
 def _head(family: str, metric: Metric) -> str:
     unit = next((each for each in _UNITS if family.endswith(f"_{each}")), "")
-    lines = [f"# TYPE {family} {metric.kind}"]
+    lines = [f"# TYPE {family} gauge"]
     lines += [f"# UNIT {family} {unit}"] if unit else []
     lines.append(f"# HELP {family} {_label(metric.definition)}")
     return "\n".join(lines) + "\n"
