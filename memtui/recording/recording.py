@@ -32,9 +32,12 @@ T = TypeVar("T")
 _BLOCKS_KEPT: Final = 4  # that were put together last
 _BASES_KEPT: Final = 2
 _WAIT_S: Final = 5.0
+_TICKS_AT_MOST: Final = 100_000  # in a block: more are damage
 _RUN: Final = (
     "id, machine, boot_id, page_bytes, ticks_per_s, architecture, interval_s, pid, wall, boot"
 )
+_RUN_TYPES: Final = (int, str, str, int, int, str, float, int, int, int)
+_RECENT: Final = "id, run, base, cast(times as blob), cast(data as blob), checksum"
 _INDEX: Final = "id, run, base, first_wall, first_boot, last_wall, last_boot, ticks"
 
 
@@ -239,7 +242,8 @@ class Recording:
             "where wall between ? and ? order by id",
             (since_s * 1000, until_s * 1000),
         )
-        return [EventRow(*row) for row in rows]
+        types = (int, int, int, str, str, str, str, str)
+        return [EventRow(*row) for row in rows if _is_sound(row, types)]
 
     def packed_tails(self) -> list[Packed]:
         """The ticks that are in no block yet, as blocks."""
@@ -270,9 +274,9 @@ class Recording:
         if chunk.is_tail:
             return tuple(self._tails[chunk.id].times)
         if chunk.id not in self._times:
-            row = self._one("select times from block where id = ?", chunk.id)
+            row = self._one("select cast(times as blob) from block where id = ?", chunk.id)
             try:
-                self._times[chunk.id] = unpacked_times(row[0])
+                self._times[chunk.id] = _times_in(row[0], chunk)
             except Damaged:
                 # Evenly, then: its contents may be whole.
                 self._times[chunk.id] = _evenly(chunk)
@@ -301,8 +305,9 @@ class Recording:
         return _kept(self._bases, number, contents, _BASES_KEPT)
 
     def _data(self, table: str, number: int) -> bytes:
-        row = self._one(f"select data, checksum from {table} where id = ?", number)
-        if checksum(row[0]) != row[1]:
+        # As a blob, whatever a flipped bit has made of its type.
+        row = self._one(f"select cast(data as blob), checksum from {table} where id = ?", number)
+        if row[0] is None or checksum(row[0]) != row[1]:
             raise Unusable(f"{self.path}: {table} {number} is damaged, and what is in it is lost")
         data: bytes = row[0]
         return data
@@ -320,7 +325,7 @@ class Recording:
             raise Unusable(f"{self.path} cannot be read: {words_of(error)}") from None
 
     def _read_runs(self) -> None:
-        rows = self._readable("run", _RUN, 0)
+        rows = self._readable("run", _RUN, _RUN_TYPES, 0)
         self.runs = {row[0]: Run(*row[1:]) for row in rows}
 
     def _read_index(self) -> None:
@@ -328,14 +333,22 @@ class Recording:
         oldest = self._database.execute("select min(id) from block").fetchone()[0]
         blocks = [chunk for chunk in blocks if oldest is not None and chunk.id >= oldest]
         after = blocks[-1].id if blocks else 0
-        for row in self._readable("block", _INDEX, after):
+        for row in self._readable("block", _INDEX, (int,) * 8, after):
             number, run, base, first_wall, first_boot, last_wall, last_boot, ticks = row
             first, last = Time(first_wall, first_boot), Time(last_wall, last_boot)
             blocks.append(_Chunk(number, False, run, base, first, last, ticks))
-        self._chunks = [chunk for chunk in blocks if chunk.run in self.runs and chunk.ticks > 0]
+        self._chunks = [
+            chunk
+            for chunk in blocks
+            if chunk.run in self.runs and 0 < chunk.ticks <= _TICKS_AT_MOST
+        ]
 
-    def _readable(self, table: str, columns: str, after: int) -> list[tuple[Any, ...]]:
-        """Rows of a table in order; of a damaged one from both ends, as far as they can be read."""
+    def _readable(
+        self, table: str, columns: str, types: tuple[type, ...], after: int
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a table in order; of a damaged one from both ends, as far as they can be read, and
+        those alone whose values are of these types.
+        """
         found: dict[int, tuple[Any, ...]] = {}
         for order in ("asc", "desc"):
             try:
@@ -348,12 +361,19 @@ class Recording:
                 else:
                     break
             except sqlite3.Error as error:
-                self.troubles.append(f"{self.path} is damaged: {words_of(error)}")
-        return [found[number] for number in sorted(found)]
+                self._complain(f"{self.path} is damaged: {words_of(error)}")
+        sound = [found[number] for number in sorted(found) if _is_sound(found[number], types)]
+        if len(sound) < len(found):
+            self._complain(f"{self.path} is damaged: {table} has rows that say nothing")
+        return sound
+
+    def _complain(self, trouble: str) -> None:
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)
 
     def _read_tails(self) -> None:
         """The rows that are in no block yet; of those that are known only what came since."""
-        rows = self._readable("recent", "id, run, base, times, data, checksum", 0)
+        rows = self._readable("recent", _RECENT, (int, int, int, bytes, bytes, int), 0)
         known = [tail for tail in self._tails if tail.rows]
         if not rows or not known or known[0].rows[0] != (rows[0][0], rows[0][3]):
             self._tails = []
@@ -363,14 +383,12 @@ class Recording:
                 try:
                     self._tails.append(Tail(run, base, self._base(base)))
                 except Unusable as error:
-                    self.troubles.append(str(error))
+                    self._complain(str(error))
                     break
             tail = self._tails[-1]
             tail.add((number, times), data if checksum(data) == check_ else b"")
             if tail.is_broken:
-                self.troubles.append(
-                    f"{self.path}: recent {number} is damaged, and what follows it"
-                )
+                self._complain(f"{self.path}: recent {number} is damaged, and what follows it")
         for at, tail in enumerate(self._tails):
             if tail.times and tail.run in self.runs:
                 first, last = tail.times[0], tail.times[-1]
@@ -427,6 +445,19 @@ def _connected(path: str) -> sqlite3.Connection:
         database.close()
     assert failed is not None
     raise Unusable(f"{path} cannot be read: {words_of(failed)}")
+
+
+def _is_sound(row: tuple[Any, ...], types: tuple[type, ...]) -> bool:
+    return all(isinstance(value, type_) for value, type_ in zip(row, types, strict=True))
+
+
+def _times_in(data: bytes | None, chunk: _Chunk) -> tuple[Time, ...]:
+    """A block's times. Raises Damaged where they are not those of so many ticks, in their order."""
+    times = unpacked_times(data or b"")
+    boots = [each.boot_ms for each in times]
+    if len(times) != chunk.ticks or boots != sorted(boots):
+        raise Damaged("damaged times")
+    return times
 
 
 def _kept(cache: OrderedDict[K, T], key: K, make: Callable[[], T], most: int) -> T:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from memtui.recording.recorder import Recorder
-from memtui.recording.recording import Recording
+from memtui.recording.recording import Moment, Recording
 from memtui.recording.store import SCHEMA, Unusable
 from tests.recorded import recorded
 from tests.recording.machines import (
@@ -29,7 +30,8 @@ from tests.recording.machines import (
 )
 from tests.terminal import wait_until
 
-KILLS = int(os.environ.get("MEMTUI_KILLS", "4"))
+KILLS = int(os.environ.get("MEMTUI_KILLS", "3"))
+TICKS = 150
 FOR_EVER = float("-inf"), float("inf")
 
 
@@ -53,7 +55,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording with blocks, rows and a log, as a kill would have left it."""
     path = tmp_path_factory.mktemp("killed") / "day.memtui"
     machine = Machine(str(path))
-    for _ in range(200):
+    for _ in range(TICKS):
         machine.tick()
     machine.recorder.writer.wait()
     folder = path.parent / "left"
@@ -66,6 +68,13 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def put_together(path: Path) -> None:
+    """The log's pages where they belong, and no log."""
+    database = sqlite3.connect(path)
+    database.execute("pragma wal_checkpoint(truncate)").fetchall()
+    database.close()
+
+
 def copied(killed: Path, tmp_path: Path) -> Path:
     for each in killed.iterdir():
         shutil.copy(each, tmp_path)
@@ -75,15 +84,15 @@ def copied(killed: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("part", ["", "-wal"])
 def test_cut_anywhere_it_is_what_it_was_or_says_so(killed: Path, tmp_path: Path, part: str) -> None:
     chance = random.Random()
-    whole_s = {moment for moment in readable(str(copied(killed, tmp_path)))[0]}
-    assert len(whole_s) == 200
+    before = set(readable(str(copied(killed, tmp_path)))[0])
+    assert len(before) == TICKS
     length = (killed / f"day.memtui{part}").stat().st_size
-    for _ in range(12):
+    for _ in range(8):
         path = copied(killed, tmp_path)
         os.truncate(f"{path}{part}", chance.randrange(length))
         good, complaints = readable(str(path))
-        assert set(good) <= whole_s
-        assert good or complaints
+        assert set(good) <= before
+        assert good or complaints or part  # without its log there may be nothing yet
         for complaint in complaints:
             assert str(path) in complaint and "\n" not in complaint
         Path(f"{path}-shm").unlink(missing_ok=True)
@@ -101,11 +110,11 @@ def test_a_cut_log_leaves_a_beginning(killed: Path, tmp_path: Path) -> None:
 def test_flipped_bits_are_told_and_cost_what_they_are_in(killed: Path, tmp_path: Path) -> None:
     chance = random.Random()
     path = copied(killed, tmp_path)
-    sqlite3.connect(path).execute("pragma wal_checkpoint(truncate)").fetchall()
+    put_together(path)
     contents = {moment: whole_at(path, moment) for moment in readable(str(path))[0]}
-    assert len(contents) == 200
+    assert len(contents) == TICKS
     data = path.read_bytes()
-    for _ in range(25):
+    for _ in range(10):
         bad = bytearray(data)
         for _ in range(chance.choice((1, 1, 5))):
             bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
@@ -113,15 +122,15 @@ def test_flipped_bits_are_told_and_cost_what_they_are_in(killed: Path, tmp_path:
         good, complaints = readable(str(path))
         assert good or complaints
         assert all("\n" not in complaint for complaint in complaints)
-        for moment in good[:: len(good) // 5 + 1]:
+        for moment in good[:: len(good) // 3 + 1]:
             if moment in contents:  # its time may be what was hit
                 assert whole_at(path, moment) == contents[moment]
 
 
-def whole_at(path: Path, moment: object) -> object:
+def whole_at(path: Path, moment: Moment) -> Mapping[str, bytes]:
     recording = Recording(str(path))
     try:
-        return whole(recording, moment)  # type: ignore[arg-type]
+        return whole(recording, moment)
     finally:
         recording.close()
 
@@ -129,11 +138,11 @@ def whole_at(path: Path, moment: object) -> object:
 def test_a_damaged_block_costs_no_other(killed: Path, tmp_path: Path) -> None:
     path = copied(killed, tmp_path)
     database = sqlite3.connect(path)
-    database.execute("update block set data = x'00' || substr(data, 2) where id = 2")
+    database.execute("update block set data = cast(x'00' || substr(data, 2) as blob) where id = 2")
     database.commit()
     database.close()
     good, complaints = readable(str(path))
-    assert len(good) == 140
+    assert len(good) == TICKS - 60
     assert set(complaints) == {f"{path}: block 2 is damaged, and what is in it is lost"}
 
 
@@ -149,7 +158,7 @@ def test_going_on_with_a_damaged_one(killed: Path, tmp_path: Path) -> None:
     machine.tick()
     machine.end()
     good, complaints = readable(str(path))
-    assert complaints == [] and len(good) == 180 + 5 + 1
+    assert complaints == [] and len(good) == 120 + 5 + 1
 
 
 def test_files_that_are_no_recordings(tmp_path: Path) -> None:
@@ -171,7 +180,7 @@ def test_files_that_are_no_recordings(tmp_path: Path) -> None:
             Recording(str(path))
     for path in (text, other):
         before = path.read_bytes()
-        with pytest.raises(Unusable, match="no recording|cannot be recorded to"):
+        with pytest.raises(Unusable, match=r"no recording|cannot be recorded to"):
             Machine(str(path))
         assert path.read_bytes() == before
 
@@ -215,6 +224,13 @@ def test_a_signal_ends_it_whole(tmp_path: Path) -> None:
     assert len(Recording(str(path)).runs) == 2
 
 
+def fill(path: Path) -> None:
+    """Until there is no room left."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
 @contextmanager
 def mounted(directory: Path, options: str) -> Iterator[Path]:
     """A small tmpfs."""
@@ -241,9 +257,7 @@ def test_a_full_disk_is_told_and_outlived(tmp_path: Path) -> None:
         machine.recorder.writer.wait()
         assert machine.recorder.trouble == ""
         filler = directory / "filler"
-        with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
+        fill(filler)
         for _ in range(400):
             machine.tick()
         machine.recorder.writer.wait()
@@ -269,10 +283,10 @@ def test_a_full_disk_is_told_and_outlived(tmp_path: Path) -> None:
 def test_a_file_on_a_read_only_disk(killed: Path, tmp_path: Path) -> None:
     with mounted(tmp_path / "small", "size=4m") as directory:
         path = copied(killed, directory)
-        sqlite3.connect(path).execute("pragma wal_checkpoint(truncate)").fetchall()
+        put_together(path)
         subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True)
         good, complaints = readable(str(path))
-        assert complaints == [] and len(good) == 200
+        assert complaints == [] and len(good) == TICKS
         with pytest.raises(Unusable, match="cannot be recorded to: Read-only"):
             Machine(str(path))
 
