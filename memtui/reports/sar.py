@@ -119,7 +119,8 @@ def recorded(
     from memtui.recording.store import Unusable
 
     interval_s, count = _interval_and_count(arguments)
-    chosen = _spaced(moments, interval_s or 0.0)
+    slack_s = recording.run_of(moments[0]).interval_s / 2
+    chosen = _spaced(moments, interval_s or 0.0, slack_s)
     if count is not None:
         chosen = chosen[: count + 1]
     if len(chosen) < 2:
@@ -138,11 +139,11 @@ def recorded(
             raise Failure(str(error)) from None
 
 
-def _spaced(moments: Sequence[Moment], interval_s: float) -> list[Moment]:
-    """Those that are so far apart, give or take a tenth."""
+def _spaced(moments: Sequence[Moment], interval_s: float, slack_s: float) -> list[Moment]:
+    """Those that are so far apart, give or take some slack."""
     chosen: list[Moment] = []
     for moment in moments:
-        if not chosen or moment.time_s - chosen[-1].time_s >= 0.9 * interval_s:
+        if not chosen or moment.time_s - chosen[-1].time_s >= interval_s - slack_s:
             chosen.append(moment)
     return chosen
 

@@ -60,7 +60,7 @@ class Machine:
         meminfo = files.files["proc/meminfo"]
         assert isinstance(meminfo, bytes)
         head, _, rest = meminfo.partition(b"MemFree:")
-        line = b"MemFree:%16d kB" % chance.randrange(1, 10**8)
+        line = b"MemFree:%16d kB" % chance.randrange(1, 10**6)
         files.files["proc/meminfo"] = head + line + rest[rest.index(b"\n") :]
         for pid in chance.sample(self._pids, 5):
             is_there = f"proc/{pid}/stat" in files.files
