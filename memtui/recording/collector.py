@@ -27,10 +27,11 @@ _SELDOM: Final = {
     60: frozenset({"slabs", "allocations"}),
 }
 _ALWAYS: Final = FIELDS - frozenset[str]().union(*_SELDOM.values())
-# Each process's own files are read once in so many ticks, and when it is new.
-_ROUND: Final = 30
+# What the Sampler does not read of a process is read once in so many ticks; all when it is new.
+_ROUND: Final = 60
 _NEW_AT_MOST: Final = 200  # a tick
-_PROCESS_FILES: Final = ("cmdline", "cgroup", "oom_score", "oom_score_adj", "status", "stat")
+_PROCESS_FILES: Final = ("cmdline", "cgroup", "oom_score_adj")
+_SAMPLED_FILES: Final = ("status", "stat", "oom_score")
 # What reports read of the machine besides samples, in ticks.
 _MACHINE_FILES: Final = {
     1: ("proc/uptime",),
@@ -109,11 +110,12 @@ class Collector:
         new = sorted(sample.processes.keys() - self._seen)
         if self._ticks:
             new = new[:_NEW_AT_MOST]
-        due = {key for key in sample.processes if key.pid % _ROUND == turn}
-        due.update(new)
-        for key in due:
-            for name in _PROCESS_FILES:
+        for key in new:
+            for name in (*_PROCESS_FILES, *_SAMPLED_FILES):
                 self.files.read(f"proc/{key.pid}/{name}")
+        for pid in [key.pid for key in sample.processes if key.pid % _ROUND == turn]:
+            for name in _PROCESS_FILES:
+                self.files.read(f"proc/{pid}/{name}")
         self._seen = (self._seen & sample.processes.keys()) | set(new)
 
     def _read_maps(self, processes: Iterable[ProcessSample]) -> None:
