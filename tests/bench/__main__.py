@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from subprocess import SubprocessError
 from typing import Final
 
-from tests.bench import growth, machine, mapview, reading, screens
+from tests.bench import growth, machine, mapview, reading, recording, screens
 from tests.bench.row import Row, table
 from tests.bench.setup import EFFORTS, Setup, about, installed
 
@@ -32,6 +32,9 @@ MEASURES: Final[dict[str, Callable[[Setup], Iterator[Row]]]] = {
     "more-keys": mapview.other_keys,
     "large": mapview.opening_large,
     "churn": mapview.churn,
+    "recording-size": recording.size,
+    "recording-cost": recording.cost,
+    "recording-day": recording.day,
 }
 # What is felt, in a minute and a half; the rest takes longer or changes seldom.
 _SHORT: Final = ("figures", "frame", "memory", "cpu", "system", "procs", "open", "keys", "free")
