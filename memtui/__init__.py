@@ -8,6 +8,7 @@ What lives where, from the kernel up to a pixel:
                  shortage (rules, verdict, alerts), processes, oom, cgroups, map, explain
     ondemand/    what is read when somebody asks: questions and their answers
     live/        what is read again and again, on two threads: `source.LiveSource`
+    recording/   what is kept: codec and store (the file), recorder, recording and replay (read back)
     session/     what is remembered, and the `Moment` of it that is shown
     reports/     the same figures as text, JSON and CSV    } siblings,
     tui/         the same figures live, drawn with Textual } strangers to each other:
@@ -15,8 +16,8 @@ What lives where, from the kernel up to a pixel:
     settings/    the table of settings, their values, the user's file
     cli.py       the command line; commands.py and views.py are the tables of commands and views
 
-Imports go downward only (cli → commands → tui | reports → targets → session → live | settings →
-ondemand → model → kernel → units …), which import-linter holds.
+Imports go downward only (cli → commands → tui | reports → targets → session → recording →
+live | settings → ondemand → model → kernel → units …), which import-linter holds.
 
 The way of a figure. *Available* in the Overview's headline, function by function:
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -26,6 +27,7 @@ from memtui.targets import Target
 from memtui.units import printable
 
 _INTERRUPTED: Final = 130
+_TIME_FLAGS: Final = ("--at", "--since", "--until")
 
 
 _COMMAND_BY_NAME: Final = {command.name: command for command in COMMANDS}
@@ -89,6 +91,9 @@ def _run(argv: list[str]) -> int:
     _check(line, _OPTION_RULES)
     settings = _take_settings(options, is_dashboard=line.is_shown)
     _check(line, _RULES)
+    if options.recording is not None:
+        assert command is not None
+        return _report_of_recording(command, options)
     files = LiveFiles(options.root)
     if isinstance(files.stat("proc"), Gap):
         raise Failure(f"{options.root}: no proc directory in it; --root takes the directory above")
@@ -103,8 +108,19 @@ def _run(argv: list[str]) -> int:
     return _print(output, options.csv)
 
 
+def _report_of_recording(command: Command, options: argparse.Namespace) -> int:
+    """A report of a moment that was recorded; status 1 where it lacks what was not."""
+    from memtui.reports.recorded import not_recorded, recorded_files
+
+    files = recorded_files(options.recording, options.at)
+    status = _print(imported(command.code)(files, options), options.csv)
+    missing = not_recorded(files)
+    return _complain(missing, 1) if missing else status
+
+
 def _parsed(argv: list[str]) -> tuple[_Line, list[str]]:
     """A command line taken apart, and the options in it that are none here."""
+    argv = _with_times(argv)
     end = argv.index("--") if "--" in argv else len(argv)
     after = argv[end + 1 :]  # never a command: `memtui -- free` is a program of that name
     options, words = _options_parser(()).parse_known_args(argv[:end])
@@ -124,6 +140,17 @@ def _parsed(argv: list[str]) -> tuple[_Line, list[str]]:
     options.argument = words[0] if words else None
     options.arguments = words
     return _Line(command, options, words), unknown
+
+
+def _with_times(argv: list[str]) -> list[str]:
+    """`--at -15m` as `--at=-15m`, which argparse would take for an option."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] in _TIME_FLAGS and re.match(r"-[0-9]", word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 _Rule = Callable[[_Line], str]
@@ -200,7 +227,18 @@ def _no_table(line: _Line) -> str:
 def _no_document(line: _Line) -> str:
     if line.command is None or not line.options.json or line.command.is_document:
         return ""
-    return f"{line.command.name} prints TOML, and no --json"
+    return f"{line.command.name} prints no figures, and no --json"
+
+
+def _recorded_and_not(line: _Line) -> str:
+    options, command = line.options, line.command
+    if options.recording is None:
+        return f"--at goes with --from FILE: {line.hint}" if options.at is not None else ""
+    if options.roots:
+        return f"--from or --root, not both: {line.hint}"
+    if command is None:
+        return f"--from goes with a report: {_report_names()}"
+    return "" if command.is_report else f"{command.name} is no report, and takes no --from"
 
 
 # What must hold of a command line, before the file of settings is read and after; each rule says
@@ -214,6 +252,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _form_of_no_report,
     _no_table,
     _no_document,
+    _recorded_and_not,
 )
 
 
@@ -334,7 +373,9 @@ def _options_parser(own: Iterable[Option]) -> argparse.ArgumentParser:
             # None is "not given": the file may say it.
             parser.add_argument(setting.flag, dest=setting.key, action="store_true", default=None)
     for option in own:
-        if option.values:
+        if option.repeats:
+            parser.add_argument(option.flag, dest=option.key, action="append")
+        elif option.values:
             nargs = "+" if option.values > 1 else None
             parser.add_argument(option.flag, dest=option.key, nargs=nargs)
         else:

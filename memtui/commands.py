@@ -12,6 +12,7 @@ class Option(NamedTuple):
     """An option of one command: a switch, or `values` at most, of which help shows `value_name`.
 
     `prints`: with it a command that has a screen prints, and shows nothing.
+    `repeats`: it may be given again, and all that it was given count.
     """
 
     flag: str
@@ -19,6 +20,7 @@ class Option(NamedTuple):
     values: int
     help: str
     prints: bool = False
+    repeats: bool = False
 
     @property
     def key(self) -> str:
@@ -45,6 +47,7 @@ class Command(NamedTuple):
     options: tuple[Option, ...] = ()
     is_table: bool = True  # and so goes with --csv
     is_document: bool = True  # and so goes with --json
+    is_report: bool = True  # of a machine, and so goes with --from
     is_phrase: bool = False  # whose argument may be several words
     rest: str = ""  # what help calls it
     source: str = ""
@@ -98,9 +101,14 @@ COMMANDS: Final = (
         "sar",
         "[INTERVAL [COUNT]]",
         "sysstat's tables of memory: every INTERVAL seconds, COUNT times or until Ctrl+C; without, "
-        "once, with rates since boot; --root A --root B …: between captured states of one machine",
+        "once, with rates since boot; --root A --root B …: between captured states of one machine; "
+        "--from FILE: between the moments that were recorded",
         "memtui.reports.sar:run",
-        _SAR_SECTIONS,
+        (
+            *_SAR_SECTIONS,
+            Option("--since", "TIME", 1, "of a recording: from when, as --at (its first moment)"),
+            Option("--until", "TIME", 1, "of a recording: until when (its last moment)"),
+        ),
     ),
     Command(
         "pressure",
@@ -181,6 +189,7 @@ COMMANDS: Final = (
             Option("--list", "", 0, "the experiments, and which of them can be run here", True),
         ),
         is_table=False,
+        is_report=False,
         screen="memtui.tui.lab:run",
     ),
     Command(
@@ -206,6 +215,7 @@ COMMANDS: Final = (
             ),
         ),
         is_table=False,
+        is_report=False,
         rest="CMD [ARG …]",
         screen="memtui.tui.runlaunch:run",
     ),
@@ -219,6 +229,43 @@ COMMANDS: Final = (
         source="memtui.reports.core:opened",
         screen="memtui.tui.core:run",
         is_table=False,
+        is_report=False,
+    ),
+    Command(
+        "record",
+        "[FILE]",
+        "write down what happens, for days: every process and all that the views show; SIGTERM or "
+        "Ctrl+C ends it, and with the same FILE it goes on; without FILE, where the dashboard finds it",
+        "memtui.reports.record:run",
+        (
+            Option(
+                "--map",
+                "PID|NAME",
+                1,
+                "keep this process's maps too; may be repeated",
+                repeats=True,
+            ),
+            Option("--largest", "N", 1, "keep the maps of the N largest processes"),
+            Option("--keep", "TIME", 1, "throw away what is older, such as 7d or 12h"),
+            Option("--max-size", "SIZE", 1, "throw away the oldest where FILE gets larger: 500M"),
+            Option("--no-commands", "", 0, "without command lines, which may hold secrets"),
+        ),
+        is_table=False,
+        is_document=False,
+        is_report=False,
+    ),
+    Command(
+        "export",
+        "FILE",
+        "a recording for other programs: CSV, a line a moment, with every figure of the machine; --json: "
+        "a document a line, with the processes too",
+        "memtui.reports.export:run",
+        (
+            Option("--openmetrics", "", 0, "OpenMetrics text, with each process's RSS"),
+            Option("--since", "TIME", 1, "from when, as --at (its first moment)"),
+            Option("--until", "TIME", 1, "until when (its last moment)"),
+        ),
+        is_report=False,
     ),
     Command(
         "config",
@@ -227,5 +274,6 @@ COMMANDS: Final = (
         "memtui.settings.file:run",
         is_table=False,
         is_document=False,
+        is_report=False,
     ),
 )

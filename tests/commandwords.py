@@ -8,8 +8,8 @@ from typing import Final
 
 from memtui.commands import COMMANDS, Command
 
-# Those that print what they read of a machine; the others start a program, or read a dump.
-REPORTS: Final = tuple(command for command in COMMANDS if not command.screen)
+# Those that print what they read of a machine, and end.
+REPORTS: Final = tuple(command for command in COMMANDS if command.is_report)
 
 
 def arguments_of(command: Command, file: Path, pid: str) -> list[str]:

@@ -123,6 +123,7 @@ def test_every_report(host: str, tmp_path: Path) -> None:
                 **own,
                 json=form == "json",
                 csv=False,
+                recording=None,
                 roots=[],
                 argument=arguments[0] if arguments else None,
                 arguments=arguments,

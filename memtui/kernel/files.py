@@ -106,6 +106,8 @@ class Files(Protocol):
     root: str
     is_live: bool
     vouches: bool = False
+    page_bytes: int | None = None  # of their machine, where that is known beforehand
+    time_s: float | None = None  # when it was so, since the epoch; None: now, or not known
 
     def read(self, name: str) -> bytes | Gap:
         """A file to its end."""
@@ -165,6 +167,10 @@ class Files(Protocol):
 
     def records(self, name: str, *, only_new: bool = False) -> Records | Gap:
         """The kernel's log, or a file that holds one. `only_new`: what was there before is left out."""
+
+    def earlier(self) -> Files | None:
+        """The same machine a moment before, where that is known too."""
+        return None
 
     def parsed(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:
         """A file's meaning: one that is missing, denied or malformed costs this source alone."""

@@ -7,7 +7,7 @@ from memtui.kernel.cgroups import Confinement, parse_cgroup, read_confinement
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.meminfo import parse_meminfo
 from memtui.kernel.pressure import parse_pressure
-from memtui.kernel.uptime import since_boot_s
+from memtui.kernel.uptime import read_uptime_s
 from memtui.kernel.vmstat import parse_vmstat
 from memtui.live.machine import page_bytes_of
 from memtui.model.sample import Sample, SystemSample
@@ -22,7 +22,7 @@ def look(files: Files) -> Sample:
         _confinement(files),
         accounts=read_accounts(files, page_bytes_of(files)),
     )
-    return Sample(since_boot_s(), 1.0, system, {})
+    return Sample(read_uptime_s(files) or 0.0, 1.0, system, {})
 
 
 def _confinement(files: Files) -> Confinement | Gap | None:

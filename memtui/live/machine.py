@@ -56,6 +56,8 @@ def page_bytes_of(files: Files) -> int:
     here = os.sysconf("SC_PAGE_SIZE")
     if files.is_live:
         return here
+    if files.page_bytes is not None:
+        return files.page_bytes
     votes: Counter[int] = Counter()
     for pid in files.pids():
         votes.update(size for size in _page_signs(files, f"proc/{pid}") if size in _PAGES)

@@ -67,12 +67,19 @@ class Sampler:
     """Takes one sample at a time, as cheaply as it can: descriptors kept, nothing parsed twice."""
 
     def __init__(
-        self, files: Files, clock: Clock | None = None, budget: Budget | None = None
+        self,
+        files: Files,
+        clock: Clock | None = None,
+        budget: Budget | None = None,
+        *,
+        reads_all: bool = False,
     ) -> None:
+        """`reads_all`: every process's details at every tick, where reading costs nothing."""
         self._files = files
         self._clock = clock or SystemClock()
         self.budget = budget or Budget(self._clock)
         self._page_bytes = page_bytes_of(files)
+        self._reads_all = reads_all
         self._kept: dict[int, _Process] = {}
         self._sources: dict[str, Kept] = {}
         self._parsed: dict[str, tuple[bytes, object]] = {}
@@ -203,6 +210,8 @@ class Sampler:
                 self._read_statm(pid, due)
             except Exception as error:
                 self._defects.append(defect_gap(f"proc/{pid}", error))
+        if self._reads_all:
+            return set(self._kept)
         if self.ticks == 0:
             sizes = (
                 (kept.sample.rss_bytes or 0, pid) for pid, kept in self._kept.items() if kept.sample

@@ -123,6 +123,10 @@ def unreadable(files: Files, gap: Gap) -> Failure:
         return Failure(f"{path}: not permitted{hint}", NOT_PERMITTED)
     if gap.reason == "gone":
         return Failure(f"{path}: no such process", NO_SUCH_PROCESS)
+    if gap.reason == "not recorded":
+        is_map = gap.source.rpartition("/")[2] in ("maps", "smaps", "smaps_rollup")
+        way_out = ": memtui record --map PID|NAME keeps maps" if is_map else ""
+        return Failure(f"{files.root}: {gap.source} was not recorded{way_out}", FAILED)
     hint = "" if files.is_live else ", and this root has no other"
     return Failure(f"{path}: {gap.reason}{detail}{hint}", FAILED)
 

@@ -45,8 +45,9 @@ def pressure(files: Files, form: Form) -> Iterator[str]:
     """PSI, watermarks and the verdict, of the machine and of the control group that binds memtui: JSON
     and CSV in the kernel's units, sizes of zones in pages.
 
-    The verdict is from two looks a second apart, of a captured root from the one state there is. CSV
-    is PSI's two lines, with the level. Fails where neither meminfo, vmstat nor PSI can be read.
+    The verdict is from two looks a second apart, of a recording from the tick and the one before, of a
+    captured root from the one state there is. CSV is PSI's two lines, with the level. Fails where
+    neither meminfo, vmstat nor PSI can be read.
     """
     now, before = look(files), None
     if all(isinstance(part, Gap) for part in now.system[:3]):
@@ -56,6 +57,8 @@ def pressure(files: Files, form: Form) -> Iterator[str]:
         before = now
         time.sleep(_BETWEEN_S)
         now = look(files)
+    elif (earlier := files.earlier()) is not None:
+        before = look(earlier)
     verdict = verdict_of(now, before)
     group = _group(now, before)
     psi = now.system.pressure

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from memtui import units
 from memtui.kernel.files import Files, Gap
@@ -38,6 +38,11 @@ from memtui.reports.output import (
     unreadable,
 )
 from memtui.settings.table import INTERVAL_RANGE_S
+
+if TYPE_CHECKING:
+    # SQLite and the compressors are imported where a recording is read.
+    from memtui.recording.files import RecordedFiles
+    from memtui.recording.recording import Moment, Recording
 
 T = TypeVar("T")
 
@@ -76,7 +81,18 @@ def run(files: Files, options: Options) -> Iterator[str]:
     """The command: `memtui sar [INTERVAL [COUNT]]`, of one root or of several in turn."""
     roots: list[Files] = [LiveFiles(root) for root in options.roots]
     flags = [each.flag for each in SECTIONS if getattr(options, each.flag.lstrip("-"))]
-    return sar(roots or [files], flags, options.arguments, form_of(options))
+    form = form_of(options)
+    if options.since is None and options.until is None:
+        if options.recording is not None and (earlier := files.earlier()) is not None:
+            roots = [earlier, files]
+        return sar(roots or [files], flags, options.arguments, form)
+    if options.recording is None:
+        raise Failure(f"--since and --until go with --from FILE: {_HELP}", USAGE)
+    from memtui.reports.recorded import moments_between, recording_of
+
+    recording = recording_of(options.recording)
+    moments = moments_between(recording, options.since, options.until)
+    return recorded(recording, moments, flags, options.arguments, form)
 
 
 def sar(
@@ -92,13 +108,81 @@ def sar(
         yield from _sar(roots, flags, arguments, form)
 
 
+def recorded(
+    recording: Recording,
+    moments: Sequence[Moment],
+    flags: Sequence[str],
+    arguments: Sequence[str],
+    form: Form,
+) -> Iterator[str]:
+    """The same between successive moments of a recording, INTERVAL seconds apart at least."""
+    from memtui.recording.store import Unusable
+
+    interval_s, count = _interval_and_count(arguments)
+    slack_s = recording.run_of(moments[0]).interval_s / 2
+    chosen = _spaced(moments, interval_s or 0.0, slack_s)
+    if count is not None:
+        chosen = chosen[: count + 1]
+    if len(chosen) < 2:
+        raise Failure(
+            f"{recording.path}: of that time there are not two moments, {interval_s or 0:g} s apart"
+        )
+    wanted = _wanted(flags)
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            files = recording.files_at(chosen[0])
+            readings = _successive(recording, files, chosen, wanted.sources)
+            first = next(readings)
+            _check(files, wanted.sources, first)
+            yield from _printed(files, first, readings, wanted, form)
+        except Unusable as error:
+            raise Failure(str(error)) from None
+
+
+def _spaced(moments: Sequence[Moment], interval_s: float, slack_s: float) -> list[Moment]:
+    """Those that are so far apart, give or take some slack."""
+    chosen: list[Moment] = []
+    for moment in moments:
+        if not chosen or moment.time_s - chosen[-1].time_s >= interval_s - slack_s:
+            chosen.append(moment)
+    return chosen
+
+
+def _successive(
+    recording: Recording, files: RecordedFiles, moments: Sequence[Moment], sources: set[str]
+) -> Iterator[_Reading]:
+    for moment in moments:
+        files.move_to(recording.view(moment))
+        yield _read(files, sources)
+
+
+class _Wanted(NamedTuple):
+    """Which sections are, their columns, and the files that these are made of."""
+
+    flags: list[str]
+    columns: list[SarColumn]
+    sources: set[str]
+
+    @property
+    def has_rates(self) -> bool:
+        return any(column.is_growth for column in self.columns)
+
+
+def _wanted(flags: Sequence[str]) -> _Wanted:
+    sections = [section for section in SECTIONS if section.flag in (flags or ("-r",))]
+    columns = columns_of(section.flag for section in sections)
+    return _Wanted(
+        [section.flag for section in sections],
+        list(columns),
+        {section.source for section in sections},
+    )
+
+
 def _sar(
     roots: Sequence[Files], flags: Sequence[str], arguments: Sequence[str], form: Form
 ) -> Iterator[str]:
     interval_s, count = _interval_and_count(arguments)
-    sections = [section for section in SECTIONS if section.flag in (flags or ("-r",))]
-    columns = columns_of(section.flag for section in sections)
-    sources = {section.source for section in sections}
+    wanted = _wanted(flags)
     for files in roots:
         if isinstance(files.stat("proc"), Gap):
             raise Failure(
@@ -106,7 +190,7 @@ def _sar(
             )
     captured: list[_Reading] = []
     if interval_s is None:
-        captured = [_read(files, sources) for files in roots]
+        captured = [_read(files, wanted.sources) for files in roots]
         readings = iter(captured)
     else:
         if len(roots) > 1:
@@ -117,18 +201,33 @@ def _sar(
                 "machine with --root A --root B",
                 USAGE,
             )
-        readings = _live(roots[0], sources, interval_s, count)
+        readings = _live(roots[0], wanted.sources, interval_s, count)
     first = next(readings)
-    _check(roots[0], sources, first)
+    _check(roots[0], wanted.sources, first)
     since_boot = interval_s is None and len(roots) == 1
+    lacks = _lacks(roots, captured or [first], wanted.has_rates)
+    yield from _printed(roots[0], first, readings, wanted, form, lacks, since_boot=since_boot)
+
+
+def _printed(
+    files: Files,
+    first: _Reading,
+    readings: Iterator[_Reading],
+    wanted: _Wanted,
+    form: Form,
+    lacks: Iterable[str] = (),
+    *,
+    since_boot: bool = False,
+) -> Iterator[str]:
+    columns = wanted.columns
     rows = _rows(first, iter([first]) if since_boot else readings, since_boot, columns)
     if form == "text":
-        yield _title(roots[0], first)
-        if since_boot and any(column.is_growth for column in columns):
+        yield _title(files, first)
+        if since_boot and wanted.has_rates:
             yield f"Rates are means since boot, {units.duration(first.uptime_s)} ago\n"
-        for line in _lacks(roots, captured or [first], any(column.is_growth for column in columns)):
+        for line in lacks:
             yield f"{units.printable(line)}\n"
-        yield from _text(rows, [section.flag for section in sections], columns)
+        yield from _text(rows, wanted.flags, columns)
     elif form == "json":
         for row in rows:
             yield document(row.json)
@@ -200,9 +299,9 @@ def _read(files: Files, sources: set[str]) -> _Reading:
     uptime_s = read_uptime_s(files)
     if files.is_live:
         return _Reading(found, uptime_s, time.time(), tuple(gaps))
+    timestamp_s = files.time_s
     booted = files.parsed("proc/stat", parse_boot_time)
-    timestamp_s = None
-    if uptime_s is not None and not isinstance(booted, Gap):
+    if timestamp_s is None and uptime_s is not None and not isinstance(booted, Gap):
         timestamp_s = booted + uptime_s
     return _Reading(found, uptime_s, timestamp_s, tuple(gaps))
 

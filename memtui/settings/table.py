@@ -110,6 +110,22 @@ SETTINGS: Final = (
         "csv", "--csv", "", False, str, "a table as CSV, its heads JSON's keys: sizes in bytes"
     ),
     Setting(
+        "recording",
+        "--from",
+        "FILE",
+        None,
+        _file,
+        "a report of what memtui record has written to FILE, as it was at --at",
+    ),
+    Setting(
+        "at",
+        "--at",
+        "TIME",
+        None,
+        str,
+        "when: -15m, 14:32, 14:32:07 or 2026-11-30T14:32 (the last moment in FILE)",
+    ),
+    Setting(
         "config",
         "--config",
         "FILE",

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from subprocess import SubprocessError
 from typing import Final
 
-from tests.bench import cores, growth, machine, mapview, reading, running, screens
+from tests.bench import cores, growth, machine, mapview, reading, recording, running, screens
 from tests.bench.row import Row, table
 from tests.bench.setup import EFFORTS, Setup, about, installed
 
@@ -34,6 +34,9 @@ MEASURES: Final[dict[str, Callable[[Setup], Iterator[Row]]]] = {
     "core": cores.opening,
     "churn": mapview.churn,
     "run": running.watching,
+    "recording-size": recording.size,
+    "recording-cost": recording.cost,
+    "recording-day": recording.day,
 }
 # What is felt, in a minute and a half; the rest takes longer or changes seldom.
 _SHORT: Final = ("figures", "frame", "memory", "cpu", "system", "procs", "open", "keys", "free")

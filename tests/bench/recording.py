@@ -1,0 +1,182 @@
+"""Recordings: how small beside atop's and sar's, what they cost, and how fast a day of it is."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from memtui.kernel.livefiles import LiveFiles
+from memtui.live.plan import Plan
+from memtui.live.readers import FIELDS
+from memtui.live.sampler import Sampler
+from memtui.recording.codec import Block, versions_of
+from memtui.recording.recorder import Recorder
+from memtui.recording.recording import Recording
+from memtui.recording.replay import Replay
+from memtui.recording.store import Time, packed_times, unpacked_times
+from tests.bench.loads import many_processes
+from tests.bench.row import Row, seconds
+from tests.bench.setup import Setup
+
+_PROCESSES: Final = 370  # beside which the issue's figures were taken
+_SPAN_S: Final = 300.0
+_DAY_TICKS: Final = 86_400
+_OF_PROCESS: Final = re.compile(r"(?:[a-z]+:)?proc/[0-9]+/")
+_FOR_EVER: Final = (float("-inf"), float("inf"))
+
+
+def size(setup: Setup) -> Iterator[Row]:
+    """Bytes a sample, of the same seconds and the same processes."""
+    span_s = max(3, round(setup.span_s(_SPAN_S)))
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        many_processes(min(_PROCESSES, setup.processes)),
+    ):
+        path = Path(directory, "day.memtui")
+        others = {
+            "atop -w": (["atop", "-w", f"{directory}/atop", "1", str(span_s)], f"{directory}/atop"),
+            "sar -o": (["sar", "-o", f"{directory}/sar", "1", str(span_s)], f"{directory}/sar"),
+        }
+        running = [
+            subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for words, _ in others.values()
+            if shutil.which(words[0])
+        ]
+        with subprocess.Popen([setup.python, "-m", "memtui", "record", str(path)]) as ours:
+            time.sleep(span_s)
+            ours.send_signal(signal.SIGTERM)
+        for each in running:
+            each.wait()
+        recording = Recording(str(path))
+        whole, own = path.stat().st_size / recording.ticks, _own_bytes(recording)
+        recording.close()
+        for (name, (words, file)), figure, at_most in zip(
+            others.items(), (whole, own), (0.1, 0.2), strict=True
+        ):
+            what = "a recording" if figure is whole else "the machine's own figures"
+            if not shutil.which(words[0]):
+                yield Row(f"{what}: memtui / {name}", None, note=f"{words[0]} is not installed")
+                continue
+            theirs = Path(file).stat().st_size / span_s
+            note = f"{figure:,.0f} / {theirs:,.0f} bytes a sample"
+            yield Row(f"{what}: memtui / {name}", figure / theirs, at_most, note=note)
+
+
+def _own_bytes(recording: Recording) -> float:
+    """What the blocks would take without any process."""
+    block = Block()
+    before: dict[str, bytes] = {}
+    for moment in recording.moments(*_FOR_EVER):
+        contents = recording.view(moment).contents
+        names = [name for name in contents.names() if not _OF_PROCESS.match(name)]
+        now = {name: data for name in names if (data := contents.get(name)) is not None}
+        changes = {name: data for name, data in now.items() if before.get(name) != data}
+        block.add(versions_of(before, changes))
+        before = now
+    return len(block.packed()) / block.ticks
+
+
+def cost(setup: Setup) -> Iterator[Row]:
+    """What recording takes of a core, more than sampling the same alone does."""
+    ticks = setup.rounds(240)
+    with tempfile.TemporaryDirectory() as directory, many_processes(setup.processes):
+        sampler = Sampler(LiveFiles())
+        sampler.prepare()
+        sampler.sample()
+        alone_s = _cpu_of(lambda: sampler.sample(1.0, Plan(fields=FIELDS)), ticks)
+        sampler.close()
+        recorder = Recorder(LiveFiles(), f"{directory}/day.memtui")
+        recorder.writer.start()
+        recorder.tick(1.0)
+
+        def tick() -> None:
+            recorder.tick(1.0)
+            recorder.writer.wait()
+
+        tick()
+        ours_s = _cpu_of(tick, ticks)
+        recorder.stop()
+    yield Row(
+        f"recording {setup.processes:,} processes at 1 s, more than sampling",
+        100 * max(0.0, ours_s - alone_s),
+        2.0,
+        " %",
+        f"of a core: {1000 * ours_s:.1f} / {1000 * alone_s:.1f} ms a tick",
+    )
+
+
+def _cpu_of(work: Callable[[], object], ticks: int) -> float:
+    began = time.process_time()
+    for _ in range(ticks):
+        work()
+        time.sleep(0.05)
+    return (time.process_time() - began) / ticks
+
+
+def day(setup: Setup) -> Iterator[Row]:
+    """86,400 samples of 300 processes, made of real ones, once more and once more."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/day.memtui"
+        with many_processes(min(300, setup.processes)):
+            recorder = Recorder(LiveFiles(), path)
+            recorder.writer.start()
+            for _ in range(max(61, setup.rounds(600))):
+                recorder.tick(1.0)
+                time.sleep(0.02)
+            recorder.stop()
+        _repeat(path, max(600, setup.rounds(_DAY_TICKS)))
+        length = Path(path).stat().st_size
+        opened = median(seconds(lambda: Recording(path).close()) for _ in range(3))
+        recording = Recording(path)
+        first, last = recording.first, recording.last
+        assert first is not None and last is not None
+        replay = Replay(recording)
+
+        def jump() -> None:
+            moment = recording.at(random.uniform(first.time_s, last.time_s))
+            assert moment is not None
+            replay.sample(moment)
+
+        jumps = median(seconds(jump) for _ in range(setup.rounds(50)))
+        graph = median(
+            seconds(lambda: recording.series({"mem_available_bytes"}, *_FOR_EVER)) for _ in range(3)
+        )
+        note = f"{recording.ticks:,} samples, {length / 1e6:.0f} MB"
+        recording.close()
+    yield Row("a day is opened", 1000 * opened, None, " ms", note)
+    yield Row("any moment of a day", 1000 * jumps, 100.0, " ms", "a whole Sample, every process")
+    yield Row("a day's graph", 1000 * graph, 200.0, " ms", "every block's least, largest and last")
+
+
+def _repeat(path: str, ticks: int) -> None:
+    """Until so many ticks are in a recording: its blocks again, each time later."""
+    database = sqlite3.connect(path)
+    rows = database.execute("select * from block order by id").fetchall()
+    there = sum(row[7] for row in rows)
+    span = rows[-1][4] - rows[0][3] + 1000
+    for turn in range(1, -(-ticks // there)):
+        shift = span * turn
+        for number, run, base, *ends, count, times, data, check in rows:
+            later = [Time(each[0] + shift, each[1] + shift) for each in unpacked_times(times)]
+            values = (run, base, *(end + shift for end in ends), count, packed_times(later))
+            cursor = database.execute(
+                "insert into block (run, base, first_wall, last_wall, first_boot, last_boot, ticks, "
+                "times, data, checksum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, data, check),
+            )
+            database.execute(
+                "insert into summary select ?, figure, least, most, last from summary where block = ?",
+                (cursor.lastrowid, number),
+            )
+    database.commit()
+    database.close()
