@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 from memtui.kernel.registers import DWARF_NAMES, Registers
+from memtui.model.crash.crash import FRAMES_AT_MOST
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.image import file_offset
 from memtui.ondemand.memory import Memory
@@ -21,7 +22,6 @@ from memtui.ondemand.modules import Module, Modules
 
 How = Literal["", "call frame information", "frame pointer", "return address"]
 
-_FRAMES_AT_MOST: Final = 64
 _MASK: Final = (1 << 64) - 1
 _WORD: Final = 8
 _TABLE_AT_MOST: Final = 16 << 20
@@ -58,7 +58,7 @@ class Unwinder:
         values = dict(registers.values)
         calls: list[Call] = []
         is_return = False
-        while len(calls) < _FRAMES_AT_MOST:
+        while len(calls) < FRAMES_AT_MOST:
             how, caller, is_signal = self._caller(registers, values, is_return, not calls)
             calls.append(Call(values[pointer], values[stack], how, is_return))
             if caller is None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from memtui.kernel.files import Gap
-from memtui.model.crash.crash import Crash, Frame
+from memtui.model.crash.crash import FRAMES_AT_MOST, Crash, Frame
 from memtui.model.crash.explain import Explained, explain, where
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
@@ -120,10 +120,11 @@ def _calls(crash: Crash, width: int) -> list[str]:
     for _, same in groupby(crash.frames, key=lambda frame: frame.place.address):
         frames = list(same)
         if len(lines) == _CALLS_SHOWN:
-            lines.append(f"   and {len(crash.frames) - first} more")
-            break
+            return [*lines, f"   and {len(crash.frames) - first} more"]
         lines.append(_call(first, frames, width))
         first += len(frames)
+    if len(crash.frames) == FRAMES_AT_MOST:
+        lines.append("   and what called them")
     return lines
 
 

@@ -166,6 +166,23 @@ static void thread(void)
     start(in_thread);
 }
 
+static pthread_t first;
+
+static void *outlives(void *unused)
+{
+    pthread_join(first, NULL);
+    *(volatile int *)pointer = 1; /* DIES leaderless */
+    return unused;
+}
+
+static void leaderless(void)
+{
+    pthread_t id;
+    first = pthread_self();
+    pthread_create(&id, NULL, outlives, NULL);
+    pthread_exit(NULL);
+}
+
 static void thread_overflow(void)
 {
     start(dives);
@@ -208,6 +225,7 @@ static const struct {
     {"rodata", rodata},       {"data", data},             {"jump", jump},
     {"file-end", file_end},   {"twice", twice},           {"divide", divide},
     {"illegal", illegal},     {"heap-end", heap_end},     {"thread", thread},
+    {"leaderless", leaderless},
     {"thread-overflow", thread_overflow},                 {"library", library},
     {"handler", in_handler},  {"key", key},               {"abort", abort},
 #ifdef __x86_64__

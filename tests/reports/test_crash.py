@@ -87,8 +87,9 @@ def test_lines_are_as_wide_as_they_may_be(cells: int) -> None:
 
 def test_recursion_is_told_once_and_names_are_made_printable() -> None:
     place = Place(5, "/bin/\x1b[31mprog", 5, 5, "", "dive\x07")
-    frames = (Frame(place, 1, ""), *(Frame(place._replace(address=9), at, "") for at in range(60)))
+    frames = (Frame(place, 1, ""), *(Frame(place._replace(address=9), at, "") for at in range(63)))
     lines = crash_lines(made(frames), 120)
-    assert [line.endswith("60 times") for line in lines[-2:]] == [False, True]
+    assert [line.endswith("63 times") for line in lines[-3:-1]] == [False, True]
+    assert lines[-1] == "   and what called them"  # more are not looked for
     assert not any("\x1b" in line or "\x07" in line for line in lines)
-    assert r"dive\x07, \e[31mprog+0x5" in lines[-1]
+    assert r"dive\x07, \e[31mprog+0x5" in lines[-2]

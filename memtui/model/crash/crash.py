@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from memtui.kernel.files import Gap
 from memtui.kernel.registers import Registers
@@ -68,6 +68,9 @@ class Place(NamedTuple):
         """Whether it is in the program itself, and not in a library of it."""
         name = self.file.rpartition("/")[2]
         return bool(name) and ".so" not in name and not name.startswith("[")
+
+
+FRAMES_AT_MOST: Final = 64  # that are told, the innermost
 
 
 class Frame(NamedTuple):

@@ -9,6 +9,7 @@ from memtui.kernel.segfaults import Access
 from memtui.model.crash.crash import Crash, Frame, Place
 from memtui.model.crash.finding import Finding, culprit, find
 from memtui.model.crash.steps import Step, steps_of
+from memtui.model.crash.symbolname import readable
 from memtui.model.crash.target import neighbours
 
 __all__ = ["Explained", "Step", "explain", "where"]
@@ -57,7 +58,7 @@ def explain(crash: Crash) -> Explained:
 def where(place: Place) -> str:
     """`main at segv.c:9, segv+0x1136`; what is not known is left out, and of nothing the address."""
     name = place.file.removesuffix(" (deleted)").rpartition("/")[2]
-    words = place.symbol
+    words = readable(place.symbol)
     if place.source:
         line = "" if place.line is None else f":{place.line}"
         words += f"{' at ' if words else ''}{place.source.rpartition('/')[2]}{line}"

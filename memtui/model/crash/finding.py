@@ -10,7 +10,7 @@ from memtui.kernel.files import Gap
 from memtui.kernel.segfaults import Access
 from memtui.kernel.siginfo import signal_name
 from memtui.model.crash.crash import Crash, Frame, Instruction, Operand
-from memtui.model.crash.target import Refused, distance, named, target, verb
+from memtui.model.crash.target import Refused, distance, named, overflowed, target, verb
 from memtui.model.map.addressmap import AddressMap
 
 How = Literal[
@@ -35,6 +35,7 @@ How = Literal[
 _MAPERR, _ACCERR, _ADRALN, _ADRERR = 1, 2, 1, 2  # SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_ADRERR
 _MCEERR: Final = (4, 5)  # BUS_MCEERR_AR, BUS_MCEERR_AO
 _INTDIV, _INTOVF = 1, 2
+_FLOATS: Final = {3: "division by zero", 4: "overflow", 5: "underflow", 7: "invalid operation"}
 _HALF: Final = 1 << 47  # where the program's half of the canonical addresses ends
 _LONGEST: Final = 15  # bytes of an instruction
 _HEAP_CALLS: Final = frozenset(
@@ -110,7 +111,8 @@ def _abort(crash: Crash) -> Finding:
     is_heap = any(word in crash.message for word in _HEAP_WORDS) or not said
     if by is not None and is_heap:
         name = by.removeprefix("__libc_")
-        return Finding("abort", f"abort from {name}(): glibc found its heap damaged{said}")
+        quoted = f' ("{crash.message.strip()}")' if said else ""
+        return Finding("abort", f"abort from {name}(): glibc found its heap damaged{quoted}")
     if any("terminate" in name for name in calls):
         return Finding("abort", f"abort(): a C++ exception that nothing caught{said}")
     return Finding("abort", f"abort(){said or ', which the program called itself'}")
@@ -122,11 +124,12 @@ def _segv(crash: Crash) -> Finding:
         return _without_address(crash)
     access = access_at(crash, address)
     refused = refused_of(crash, address, access)
-    words = target(refused, None if isinstance(crash.map, Gap) else crash.map)
+    map_ = None if isinstance(crash.map, Gap) else crash.map
+    words = target(refused, map_)
     how: How = "page fault"
     if crash.siginfo.key is not None:
         how = "protection key"
-    elif not isinstance(crash.map, Gap) and "overflowed" in words:
+    elif map_ is not None and overflowed(refused, map_) is not None:
         how = "stack overflow"
     elif address >= 1 << 63:
         how = "kernel address"
@@ -241,7 +244,8 @@ def _fpe(crash: Crash) -> Finding:
         return Finding("division", f"division of an integer by zero{text}")
     if code == _INTOVF:
         return Finding("division", "an integer's overflow that was to be trapped")
-    return Finding("division", f"floating-point exception ({crash.siginfo.code_name})")
+    what = _FLOATS.get(code, crash.siginfo.code_name)
+    return Finding("division", f"floating-point exception: {what}")
 
 
 def _ill(crash: Crash) -> Finding:

@@ -33,6 +33,7 @@ _VECTORS: Final[dict[How, tuple[str, str]]] = {
     "illegal": ("invalid opcode", "vector 6, #UD"),
     "trap": ("breakpoint or trap", "vector 3 or 1"),
 }
+_INTEGERS: Final = (1, 2)  # FPE_INTDIV, FPE_INTOVF
 _FAULTS: Final = ("page fault", "kernel address", "stack overflow", "protection key", "file end")
 
 
@@ -71,11 +72,13 @@ def _exception(crash: Crash, finding: Finding) -> list[Step]:
         "not canonical": "the upper bits of the address are not copies of bit 47",
         "misaligned": "the address is not a multiple of what the instruction needs",
         "privileged": "the instruction is for the kernel alone",
-        "division": "the processor could not divide",
+        "division": "the processor could not work it out",
         "illegal": "the processor found no instruction that it may execute",
         "trap": "the processor came to a breakpoint, or a trap",
     }[finding.how]
     name, term = _VECTORS[finding.how]
+    if finding.how == "division" and crash.siginfo.code not in _INTEGERS:
+        name, term = "floating-point exception", "vector 19 or 16, #XM or #MF"
     if crash.siginfo.signal == signal.SIGBUS and _is_x86(crash):
         name, term = "stack segment fault", "vector 12, #SS"
     if not _is_x86(crash):
