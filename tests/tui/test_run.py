@@ -95,6 +95,18 @@ async def test_keys_go_to_the_program_until_f12() -> None:
         assert pane_of(app).has_focus
 
 
+async def test_the_terminal_alone_gives_the_keys_back_too() -> None:
+    app, _, slave = app_running(story())
+    async with running(app) as pilot:
+        await press(pilot, "f12", "x")
+        assert not app.query_one(Timeline).region
+        assert pane_of(app).has_focus
+        assert os.get_terminal_size(slave) == (120, 40 - 5)
+        await press(pilot, "f12")
+        assert app.query_one(Timeline).has_focus
+        assert tuple(os.get_terminal_size(slave)) == pane_size(120, 40)
+
+
 async def test_pasted_text_goes_to_the_program() -> None:
     app, _, slave = app_running(story())
     tty.setraw(slave)
