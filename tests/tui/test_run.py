@@ -107,6 +107,26 @@ async def test_the_terminal_alone_gives_the_keys_back_too() -> None:
         assert tuple(os.get_terminal_size(slave)) == pane_size(120, 40)
 
 
+async def test_a_program_that_asks_for_it_hears_of_the_mouse() -> None:
+    app, _, slave = app_running(story())
+    tty.setraw(slave)
+    async with running(app) as pilot:
+        pane = pane_of(app)
+        await pilot.click(TerminalPane, offset=(3, 2))
+        wheel = (pane, 3, 2, 0, 0, 0, False, False, False)
+        pane.post_message(events.MouseScrollUp(*wheel))
+        await pilot.pause()
+        pane._feed(b"\x1b[?1049h")
+        pane.post_message(events.MouseScrollUp(*wheel))
+        await pilot.pause()
+        assert os.read(slave, 100) == b"\x1b[A" * 3
+        pane._feed(b"\x1b[?1000h\x1b[?1006h")
+        await pilot.click(TerminalPane, offset=(3, 2))
+        pane.post_message(events.MouseScrollDown(*wheel))
+        await pilot.pause()
+        assert os.read(slave, 100) == b"\x1b[<0;4;3M\x1b[<0;4;3m\x1b[<65;4;3M"
+
+
 async def test_pasted_text_goes_to_the_program() -> None:
     app, _, slave = app_running(story())
     tty.setraw(slave)
