@@ -11,6 +11,7 @@ from memtui.units import (
     change,
     count,
     duration,
+    elapsed,
     fit,
     percent,
     permille_bar,
@@ -115,6 +116,22 @@ def test_count(value: int | None, text: str) -> None:
 )
 def test_duration(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "n/a"),
+        (0, "0 ms"),
+        (0.00123, "1.2 ms"),
+        (0.34, "340 ms"),
+        (0.9996, "1 s"),
+        (1.04, "1 s"),
+        (725, "12 min 5 s"),
+    ],
+)
+def test_elapsed(seconds: float | None, text: str) -> None:
+    assert elapsed(seconds) == text
 
 
 @pytest.mark.parametrize(

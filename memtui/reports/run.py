@@ -114,12 +114,14 @@ def _flush() -> None:
 
 @contextlib.contextmanager
 def _signals_handed_on(watch: Watch) -> Iterator[None]:
-    count = 0
+    came: list[int] = []
 
     def hand_on(number: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        watch.signal(number) if count == 1 else watch.kill()
+        came.append(number)
+        if came.count(signal.SIGTERM) > 1:
+            watch.kill()
+        else:
+            watch.signal(number)
 
     ways: dict[signal.Signals, Any] = {
         signal.SIGINT: signal.SIG_IGN,
@@ -127,7 +129,11 @@ def _signals_handed_on(watch: Watch) -> Iterator[None]:
         signal.SIGHUP: hand_on,
         signal.SIGTERM: hand_on,
     }
-    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    before = {
+        number: signal.signal(number, way)
+        for number, way in ways.items()
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup's wish is the program's too
+    }
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -96,8 +97,6 @@ def become(
         die_with_parent()
         for number in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and & would have it
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
         _take_streams(streams)
         if not os.read(go, 1):
             os._exit(NOT_EXECUTABLE)
@@ -127,6 +126,17 @@ def _take_streams(streams: Streams) -> None:
     if streams.output is not None:
         for descriptor in (1, 2):
             os.dup2(streams.output, descriptor)
+
+
+def let_go_of(streams: Streams) -> None:
+    """The program's ends of pipes and of its terminal are the program's alone."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    for stream in (null, streams.terminal, streams.output):
+        if stream is not None and stream > 2:
+            with contextlib.suppress(OSError):
+                os.close(stream)
 
 
 def pipe() -> tuple[int, int]:

@@ -28,7 +28,10 @@ from memtui.watch.story import Happening, Life, Story, What
 HAPPENINGS_KEPT: Final = 10_000
 LIVES_KEPT: Final = 5_000
 _DROPPED_AT_ONCE: Final = 1_000
-_TOGETHER_S: Final = 1.0  # the same again within so long is one happening that goes on
+# The same again within so long is one happening that goes on: a fiftieth of the story's length, so that
+# a short one shows each step and a long one stays short.
+_TOGETHER_S: Final = (0.1, 5.0)
+_FINENESS: Final = 50
 _REMEMBERED: Final = 256
 _COMMAND_SHOWN: Final = 80  # characters; a life has all of it
 _JOINED: Final[frozenset[What]] = frozenset(
@@ -78,7 +81,9 @@ class Teller:
         # What was more and is less again are two things.
         key = (new.pid, new.what, new.name, (new.size_bytes or 0) < 0)
         at = self._recent.get(key, -1) - story.dropped
-        if at >= 0 and new.at_s - story.happenings[at].at_s <= _TOGETHER_S:
+        least_s, most_s = _TOGETHER_S
+        together_s = min(max(least_s, new.at_s / _FINENESS), most_s)
+        if at >= 0 and new.at_s - story.happenings[at].at_s <= together_s:
             before = story.happenings[at]
             new = new._replace(
                 at_s=before.at_s,

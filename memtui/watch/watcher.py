@@ -107,7 +107,7 @@ class Watcher:
         self._start_s = time.monotonic()
         os.close(theirs)
         os.close(said)
-        _let_go_of_streams(streams)
+        program.let_go_of(streams)
         self._first = pid
         self._add_process(pid, os.getpid(), is_first=True)
         self._seize(pid)
@@ -283,7 +283,9 @@ class Watcher:
         else:
             new = ptrace.event_message(tid)
             # A clone may be either: a thread is in its maker's group.
-            is_thread = event == ptrace.CLONE and os.path.exists(f"/proc/{process.pid}/task/{new}")
+            is_thread = event == ptrace.CLONE and not isinstance(
+                self._files.stat(f"proc/{process.pid}/task/{new}"), Gap
+            )
             if new in self._gone_early:
                 self._gone_early.discard(new)
             else:
@@ -461,24 +463,15 @@ class Watcher:
         self._out.tell(Happened(self._now_s(), process.pid, what, name))
 
 
-def _let_go_of_streams(streams: program.Streams) -> None:
-    """The program's ends of pipes and of its terminal are the program's alone."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    for stream in (null, streams.terminal, streams.output):
-        if stream is not None and stream > 2:
-            with contextlib.suppress(OSError):
-                os.close(stream)
-
-
 def watch(watcher: Watcher, streams: program.Streams, said: int, out: Outgoing) -> NoReturn:
     """In a new process: runs the watcher to its end. Never returns, and never raises."""
     try:
         ptrace.die_with_parent()
         os.setpgid(0, 0)  # Ctrl+C is for the program
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        for number in signal.valid_signals():
+            # What memtui handles is the watcher's no more; what is ignored, by nohup, stays so.
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
         watcher.run(streams, said)
         os._exit(0)
     except BaseException as error:

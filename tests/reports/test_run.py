@@ -84,7 +84,10 @@ def test_a_crash_is_explained(lives: str) -> None:
     assert (done.returncode, found["exit_status"], found["signal"]) == (139, 139, "SIGSEGV")
     crash = found["crash"]
     assert (crash["signal"], crash["code"]) == ("SIGSEGV", "SEGV_MAPERR")
-    assert "exit status 139\n" in run("--", lives, "null").stderr
+    assert crash["address"] == "0x10"
+    text = run("--", lives, "null").stderr
+    assert "\nwrite to 0x10: not mapped, a null pointer plus 0x10" in text
+    assert "was ended by SIGSEGV" in text and "exit status 139\n" in text
 
 
 def test_the_crash_of_a_child_is_told_too(lives: str) -> None:
@@ -227,6 +230,35 @@ def test_the_end_of_memtui_is_the_programs(number: signal.Signals, status: int, 
     wait_until(lambda: not any(map(is_alive, watcher)), "ended")
 
 
+def test_a_second_sigterm_ends_who_does_not_heed_the_first() -> None:
+    script = "trap 'echo caught' TERM; echo ready; while :; do sleep 0.01; done"
+    with subprocess.Popen(
+        [*MEMTUI, "--", "sh", "-c", script],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as memtui:
+        assert memtui.stdout
+        for said in ("ready\n", "caught\n"):
+            assert memtui.stdout.readline() == said
+            memtui.send_signal(signal.SIGTERM)
+        assert memtui.wait(60) == 137
+
+
+def test_what_nohup_ignores_is_ignored_by_the_program() -> None:
+    """And Ctrl+C's signal is not, which Python takes for itself."""
+    script = "kill -HUP $$; echo here; kill -INT $$; echo never"
+    done = subprocess.run(
+        ["sh", "-c", f"trap '' HUP; exec {' '.join(MEMTUI)} -- sh -c '{script}'"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "here\n")
+
+
 def children(*pids: int) -> list[int]:
     found = []
     for pid in pids:
@@ -288,6 +320,7 @@ def as_nobody(*words: str) -> subprocess.CompletedProcess[str]:
     """A run by who had root's rights until a moment ago, and all modules imported."""
     script = (
         "import ctypes, json, locale, os, memtui.cli, memtui.reports.run\n"
+        "import memtui.ondemand.crash, memtui.reports.crash, memtui.watch.withoutptrace\n"
         f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
         "ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)\n"  # PR_SET_DUMPABLE, as after an exec
         f"raise SystemExit(memtui.cli.main(['run', '--headless', '--json', '--', *{words!r}]))"

@@ -66,20 +66,28 @@ def test_words(happened: Happened, words: str) -> None:
 
 def test_what_goes_on_is_one_happening() -> None:
     story = story_of(
-        *(Happened(1 + each / 20, 7, "resident", "", MIB) for each in range(10)),
-        Happened(1.5, 7, "faults", "minor", number=1),
-        Happened(1.6, 7, "resident", "", MIB),
-        Happened(1.7, 7, "resident", "", -MIB),
-        Happened(1.8, 8, "resident", "", MIB),
-        Happened(2.5, 7, "resident", "", MIB),
+        *(Happened(1 + each / 100, 7, "resident", "", MIB) for each in range(10)),
+        Happened(1.05, 7, "faults", "minor", number=1),
+        Happened(1.06, 7, "resident", "", MIB),
+        Happened(1.07, 7, "resident", "", -MIB),
+        Happened(1.08, 8, "resident", "", MIB),
+        Happened(1.25, 7, "resident", "", MIB),
+        Happened(60.0, 7, "resident", "", MIB),
+        Happened(61.0, 7, "resident", "", MIB),
+        Happened(3600.0, 7, "resident", "", MIB),
+        Happened(3604.0, 7, "resident", "", MIB),
+        Happened(3606.0, 7, "resident", "", MIB),
     )
     told = [(each.at_s, each.pid, each.words) for each in story.happenings[1:]]
     assert told == [
         (1.0, 7, "resident +11.0 MiB"),
-        (1.5, 7, "1 minor fault"),
-        (1.7, 7, "resident -1.0 MiB"),
-        (1.8, 8, "resident +1.0 MiB"),
-        (2.5, 7, "resident +1.0 MiB"),
+        (1.05, 7, "1 minor fault"),
+        (1.07, 7, "resident -1.0 MiB"),
+        (1.08, 8, "resident +1.0 MiB"),
+        (1.25, 7, "resident +1.0 MiB"),
+        (60.0, 7, "resident +2.0 MiB"),
+        (3600.0, 7, "resident +2.0 MiB"),
+        (3606.0, 7, "resident +1.0 MiB"),
     ]
 
 
