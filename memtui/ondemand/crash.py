@@ -22,7 +22,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
 from memtui.ondemand.bss import read_bss_ends
 from memtui.ondemand.dwarflines import Lines
-from memtui.ondemand.elf import mapped_file
+from memtui.ondemand.elf import is_mapped, mapped_file
 from memtui.ondemand.instruction import read_instruction
 from memtui.ondemand.memory import Memory
 from memtui.ondemand.modules import Modules
@@ -32,6 +32,7 @@ from memtui.ondemand.unwind import Call, Unwinder
 # The lines of the source come last, and are begun within this time.
 LINES_S: Final = 0.15
 _MESSAGE_AT_MOST: Final = 4096
+_OPEN_AT_MOST: Final = 1000  # descriptors that are looked through
 _GUARD_AT_MOST: Final = 1 << 20  # below a thread's stack
 
 
@@ -129,11 +130,22 @@ def _with_target(files: Files, crash: Crash, map_: AddressMap) -> Crash:
     pid = crash.key.pid
     entries = read_pagemap(files, pid, address, 1, crash.page_bytes)
     is_present = None if isinstance(entries, Gap) or not entries else bool(entries[0] & PRESENT)
-    file_bytes = None
-    if map_.mappings.inodes[row]:
-        found = mapped_file(files, pid, map_.mappings, row)
-        file_bytes = None if isinstance(found, Gap) else found[1].size_bytes
+    file_bytes = _file_bytes(files, pid, map_.mappings, row)
     return crash._replace(is_present=is_present, file_bytes=file_bytes)
+
+
+def _file_bytes(files: Files, pid: int, mappings: Mappings, row: int) -> int | None:
+    """How long a mapped file is; of one without a name any more, as long as it is open."""
+    if not mappings.inodes[row]:
+        return None
+    found = mapped_file(files, pid, mappings, row)
+    if not isinstance(found, Gap):
+        return found[1].size_bytes
+    for name in files.names(f"proc/{pid}/fd")[:_OPEN_AT_MOST]:
+        stat = files.stat(f"proc/{pid}/fd/{name}")
+        if not isinstance(stat, Gap) and stat.kind == "file" and is_mapped(stat, mappings, row):
+            return stat.size_bytes
+    return None
 
 
 def _frames(

@@ -138,7 +138,7 @@ def mapped_file(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[s
     name = f"proc/{pid}/map_files/{start:x}-{end:x}"
     found = _regular(files, name)
     # A copied tree's links are links like others, and may lead anywhere.
-    if not isinstance(found, Gap) and (files.is_live or _is_mapped(found, mappings, row)):
+    if not isinstance(found, Gap) and (files.is_live or is_mapped(found, mappings, row)):
         return name, found
     # The kernel writes a newline in a name as \012, which may as well be the name itself.
     gap = found if isinstance(found, Gap) else Gap(path, "absent")
@@ -148,7 +148,7 @@ def mapped_file(files: Files, pid: int, mappings: Mappings, row: int) -> tuple[s
             if isinstance(found, Gap):
                 gap = found
                 continue
-            if _is_mapped(found, mappings, row):
+            if is_mapped(found, mappings, row):
                 return name, found
             gap = Gap(path, "gone", "another file has this name now; root can read the mapped one")
     if path.endswith(_DELETED):
@@ -167,7 +167,7 @@ def _regular(files: Files, name: str) -> FileStat | Gap:
     return Gap(name, "unsupported", "not a regular file")
 
 
-def _is_mapped(found: FileStat, mappings: Mappings, row: int) -> bool:
+def is_mapped(found: FileStat, mappings: Mappings, row: int) -> bool:
     """Whether it is the mapped file by inode, and by device unless one of both is anonymous.
 
     Of btrfs and overlayfs stat(2) gives another, anonymous one than maps.

@@ -58,9 +58,7 @@ WAYS = {
     "file-end": Way(
         "SIGBUS", "BUS_ADRERR", "read", "which has 100 bytes; it is mapped beyond that;"
     ),
-    "twice": Way(
-        "SIGABRT", "SI_TKILL", None, "abort from free(): glibc found its heap damaged: free()"
-    ),
+    "twice": Way("SIGABRT", "SI_TKILL", None, "abort from free(): glibc found its heap damaged"),
     "abort": Way("SIGABRT", "SI_TKILL", None, "abort(), which the program called itself; in main"),
     "divide": Way("SIGFPE", "FPE_INTDIV", None, "division of an integer by zero: idiv"),
     "illegal": Way("SIGILL", "ILL_ILLOPN", None, "ud2, the instruction that is none"),

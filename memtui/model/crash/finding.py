@@ -111,7 +111,8 @@ def _abort(crash: Crash) -> Finding:
     is_heap = any(word in crash.message for word in _HEAP_WORDS) or not said
     if by is not None and is_heap:
         name = by.removeprefix("__libc_")
-        return Finding("abort", f"abort from {name}(): glibc found its heap damaged{said}")
+        quoted = f' ("{crash.message.strip()}")' if said else ""
+        return Finding("abort", f"abort from {name}(): glibc found its heap damaged{quoted}")
     if any("terminate" in name for name in calls):
         return Finding("abort", f"abort(): a C++ exception that nothing caught{said}")
     return Finding("abort", f"abort(){said or ', which the program called itself'}")

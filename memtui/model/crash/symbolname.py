@@ -11,6 +11,8 @@ from typing import Final
 
 _NAME: Final = re.compile(r"L?(\d{1,4})")
 _ENDS: Final = re.compile(r"([CD])[0-5]")  # constructors and destructors
+# What gcc and clang add to the name of a function of which they made another.
+_CLONE: Final = re.compile(r"(?:\.(?:isra|part|constprop|cold|lto_priv|llvm)(?:\.\d+)*)+\Z")
 _SEEN: Final = re.compile(r"S(?:[tabsiod]|[0-9A-Z]*_)|T[0-9]*_")  # a name that was there before
 _OPENS: Final = "INFXJ"  # what an E closes
 _ARGUMENTS: Final = "<…>"  # of a template
@@ -20,7 +22,8 @@ _UNNAMED: Final = "_GLOBAL__N_"
 
 
 def readable(symbol: str) -> str:
-    """`node::Abort` of `_ZN4node5AbortEv`; any other name as it is."""
+    """`node::Abort` of `_ZN4node5AbortEv`, `dive` of `dive.isra.0`; any other name as it is."""
+    symbol = _CLONE.sub("", symbol)
     if not symbol.startswith("_Z"):
         return symbol
     is_nested = symbol.startswith("_ZN")

@@ -181,7 +181,7 @@ def test_an_abort_says_what_glibc_said() -> None:
     found = crash(SigInfo(signal.SIGABRT, -6, None, None, 7, 0), frames=frames)
     told = explain(found._replace(message="free(): invalid pointer"))
     assert told.sentence == (
-        "abort from free(): glibc found its heap damaged: free(): invalid pointer; in f, p+0x1136"
+        'abort from free(): glibc found its heap damaged ("free(): invalid pointer"); in f, p+0x1136'
     )
     told = explain(found._replace(message="p: a.c:1: f: Assertion `0' failed.", frames=frames[::2]))
     assert told.sentence.startswith("abort(): p: a.c:1: f: Assertion")

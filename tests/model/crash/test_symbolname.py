@@ -14,6 +14,9 @@ from memtui.model.crash.symbolname import readable
 NAMES = {
     "main": "main",
     "_start": "_start",
+    "dive.isra.0": "dive",
+    "f.part.0.constprop.12.cold": "f",
+    "a.b": "a.b",
     "_Z1fv": "f",
     "_ZL4diveiPKc": "dive",
     "_ZN4node5AbortEv": "node::Abort",
@@ -46,7 +49,9 @@ def test_what_is_not_understood_stays(symbol: str) -> None:
 def test_binutils_agrees() -> None:
     if not shutil.which("c++filt"):
         pytest.skip("binutils is not installed")
-    symbols = [each for each in NAMES if "<…>" not in NAMES[each] and "17h" not in each]
+    symbols = [
+        each for each in NAMES if "<…>" not in NAMES[each] and "17h" not in each and "." not in each
+    ]
     result = subprocess.run(["c++filt", *symbols], capture_output=True, text=True, check=True)
     theirs = [line.replace("(anonymous namespace)", "") for line in result.stdout.splitlines()]
     ours = [NAMES[each].replace("(anonymous namespace)", "") for each in symbols]
