@@ -64,12 +64,13 @@ def test_memory_that_comes_and_goes(lives: str) -> None:
             run.wait_until(lambda: has_told(run, "mapped", 64 << 20))
             run.wait_until(lambda: has_told(run, "grew", 9 << 20))
             run.wait_until(lambda: has_told(run, "resident", 41 << 20))
-            run.wait_until(lambda: any((each.number or 0) > 10_000 for each in run.told("faults")))
+            # Of huge pages, where they come unasked, each is one fault.
+            run.wait_until(lambda: sum(each.number or 0 for each in run.told("faults")) > 100)
             assert any(each.words.startswith("brk +") for each in run.told("grew"))
             os.write(writing, b"\n")
             run.wait_until(lambda: has_told(run, "unmapped", 64 << 20))
             run.wait_until(
-                lambda: any((each.size_bytes or 0) < -(31 << 20) for each in run.told("resident"))
+                lambda: min(each.size_bytes or 0 for each in run.told("resident")) < -(31 << 20)
             )
             os.write(writing, b"\n")
             run.finish()
@@ -84,7 +85,8 @@ def test_memory_that_comes_and_goes(lives: str) -> None:
 
 
 def has_told(run: Run, what: What, at_least_bytes: int) -> bool:
-    return any((each.size_bytes or 0) >= at_least_bytes for each in run.told(what))
+    """In one happening or in several."""
+    return sum(max(0, each.size_bytes or 0) for each in run.told(what)) >= at_least_bytes
 
 
 def test_children_are_born_into_the_story() -> None:
