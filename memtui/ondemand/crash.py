@@ -1,6 +1,7 @@
 """Reads what is known of a crash while its memory is still whole: held under watch, or a core dump.
 
-Memory is read through /proc/PID/mem, and ELF files as they are mapped.
+Memory is read through /proc/PID/mem, and ELF files as they are mapped. Cost: of a small C program
+20 ms of CPU, 45 more where capstone and pyelftools are imported; of CPython 45 without lines.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from memtui.ondemand.places import place_of, with_line
 from memtui.ondemand.unwind import Call, Unwinder
 
 # The lines of the source come last, and are begun within this time.
-LINES_S: Final = 0.15
+LINES_S: Final = 0.1
 _MESSAGE_AT_MOST: Final = 4096
 _OPEN_AT_MOST: Final = 1000  # descriptors that are looked through
 _GUARD_AT_MOST: Final = 1 << 20  # below a thread's stack
