@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from memtui.tui import runlaunch
 # The watch is made where the program would be started; what there is by then is told instead.
 _TELLS = """
 import sys, threading
+from argparse import Namespace
 from memtui.kernel.livefiles import LiveFiles
 from memtui.settings.values import DEFAULTS
 from memtui.tui import runlaunch
@@ -23,7 +25,7 @@ class Watch:
         print(threading.active_count(), sorted(heavy))
         raise runlaunch.NotStarted("told", 5)
 runlaunch.Watch = Watch
-sys.exit(runlaunch.run(LiveFiles(), DEFAULTS, ["true"], None))
+sys.exit(runlaunch.run(LiveFiles(), DEFAULTS, Namespace(rest=["true"], detach_output=None)))
 """
 
 
@@ -45,11 +47,14 @@ def test_it_forks_before_threads_and_before_the_interface() -> None:
 def test_a_file_that_cannot_be_made_is_a_line(
     file: str, status: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert runlaunch.run(LiveFiles(), DEFAULTS, ["true"], file) == status
+    assert (
+        runlaunch.run(LiveFiles(), DEFAULTS, Namespace(rest=["true"], detach_output=file)) == status
+    )
     assert capsys.readouterr().err == f"memtui: {words}\n"
 
 
 def test_of_a_program_that_is_not_there_no_file_is_left(tmp_path: object) -> None:
     file = f"{tmp_path}/out"
-    assert runlaunch.run(LiveFiles(), DEFAULTS, ["no-such-program"], file) == 127
+    options = Namespace(rest=["no-such-program"], detach_output=file)
+    assert runlaunch.run(LiveFiles(), DEFAULTS, options) == 127
     assert not subprocess.run(["test", "!", "-e", file], check=False).returncode
