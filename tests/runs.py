@@ -143,6 +143,7 @@ def crash() -> Crash:
             b"\xc7\x00",
             "mov dword ptr [rax], 0x10",
             (Operand(0, 4, "write", "[rax]"),),
+            (("rax", 0),),
         ),
         tuple(
             Frame(place, 0, "call frame information" if at else "")

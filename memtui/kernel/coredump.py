@@ -15,7 +15,7 @@ from __future__ import annotations
 import signal
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from memtui.frozen import FrozenDict
 from memtui.kernel.elfheads import LOAD, NOTE, perms_of
@@ -79,6 +79,9 @@ class DumpedFile(NamedTuple):
     end: int
     offset_bytes: int
     path: str
+
+
+_Part = TypeVar("_Part", Segment, DumpedFile)
 
 
 class DumpedThread(NamedTuple):
@@ -156,7 +159,7 @@ def parse_core(read_at: ReadAt, size_bytes: int) -> CoreDump:
     ):
         if type_ == NOTE:
             notes.append((offset, file_bytes))
-        elif type_ == LOAD and memory and address + memory <= _ADDRESSES:
+        elif type_ == LOAD and memory and address + memory < _ADDRESSES:
             claimed = min(file_bytes, memory)
             there = max(0, min(claimed, size_bytes - offset))
             segments.append(
@@ -174,7 +177,7 @@ def parse_core(read_at: ReadAt, size_bytes: int) -> CoreDump:
     return CoreDump(
         processor,
         tuple(_in_order(segments)),
-        tuple(sorted(found.files)),
+        tuple(_in_order(found.files)),
         tuple(found.threads),
         found.program,
         FrozenDict(found.auxv),
@@ -223,13 +226,13 @@ def _headers(
         yield from _PROGRAM_HEADER.iter_unpack(data)
 
 
-def _in_order(segments: list[Segment]) -> Iterator[Segment]:
+def _in_order(parts: list[_Part]) -> Iterator[_Part]:
     """By address, without those that begin in another."""
     last = 0
-    for segment in sorted(segments):
-        if segment.start >= last:
-            yield segment
-            last = segment.end
+    for part in sorted(parts):
+        if part.start >= last:
+            yield part
+            last = part.end
 
 
 def _notes(read_at: ReadAt, offset: int, length: int) -> Iterator[tuple[bytes, int, bytes]]:

@@ -19,6 +19,7 @@ from memtui.kernel.registers import Registers
 
 _DELETED: Final = " (deleted)"
 _STATES: Final = "RSDTt"  # of those that have an address space
+_DEBUG: Final = "usr/lib/debug/"  # what programs were stripped of, told by build id
 _ANOTHER: Final = "the file of this name is another build than the one that was mapped"
 _UNTOLD: Final = (
     "the dump lacks its first page, which would tell whether it is the file of this name"
@@ -201,6 +202,8 @@ class CoreFiles(Files):
                 if isinstance(found, Gap)
                 else self._disk.read_at(found[0], offset, length, of)
             )
+        if name.startswith(_DEBUG):
+            return self._disk.read_at(name, offset, length, of)
         whole = self.read(name)
         return whole if isinstance(whole, Gap) else whole[offset : offset + length]
 
@@ -216,6 +219,8 @@ class CoreFiles(Files):
         found = self._map_file(name)
         if found is not None:
             return found if isinstance(found, Gap) else found[1]
+        if name.startswith(_DEBUG):
+            return self._disk.stat(name)
         data = self.read(name)
         if not isinstance(data, Gap):
             return FileStat("file", (0, 0), 0, len(data), 0)

@@ -37,6 +37,7 @@ _BRK_RANDOM: Final = 1 << 30  # where the heap begins is so far behind the bss a
 _SMALLEST_PAGE: Final = 4096
 _SHARED: Final = re.compile(r"/(?:dev/zero|dev/shm/|SYSV[0-9a-f]{8}|memfd:)")
 _AT_ONCE: Final = 1000
+_WORD: Final = 1 << 64  # a damaged dump's offsets may be beyond
 
 
 class Row(NamedTuple):
@@ -266,6 +267,6 @@ def _pieces(rows: Sequence[Row], more: Callable[[Row], str]) -> Iterator[bytes]:
 def _line(row: Row) -> str:
     path = row.path.replace("\n", "\\012")
     return (
-        f"{row.start:08x}-{row.end:08x} {row.perms} {row.offset_bytes:08x} 00:00 0 {path}".rstrip()
+        f"{row.start:08x}-{row.end:08x} {row.perms} {row.offset_bytes % _WORD:08x} 00:00 0 {path}".rstrip()
         + "\n"
     )

@@ -2,7 +2,7 @@
 
 What is compressed cannot be seeked in: it is decompressed to a file without a name, zeros left out,
 which is gone with its descriptor, whatever happens. By what the file begins with, not by its name.
-Cost: 1 s a GiB of zstd; an uncompressed dump costs what its headers do.
+Cost: 2 to 4 s a GiB; an uncompressed dump costs what its headers do.
 """
 
 from __future__ import annotations

@@ -78,6 +78,12 @@ def _character(name: str, held: list[str], character: str | None) -> str:
     return name.upper() if "shift" in held else name
 
 
+def pointed(button: int, column: int, row: int, *, is_down: bool = True) -> bytes:
+    """What a program reads that hears of the mouse (SGR, mode 1006): buttons from 0, 64 and 65 are the
+    wheel's; columns and rows from 0."""
+    return f"\x1b[<{button};{column + 1};{row + 1}{'M' if is_down else 'm'}".encode()
+
+
 def pasted(text: str, *, bracketed: bool) -> bytes:
     """Pasted text as a program reads it: lines end as Enter ends them.
 

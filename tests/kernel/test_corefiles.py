@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from memtui.kernel.corefiles import CoreFiles
+from memtui.kernel.corefiles import CoreFiles, open_core
 from memtui.kernel.files import FileStat, Gap
+from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_cmdline, parse_identity, parse_status
 from memtui.live.looker import read_map
 from memtui.live.machine import page_bytes_of
@@ -248,3 +249,19 @@ def test_names_from_outside_stay_names(tmp_path: Path) -> None:
     assert isinstance(files.stat("proc/7/stat"), FileStat)
     assert files.stat("proc/7") == FileStat("directory", (0, 0), 0, 0, 0)
     assert files.directories("proc/7") == ["task"]
+
+
+def test_debug_information_is_the_disks(tmp_path: Path) -> None:
+    name = "usr/lib/debug/.build-id/ab/cdef.debug"
+    disk = LiveFiles(str(tmp_path))
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x7fELF and more")
+    dump = tmp_path / "core"
+    dump.write_bytes(made())
+    files = open_core(os.open(dump, os.O_RDONLY), str(dump), disk)
+    assert not isinstance(files, Gap)
+    found = files.stat(name)
+    assert not isinstance(found, Gap) and found.size_bytes == 13
+    assert files.read_at(name, 5, 3, found) == b"and"
+    assert isinstance(files.stat("usr/lib/debug/.build-id/ab/none.debug"), Gap)

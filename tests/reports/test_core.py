@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from memtui.cli import main
 from memtui.model.map import leftout
 from tests.coredumps import (
+    AUXV,
     FILE,
     NOTES,
     PAGE,
     Load,
+    auxv,
     by_gcore,
     died,
     dumped,
@@ -169,6 +173,38 @@ def test_other_peoples_names_are_shown_and_not_obeyed(
     path.write_bytes(made(notes=(*NOTES, note(FILE, files))))
     assert "\x1b" not in prints(capsys, path)
     assert document(capsys, path)["mappings"][0]["path"] == "/a\x1b[31m\\012b\udcff"
+
+
+_FILES = file_note([(0x400000, 0x402000, 0, b"/bin/sh"), (0x700000, 0x702000, 3, b"/dev/shm/x")])
+_WHOLE = made(
+    (Load(0x400000, b"\x7fELF\2\1" * 512, 2 * PAGE, 5), Load(0x600000, b"", PAGE)),
+    (
+        *NOTES[:3],
+        note(AUXV, auxv({3: 0x400040, 6: PAGE, 31: 0x600010, 33: 0x600000})),
+        note(FILE, _FILES),
+    ),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 0x7FF), st.binary(min_size=1, max_size=9)), max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_damaged_dump_is_reported_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: list[tuple[int, bytes]]
+) -> None:
+    data = bytearray(_WHOLE)
+    for at, piece in changes:
+        data[at : at + len(piece)] = piece
+    path = tmp_path / "core"
+    path.write_bytes(data)
+    status = main(["core", str(path), "--json"])
+    done = capsys.readouterr()
+    assert "defect" not in done.err and "defect" not in done.out
+    if status:
+        assert status == 1 and done.err.count("\n") == 1
+    else:
+        found = json.loads(done.out)
+        starts = [int(each["start"], 16) for each in found["mappings"]]
+        assert starts == sorted(starts)
 
 
 def test_twenty_gib_take_no_more_memory_than_a_small_dump(tmp_path: Path) -> None:

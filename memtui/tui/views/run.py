@@ -115,7 +115,7 @@ class RunView(View):
     def _take_keys(self) -> None:
         """From the terminal, where nobody reads them."""
         if isinstance(self.screen.focused, TerminalPane):
-            self.query_one(Timeline).focus()
+            self.action_hand_over()
 
     def _tick(self) -> None:
         running = self._run
@@ -276,7 +276,8 @@ class RunView(View):
         if pane and not pane.first().has_focus:
             pane.first().focus()
         else:
-            self.query_one(Timeline).focus()
+            self.remove_class("-whole")
+            self.call_after_refresh(self.query_one(Timeline).focus)  # once it is there again
 
     def action_whole(self) -> None:
         """The terminal alone, or everything again."""

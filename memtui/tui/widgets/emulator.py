@@ -44,6 +44,8 @@ _REPEATED: Final = 9999
 
 _CURSOR_KEYS: Final = 1 << 5  # private mode 1, as pyte keeps it
 _BRACKETED_PASTE: Final = 2004 << 5
+_MOUSE: Final = frozenset((1000 << 5, 1002 << 5, 1003 << 5))
+_MOUSE_SGR: Final = 1006 << 5
 _OTHER_SCREEN: Final = frozenset((47, 1047, 1049))
 _NAMES: Final = {"brown": "yellow", "brightbrown": "bright_yellow"}
 
@@ -69,6 +71,10 @@ class _Screen(pyte.Screen):
         self._last = ""
         self._main: tuple[dict[int, Any], int, int] | None = None
         super().__init__(columns, rows)
+
+    @property
+    def is_other(self) -> bool:
+        return self._main is not None
 
     def draw(self, data: str) -> None:
         if not (data.isascii() and data.isprintable()):
@@ -217,6 +223,16 @@ class Emulator:
     @property
     def bracketed_paste(self) -> bool:
         return _BRACKETED_PASTE in self._screen.mode
+
+    @property
+    def mouse(self) -> bool:
+        """Whether the program wants to hear of the mouse, in the one way that is spoken here."""
+        return _MOUSE_SGR in self._screen.mode and not _MOUSE.isdisjoint(self._screen.mode)
+
+    @property
+    def is_full_screen(self) -> bool:
+        """Whether it is on the other screen, which has nothing to scroll back to."""
+        return self._screen.is_other
 
     @property
     def cursor(self) -> tuple[int, int] | None:

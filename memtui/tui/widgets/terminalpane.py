@@ -13,7 +13,7 @@ from textual.strip import Strip
 from memtui.tui.pseudoterminal import Pseudoterminal
 from memtui.tui.widgets.emulator import Emulator
 from memtui.tui.widgets.lines import Drawn, strip
-from memtui.tui.xtermkeys import encoded, pasted
+from memtui.tui.xtermkeys import encoded, pasted, pointed
 
 LEAVES: Final = "f12"
 _FRAME_S: Final = 1 / 30
@@ -82,6 +82,29 @@ class TerminalPane(Drawn, can_focus=True):
         event.prevent_default()
         mode = self._emulator.cursor_mode
         self._terminal.write(encoded(event.key, event.character, cursor_mode=mode))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        if self._emulator.mouse:
+            self._terminal.write(pointed(event.button - 1, event.x, event.y))
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        if self._emulator.mouse:
+            self._terminal.write(pointed(event.button - 1, event.x, event.y, is_down=False))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 64, "up")
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, 65, "down")
+
+    def _wheel(self, event: events.MouseEvent, button: int, key: str) -> None:
+        """To whom hears of it; a full-screen program has cursor keys instead, as xterm does."""
+        event.stop()
+        emulator = self._emulator
+        if emulator.mouse:
+            self._terminal.write(pointed(button, event.x, event.y))
+        elif emulator.is_full_screen:
+            self._terminal.write(3 * encoded(key, None, cursor_mode=emulator.cursor_mode))
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.kernel.registers import Registers
-from memtui.model.crash.crash import Crash, Frame, Instruction, Place
-from memtui.model.crash.explain import Explained
+from memtui.model.crash.crash import FRAMES_AT_MOST, Crash, Frame
+from memtui.model.crash.explain import Explained, where
+from memtui.model.crash.symbolname import readable
 from memtui.model.map.addressmap import AddressMap
 from memtui.tui import theme
 from memtui.tui.words.cells import Line, Part, cells, fits, spread
@@ -26,7 +26,6 @@ _ALARM = theme.style(theme.ALARM, bold=True)
 _TERM: Final = 24  # cells of the kernel's word beside a step
 _STEP: Final = 84  # cells of a step at most: beyond that its term would be far off
 _TERM_FROM: Final = 64  # cells of a line that have room for it
-_WORD: Final = re.compile(r"(?<!\w)[a-z][a-z0-9]*")
 
 
 def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
@@ -167,25 +166,9 @@ def _instruction(crash: Crash, width: int) -> Iterator[Line]:
             (f" {'':12} {each.access} of {units.size(each.size_bytes)} at ", _DIM),
             (f"{each.text} = {each.address:#x}", _PLAIN),
         ]
-    if isinstance(crash.registers, Registers):
-        used = used_registers(instruction, crash.registers.values)
-        if used:
-            values = " · ".join(f"{name} {value:#x}" for name, value in used.items())
-            yield _fitted([(f" {'':12} {values}", _PLAIN)], width)
-
-
-def used_registers(instruction: Instruction, values: Mapping[str, int]) -> dict[str, int]:
-    """The registers that an instruction names, whole where it names a part of one."""
-    words = _WORD.findall(
-        " ".join([instruction.text, *(each.text for each in instruction.operands)])
-    )
-    found: dict[str, int] = {}
-    for word in words:
-        wider = (word, f"r{word[1:]}", f"x{word[1:]}", f"r{word}", word[:-1])
-        name = next((each for each in wider if each in values), None)
-        if name is not None:
-            found[name] = values[name]
-    return found
+    if instruction.uses:
+        values = " · ".join(f"{name} {value:#x}" for name, value in instruction.uses)
+        yield _fitted([(f" {'':12} {values}", _PLAIN)], width)
 
 
 def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
@@ -194,30 +177,16 @@ def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
     for place, run in groupby(frames, key=lambda frame: frame.place):
         number, first = first, first + len(list(run))
         numbers = f"{number}" if first == number + 1 else f"{number}–{first - 1}"
-        symbol = units.printable(place.symbol) or f"{place.address:#x}"
+        symbol = units.printable(readable(place.symbol)) or f"{place.address:#x}"
         line: list[Part] = [(f" {numbers:>3} ", _DIM), (symbol, _BRIGHT)]
-        if where := place_words(place):
-            line.append((f"  {where}", _PLAIN))
-        if inside := _inside(place):
-            line.append((f"  {inside}", _DIM))
+        where_ = units.printable(where(place._replace(symbol="")))
+        if place.source or place.file:
+            line.append((f"  {where_}", _PLAIN if place.source else _DIM))
+        elif not place.symbol:
+            line.append(("  no code is there", _DIM))
         yield _fitted(line, width)
-
-
-def place_words(place: Place) -> str:
-    """`segv.c:9`; "" without debug information."""
-    if not place.source:
-        return ""
-    source = units.printable(place.source.rpartition("/")[2])
-    return f"{source}:{place.line}" if place.line is not None else source
-
-
-def _inside(place: Place) -> str:
-    """`segv+0x1136`: the file, and the address that other tools know it by."""
-    if not place.file:
-        return ""
-    at = place.file_offset if place.link_address is None else place.link_address
-    name = units.printable(place.file.rpartition("/")[2])
-    return name if at is None else f"{name}+{at:#x}"
+    if len(frames) == FRAMES_AT_MOST:
+        yield [(f" {'…':>3} and what called them", _DIM)]
 
 
 def _registers(registers: Registers | Gap, width: int) -> Iterator[Line]:

@@ -51,8 +51,27 @@ def _enter(trial: Trial) -> str:
 
 
 def paper(trial: Trial, width: int, height: int) -> list[Line]:
-    """The step: its words, the prediction, and once it is made its figures, with as many blank lines
-    between them as there is height for."""
+    """The step: its words, the prediction, and once it is made its figures.
+
+    In this height as far as it goes: blank lines between them and the steps before where there is
+    room, and without its words, which have been read, where there is too little once it is made.
+    """
+    parts = _parts(trial, width)
+    blank = height - sum(map(len, parts))
+    if blank < 0 and trial.told is not None:
+        parts[0] = _wrapped(trial.step.title, width, _ACCENT)
+    elif trial.passed and blank >= len(parts) + len(trial.passed) + 1:
+        parts.append(_so_far(trial, width))
+    lines: list[Line] = []
+    for part in parts:
+        if lines and blank > 0:
+            lines.append([])
+            blank -= 1
+        lines += part
+    return lines
+
+
+def _parts(trial: Trial, width: int) -> list[list[Line]]:
     parts: list[list[Line]] = []
     if trial.has_begun:
         step = trial.step
@@ -69,18 +88,10 @@ def paper(trial: Trial, width: int, height: int) -> list[Line]:
         words = "its program is started …" if trial.state == "opening" else "it does that …"
         parts.append([[(f" {words}", _DIM)]])
     if trial.problem:
-        mark: Part = (f" {theme.glyphs().ticks[1]} ", _WRONG)
-        parts.append([[mark, *line] for line in _wrapped(trial.problem, width - 3, _BRIGHT, 0)])
-    lines: list[Line] = []
-    blank = height - sum(map(len, parts))
-    if trial.passed and blank >= len(parts) + len(trial.passed) + 1:
-        parts.append(_so_far(trial, width))
-    for part in parts:
-        if lines and blank > 0:
-            lines.append([])
-            blank -= 1
-        lines += part
-    return lines
+        marks = [(f" {theme.glyphs().ticks[1]} ", _WRONG), ("   ", _WRONG)]
+        why = _wrapped(trial.problem, width - 3, _BRIGHT, 0)
+        parts.append([[marks[min(at, 1)], *line] for at, line in enumerate(why)])
+    return parts
 
 
 def _wrapped(text: str, width: int, style: Style, inset: int = 1) -> list[Line]:

@@ -29,7 +29,7 @@ def list_head(offers: Sequence[Offer] | Gap | None) -> Line:
     why = {offer.why_not for offer in offers}
     if len(why) == 1 and "" not in why:
         return [*line, (f"none can be had here: {units.printable(why.pop())}", _BRIGHT)]
-    words = "experiments, each a small real program that does one thing a step at a time"
+    words = "experiments, each a small real program, a step at a time"
     return [*line, (f"{len(offers)} ", _BRIGHT), (words, _PLAIN)]
 
 

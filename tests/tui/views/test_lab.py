@@ -85,7 +85,7 @@ async def test_from_a_prediction_to_its_figures(size: tuple[int, int]) -> None:
 
 async def test_a_wrong_guess_is_told() -> None:
     app = app_in_lab(LabScript())
-    async with running(app) as pilot:
+    async with running(app, (200, 60)) as pilot:
         await press(pilot, "6", "enter")
         await until(pilot, lambda: asks(app), "asked")
         await press(pilot, "left", "enter")  # the last one
