@@ -179,7 +179,7 @@ async def view() -> Found:
             "the palette": {"Weather (6)", "rain (r)"} <= {each.title for each in commands},
             "help": "KEYS IN WEATHER" in help_text().plain and "let it rain" in help_text().plain,
             "settings": settings_of({"view": "weather"}).view == "weather",
-            "the help of --view": "lab, weather" in printed("--help").replace("\n", " "),
+            "the help of --view": "lab, weather" in " ".join(printed("--help").split()),
         }
 
 
