@@ -62,6 +62,7 @@ class Writer:
             self._run = store.start_run(run)
         self._queue: queue.Queue[Tick | None] = queue.Queue(_QUEUED_AT_MOST)
         self._missed: Tick | None = None
+        self._is_ending = False
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._state: dict[str, bytes] = {}
         self._base: dict[str, bytes] = {}
@@ -97,7 +98,8 @@ class Writer:
         self._queue.join()
 
     def stop(self) -> None:
-        """Writes what is left; waits for that."""
+        """Writes what is left, as blocks; waits for that."""
+        self._is_ending = True
         self._queue.put(None)
         self._thread.join()
 
@@ -115,10 +117,13 @@ class Writer:
     def _take(self, tick: Tick) -> None:
         if self._times and _was_set(self._times[-1], tick.time):
             self._roll()  # in a block times go forward
-        if not self._base_id or (not self._times and self._blocks >= _BLOCKS_A_BASE):
-            self._rebase(tick.changes)
-        else:
+        if self._base_id and (self._times or self._blocks < _BLOCKS_A_BASE):
             self._add(tick.changes)
+        else:
+            self._rebase(tick.changes)
+            if not self._base_id:
+                self.lost += 1
+                return
         self._times.append(tick.time)
         for name, value in tick.figures.items():
             least, most, _ = self._summaries.get(name, (value, value, value))
@@ -128,7 +133,7 @@ class Writer:
             self._roll()
             self._flush()
             self._trim()
-        elif self._flush():
+        elif not self._is_ending and self._flush():
             self._write_row()
 
     def _rebase(self, changes: Changes) -> None:
@@ -140,9 +145,9 @@ class Writer:
                 self._base_id = self._store.add_base(data)
         except sqlite3.Error as error:
             self._tell(error)
-            if not self._base_id:
-                raise
-            self._add({})  # against the old one, which is there
+            if self._base_id:
+                self._drifted.update(changes)
+                self._add({})  # against the old one, which is there
             return
         self._base = dict(self._state)
         self._blocks = 0
