@@ -18,7 +18,10 @@ from memtui.recording.codec import Block, Changes, packed_contents, versions_of
 from memtui.recording.store import EventRow, Packed, Run, Store, Summary, Time, words_of
 
 BLOCK_TICKS: Final = 60
+# After so many blocks there is a new base; where half of the files are others by then, sooner: what is
+# not as in the base stands in each block.
 _BLOCKS_A_BASE: Final = 30
+_BLOCKS_AT_LEAST: Final = 5
 _QUEUED_AT_MOST: Final = 120  # ticks that wait for the disk
 _UNWRITTEN_AT_MOST: Final = 30  # blocks that wait for room
 _EVENTS_AT_MOST: Final = 500
@@ -117,7 +120,7 @@ class Writer:
     def _take(self, tick: Tick) -> None:
         if self._times and _was_set(self._times[-1], tick.time):
             self._roll()  # in a block times go forward
-        if self._base_id and (self._times or self._blocks < _BLOCKS_A_BASE):
+        if self._base_id and (self._times or not self._has_drifted()):
             self._add(tick.changes)
         else:
             self._rebase(tick.changes)
@@ -135,6 +138,12 @@ class Writer:
             self._trim()
         elif not self._is_ending and self._flush():
             self._write_row()
+
+    def _has_drifted(self) -> bool:
+        """Whether it is time for a new base."""
+        if self._blocks < _BLOCKS_AT_LEAST:
+            return False
+        return self._blocks >= _BLOCKS_A_BASE or len(self._drifted) * 2 > len(self._state)
 
     def _rebase(self, changes: Changes) -> None:
         """From here on what is known now is the base."""
