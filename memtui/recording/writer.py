@@ -151,14 +151,15 @@ class Writer:
         data = packed_contents(self._state)
         try:
             with self._store.transaction():
-                self._base_id = self._store.add_base(data)
+                base_id = self._store.add_base(data)
         except sqlite3.Error as error:
             self._tell(error)
             if self._base_id:
                 self._drifted.update(changes)
                 self._add({})  # against the old one, which is there
             return
-        self._base = dict(self._state)
+        # Not before it is written: a disk may be full at the very end.
+        self._base_id, self._base = base_id, dict(self._state)
         self._blocks = 0
         self._drifted.clear()
         self._add({})
