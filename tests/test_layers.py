@@ -23,6 +23,7 @@ LOWER = (
     "units",
     "settings",
     "targets",
+    "recording",
     "session",
     "lab",
     "live",

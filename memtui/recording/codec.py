@@ -215,8 +215,8 @@ def _put(out: bytearray, numbers: Iterable[int]) -> None:
 
 
 class _Run(NamedTuple):
-    """Successive versions of a file: whole ones, or of changed ones the patches of each, and column by
-    column the growths.
+    """Successive versions of a file: whole ones, or of changed ones the patches of each, and place by
+    place the growths, which begin at `first` among the block's numbers, as they are written there.
     """
 
     kind: int
@@ -224,7 +224,8 @@ class _Run(NamedTuple):
     whole: list[bytes]
     patches: list[dict[int, bytes]]
     places: list[int]
-    growths: list[int]
+    numbers: list[int]
+    first: int
 
 
 class OpenBlock:
@@ -331,7 +332,9 @@ def _changed(data: bytes | None, run: _Run, count: int) -> bytes:
     for row, place in enumerate(run.places):
         line, at = divmod(place, _PARTS)
         first = max(since.get(place, 0), since.get(place - at, 0))
-        growth = sum(run.growths[row * versions + first : row * versions + count])
+        begin = run.first + row * versions
+        written = run.numbers[begin + first : begin + count]
+        growth = sum([(each >> 1) ^ -(each & 1) for each in written])
         if growth:
             was = parts(line)[at - 1]
             now = b"%d" % (int(was) + growth)
@@ -379,7 +382,15 @@ def _opened(whole: bytes, base: Contents) -> tuple[int, dict[str, list[_Run]]]:
         for _ in range(count):
             kind, versions = structure[at : at + 2]
             at += 2
-            run = _Run(kind, list(accumulate(structure[at : at + versions])), [], [], [], [])
+            run = _Run(
+                kind,
+                list(accumulate(structure[at : at + versions])),
+                [],
+                [],
+                [],
+                numbers,
+                number_at,
+            )
             at += versions
             if kind == _WHOLE:
                 for length in structure[at : at + versions]:
@@ -388,8 +399,12 @@ def _opened(whole: bytes, base: Contents) -> tuple[int, dict[str, list[_Run]]]:
                 at += versions
             elif kind == _CHANGED:
                 for _ in range(versions):
-                    ends = at + 1 + 2 * structure[at]
                     patches: dict[int, bytes] = {}
+                    run.patches.append(patches)
+                    if not structure[at]:
+                        at += 1
+                        continue
+                    ends = at + 1 + 2 * structure[at]
                     for part, length in zip(
                         accumulate(structure[at + 1 : ends : 2]),
                         structure[at + 2 : ends : 2],
@@ -397,14 +412,11 @@ def _opened(whole: bytes, base: Contents) -> tuple[int, dict[str, list[_Run]]]:
                     ):
                         patches[part] = whole[text_at : text_at + length]
                         text_at += length
-                    run.patches.append(patches)
                     at = ends
                 places = structure[at]
                 run.places.extend(accumulate(structure[at + 1 : at + 1 + places]))
                 at += 1 + places
-                end = number_at + places * versions
-                run.growths.extend((each >> 1) ^ -(each & 1) for each in numbers[number_at:end])
-                number_at = end
+                number_at += places * versions
             runs.append(run)
     if text_at != len(whole):
         raise ValueError("its end is missing")
@@ -429,6 +441,8 @@ def _taken(data: bytes, at: int, count: int) -> tuple[list[int], int]:
 
 def _numbers(data: bytes) -> list[int]:
     """Whole numbers to the end."""
+    if data.isascii():
+        return list(data)  # each is a byte
     found = []
     number = shift = 0
     for byte in data:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol, get_args
 
 from memtui.kernel.files import Files, FileStat, Gap, Kept, Kind, Reason, Records
 from memtui.kernel.process import parse_identity
-from memtui.recording.noted import DIRECTORIES, GAP, NAMES, STAT
+from memtui.recording.noted import DIRECTORIES, GAP, NAMES, STAT, names_in
 
 _PIECE: Final = 262_144
 _NOT_RECORDED: Final[Reason] = "not recorded"
@@ -101,13 +101,13 @@ class RecordedFiles(Files):
     def names(self, directory: str) -> list[str]:
         noted = self._contents.get(NAMES + directory)
         if noted is not None:
-            return _names_of(noted)
+            return names_in(noted)
         return sorted(self._directories.get(directory.rstrip("/"), ()))
 
     def directories(self, directory: str) -> list[str]:
         noted = self._contents.get(DIRECTORIES + directory)
         if noted is not None:
-            return _names_of(noted)
+            return names_in(noted)
         begin = directory.rstrip("/")
         below = self._directories.get(begin, ())
         return sorted(name for name in below if f"{begin}/{name}" in self._directories)
@@ -193,10 +193,6 @@ class _KeptContent:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _names_of(data: bytes) -> list[str]:
-    return data.decode("utf-8", "surrogateescape").split("\0") if data else []
 
 
 def _stat_of(data: bytes) -> FileStat | None:

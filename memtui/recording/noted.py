@@ -24,6 +24,7 @@ GAP: Final = "gap:"
 STAT: Final = "stat:"
 NAMES: Final = "names:"
 DIRECTORIES: Final = "directories:"
+_KINDS: Final = (GAP, STAT, NAMES, DIRECTORIES)
 _SEPARATOR: Final = b"\0"
 _STAT_FILE: Final = "proc/stat"  # of which the time of boot alone is kept
 
@@ -131,13 +132,27 @@ class NotedFiles(Files):
 
     def names(self, directory: str) -> list[str]:
         found = self._files.names(directory)
-        self._note(NAMES + directory, names_bytes(found))
+        self._list(NAMES, directory, found)
         return found
 
     def directories(self, directory: str) -> list[str]:
         found = self._files.directories(directory)
-        self._note(DIRECTORIES + directory, names_bytes(found))
+        self._list(DIRECTORIES, directory, found)
         return found
+
+    def _list(self, kind: str, directory: str, found: list[str]) -> None:
+        """Notes what a directory holds. Nothing is known any more of what it holds no more: control
+        groups come and go, and all of them together would fill any memory.
+        """
+        before = self.contents.get(kind + directory)
+        self._note(kind + directory, names_bytes(found))
+        if before is None:
+            return
+        above = directory.rstrip("/")
+        for name in set(names_in(before)) - set(found):
+            gone = f"{above}/{name}"
+            for each in [each for each in self.contents if _is_of(each, gone)]:
+                self._drop(each)
 
     def keep(self, name: str) -> Kept | Gap:
         kept = self._files.keep(name)
@@ -183,7 +198,8 @@ class _NotedKept:
 
 def _pid_of(name: str) -> int | None:
     """The process that a content is of."""
-    parts = name.partition(":")[2].split("/", 2) if ":" in name[:12] else name.split("/", 2)
+    own = name.partition(":")[2] if name.startswith(_KINDS) else name
+    parts = own.split("/", 2)
     if len(parts) < 3 or parts[0] != "proc" or not parts[1].isdecimal():
         return None
     return int(parts[1])
@@ -195,6 +211,12 @@ def _boot_time(data: bytes) -> bytes:
     return b"".join(lines)
 
 
+def _is_of(name: str, path: str) -> bool:
+    """Whether a content is of a file, or of one below it."""
+    own = name.partition(":")[2] if name.startswith(_KINDS) else name
+    return own == path or own.startswith(f"{path}/")
+
+
 def gap_bytes(gap: Gap) -> bytes:
     return f"{gap.reason}\0{gap.detail}".encode("utf-8", "surrogateescape")
 
@@ -203,6 +225,10 @@ def stat_bytes(found: FileStat) -> bytes:
     major, minor = found.device
     numbers = f"{major} {minor} {found.inode} {found.size_bytes} {found.modified_ns}"
     return f"{found.kind} {numbers}".encode()
+
+
+def names_in(data: bytes) -> list[str]:
+    return data.decode("utf-8", "surrogateescape").split("\0") if data else []
 
 
 def names_bytes(names: list[str]) -> bytes:

@@ -157,6 +157,7 @@ class _Observer:
         # One death is one event: whoever was counted has an obituary, or will have.
         rows = [_row(event, now) for event in found if event.kind != "oom_kill"]
         for event, obituary in self._deaths.see(sample):
+            obituary = obituary._replace(map=None)  # which the recording has, if any
             if not self._commands:
                 obituary = obituary._replace(command=None)
             rows.append(_row(event, now, obituary))

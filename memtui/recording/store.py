@@ -222,6 +222,9 @@ class Store:
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
+            # What the rows took that are in blocks now.
+            self._database.execute("pragma incremental_vacuum").fetchall()
+        with contextlib.suppress(sqlite3.Error):
             self._database.close()
         # Not before SQLite's own: closing any descriptor of a file gives its locks up.
         os.close(self._lock)

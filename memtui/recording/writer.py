@@ -18,7 +18,10 @@ from memtui.recording.codec import Block, Changes, packed_contents, versions_of
 from memtui.recording.store import EventRow, Packed, Run, Store, Summary, Time, words_of
 
 BLOCK_TICKS: Final = 60
+# After so many blocks there is a new base; where half of the files are others by then, sooner: what is
+# not as in the base stands in each block.
 _BLOCKS_A_BASE: Final = 30
+_BLOCKS_AT_LEAST: Final = 5
 _QUEUED_AT_MOST: Final = 120  # ticks that wait for the disk
 _UNWRITTEN_AT_MOST: Final = 30  # blocks that wait for room
 _EVENTS_AT_MOST: Final = 500
@@ -62,6 +65,7 @@ class Writer:
             self._run = store.start_run(run)
         self._queue: queue.Queue[Tick | None] = queue.Queue(_QUEUED_AT_MOST)
         self._missed: Tick | None = None
+        self._is_ending = False
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._state: dict[str, bytes] = {}
         self._base: dict[str, bytes] = {}
@@ -97,7 +101,8 @@ class Writer:
         self._queue.join()
 
     def stop(self) -> None:
-        """Writes what is left; waits for that."""
+        """Writes what is left, as blocks; waits for that."""
+        self._is_ending = True
         self._queue.put(None)
         self._thread.join()
 
@@ -115,10 +120,13 @@ class Writer:
     def _take(self, tick: Tick) -> None:
         if self._times and _was_set(self._times[-1], tick.time):
             self._roll()  # in a block times go forward
-        if not self._base_id or (not self._times and self._blocks >= _BLOCKS_A_BASE):
-            self._rebase(tick.changes)
-        else:
+        if self._base_id and (self._times or not self._has_drifted()):
             self._add(tick.changes)
+        else:
+            self._rebase(tick.changes)
+            if not self._base_id:
+                self.lost += 1
+                return
         self._times.append(tick.time)
         for name, value in tick.figures.items():
             least, most, _ = self._summaries.get(name, (value, value, value))
@@ -128,8 +136,14 @@ class Writer:
             self._roll()
             self._flush()
             self._trim()
-        elif self._flush():
+        elif not self._is_ending and self._flush():
             self._write_row()
+
+    def _has_drifted(self) -> bool:
+        """Whether it is time for a new base."""
+        if self._blocks < _BLOCKS_AT_LEAST:
+            return False
+        return self._blocks >= _BLOCKS_A_BASE or len(self._drifted) * 2 > len(self._state)
 
     def _rebase(self, changes: Changes) -> None:
         """From here on what is known now is the base."""
@@ -137,14 +151,15 @@ class Writer:
         data = packed_contents(self._state)
         try:
             with self._store.transaction():
-                self._base_id = self._store.add_base(data)
+                base_id = self._store.add_base(data)
         except sqlite3.Error as error:
             self._tell(error)
-            if not self._base_id:
-                raise
-            self._add({})  # against the old one, which is there
+            if self._base_id:
+                self._drifted.update(changes)
+                self._add({})  # against the old one, which is there
             return
-        self._base = dict(self._state)
+        # Not before it is written: a disk may be full at the very end.
+        self._base_id, self._base = base_id, dict(self._state)
         self._blocks = 0
         self._drifted.clear()
         self._add({})
