@@ -206,7 +206,8 @@ def _life_document(life: Life) -> dict[str, Any]:
         "exit_status": life.exit_status,
         "signal": None if life.signal is None else signal_name(life.signal),
         "core_dumped": life.core_dumped,
-        "duration_s": _duration_s(life),
+        "duration_s": life.duration_s,
+        "held_s": life.held_s,
         "peak_rss_bytes": life.peak_rss_bytes,
         "ended_with_bytes": life.ended_with_bytes,
         "minor_faults": life.minor_faults,
@@ -214,10 +215,6 @@ def _life_document(life: Life) -> dict[str, Any]:
         "threads": life.threads,
         "phases": [{"name": name, "duration_s": time_s} for name, time_s in life.phases],
     }
-
-
-def _duration_s(life: Life) -> float | None:
-    return None if life.died_s is None else life.died_s - life.born_s
 
 
 # As text.
@@ -288,7 +285,7 @@ def _processes(story: Story) -> Iterator[str]:
 
 
 def _lived(life: Life) -> str:
-    return "lives on" if life.died_s is None else units.elapsed(_duration_s(life))
+    return "lives on" if life.died_s is None else units.elapsed(life.duration_s)
 
 
 def _command(life: Life) -> str:
@@ -305,12 +302,12 @@ def _end(story: Story) -> Iterator[str]:
     if life.exit_status is None:
         yield f"{name}: how it ended is not known\n"
     elif life.signal is None:
-        yield f"{name} ended after {units.elapsed(_duration_s(life))}: exit status {life.exit_status}\n"
+        yield f"{name} ended after {units.elapsed(life.duration_s)}: exit status {life.exit_status}\n"
     else:
         core = ", core dumped" if life.core_dumped else ""
         yield (
             f"{name} was ended by {signal_name(life.signal)}{core} after "
-            f"{units.elapsed(_duration_s(life))}: exit status {life.exit_status}\n"
+            f"{units.elapsed(life.duration_s)}: exit status {life.exit_status}\n"
         )
     yield (
         f"peak {units.size(life.peak_rss_bytes)} resident, {units.size(life.ended_with_bytes)} at the "

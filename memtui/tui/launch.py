@@ -128,8 +128,7 @@ def _run_app(
             started=started,
             running=occasion.running,
         )
-        if early.is_shown:
-            app.driver_class = early.driver()
+        app.driver_class = early.driver()
         wake.append(app.wake)
         app.run()
     finally:

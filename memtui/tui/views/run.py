@@ -31,7 +31,7 @@ from memtui.tui.widgets.runtables import LifeTable, Timeline
 from memtui.tui.widgets.terminalpane import TerminalPane
 from memtui.tui.words.cells import Line, spread
 from memtui.tui.words.map import title
-from memtui.tui.words.run import end_lines, held_s, run_line
+from memtui.tui.words.run import end_lines, held_after_s, run_line
 from memtui.watch.story import Held, Life
 
 _TICK_S = 0.1
@@ -111,6 +111,9 @@ class RunView(View):
                 self._take_keys()
         if story.is_over:
             self._take_keys()
+            for pane in self.query(TerminalPane):
+                pane.can_focus = False  # nobody would get them
+            self._show_title()
 
     def _take_keys(self) -> None:
         """From the terminal, where nobody reads them."""
@@ -232,11 +235,12 @@ class RunView(View):
         for pane in self.query(TerminalPane):
             has_keys = pane.has_focus
             words: Line = [(" its terminal", _ACCENT if has_keys else _DIM)]
-            keys = (
-                "it has the keys · F12 takes them back "
-                if has_keys
-                else "a click or F12 gives it the keys "
-            )
+            if self._run.story.is_over:
+                keys = "as it was left "
+            elif has_keys:
+                keys = "it has the keys · F12 takes them back "
+            else:
+                keys = "a click or F12 gives it the keys "
             right: Line = [(keys, _DIM)]
             self.query_one("#run-pane-title", Lines).draw(
                 lambda width, words=words, right=right: [spread(words, right, width)]  # type: ignore[misc]
@@ -263,7 +267,7 @@ class RunView(View):
         is_held = held is not None and held.key == crash.key
         sheet = CrashSheet(
             crash,
-            after_s=held_s(running.story, crash.key.pid),
+            after_s=held_after_s(running.story, crash.key.pid),
             let_go=running.let_go if is_held else None,
         )
         self._marked[crash.key] = sheet.explained.address
@@ -273,7 +277,7 @@ class RunView(View):
     def action_hand_over(self) -> None:
         """The keys to the terminal, or from it."""
         pane = self.query(TerminalPane)
-        if pane and not pane.first().has_focus:
+        if pane and pane.first().can_focus and not pane.first().has_focus:
             pane.first().focus()
         else:
             self.remove_class("-whole")
