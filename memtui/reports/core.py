@@ -98,7 +98,7 @@ def run(files: CoreFiles, options: Options) -> Iterator[str]:
     return _text(files, found, crash, missing)
 
 
-def _gaps(files: CoreFiles, map_: AddressMap, missing: list[LeftOut]) -> list[str]:
+def _gaps(files: CoreFiles, map_: AddressMap, missing: list[LeftOut]) -> list[Gap]:
     """What could not be understood, and which mapped files could not be looked into."""
     gaps = [*files.gaps]
     if files.dump.cut:
@@ -107,7 +107,7 @@ def _gaps(files: CoreFiles, map_: AddressMap, missing: list[LeftOut]) -> list[st
         )
     paths = dict.fromkeys(map_.mappings.paths[each.row] for each in missing)
     found = (files.mapped(path) for path in paths if path.startswith("/"))
-    return [str(each) for each in [*gaps, *(each for each in found if isinstance(each, Gap))]]
+    return [*gaps, *(each for each in found if isinstance(each, Gap))]
 
 
 # As JSON.
@@ -159,7 +159,7 @@ def _json(
             "of_bytes": totals.size,
             "left_out": [_left_out_document(map_, each) for each in missing],
         },
-        "gaps": _gaps(files, map_, missing),
+        "gaps": list(map(str, _gaps(files, map_, missing))),
     }
     yield "\n], " + json.dumps(tail)[1:] + "\n"
 
@@ -191,8 +191,18 @@ def _text(
     if missing:
         yield "\n"
         yield from _missing(missing)
-    for gap in _gaps(files, map_, missing):
-        yield f"\nnot read: {units.printable(gap)}\n"
+    yield from _not_read(_gaps(files, map_, missing))
+
+
+def _not_read(gaps: list[Gap]) -> Iterator[str]:
+    """A line for each reason: of many files, one is named."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for gap in gaps:
+        by_reason.setdefault((gap.reason, gap.detail), []).append(gap.source)
+    for (reason, detail), (first, *more) in by_reason.items():
+        others = f" and {len(more)} more" if more else ""
+        words = f"{first}{others}: {detail or reason}"
+        yield f"\nnot read: {units.printable(words)}\n"
 
 
 def _who(files: CoreFiles) -> Iterator[str]:
