@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -143,9 +144,10 @@ def _signals_handed_on(watch: Watch) -> Iterator[None]:
 
 def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
     """To the end of the story; each crash is read while the program stands still."""
-    # It runs already: nobody waits for these 50 ms but who crashes in them.
-    from memtui.ondemand.crash import read_crash
+    from memtui.ondemand.questions import CrashTools
 
+    # It runs already: what reads a crash is there before there is one, and who has none waits for nothing.
+    threading.Thread(target=CrashTools().work, name="crash tools", daemon=True).start()
     crashes: dict[int, Crash] = {}
     page_bytes = page_bytes_of(files)
     ready = select.poll()
@@ -157,6 +159,8 @@ def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
         held = watch.story.held
         if held is not None and (held.tid, held.key.start_time_ticks) not in read:
             read.add((held.tid, held.key.start_time_ticks))
+            from memtui.ondemand.crash import read_crash
+
             crashes[held.key.pid] = read_crash(
                 files, held.key, held.tid, held.siginfo, held.registers, page_bytes
             )
