@@ -17,7 +17,6 @@ from memtui.kernel.files import Files
 from memtui.kernel.siginfo import signal_name
 from memtui.live.machine import page_bytes_of
 from memtui.reports.output import (
-    NOT_PERMITTED,
     USAGE,
     Failure,
     Options,
@@ -28,8 +27,9 @@ from memtui.reports.output import (
     shown,
     table,
 )
+from memtui.watch.program import NotStarted, new_file
 from memtui.watch.story import Life, Story
-from memtui.watch.watch import NotStarted, Watch
+from memtui.watch.watch import Watch
 
 if TYPE_CHECKING:
     from memtui.model.crash.crash import Crash
@@ -70,20 +70,12 @@ def watched(
     memtui. Ctrl+C, Ctrl+\\ and the terminal's end are the program's to heed; SIGTERM is handed on,
     and a second one kills it.
     """
-    output = None if file is None else new_file(file)
-    if output is None and own_output:
-        is_closed = sys.stderr is None
-        output = os.open(os.devnull, os.O_WRONLY) if is_closed else os.dup(_STANDARD_ERROR)
     try:
-        _flush()
-        watch = Watch(command, holds=False, output=output)
+        with _output(file, own_output=own_output) as output:
+            _flush()
+            watch = Watch(command, holds=False, output=output)
     except NotStarted as error:
-        if file is not None:
-            os.unlink(file)
         raise Failure(str(error), error.status) from None
-    finally:
-        if output is not None:
-            os.close(output)
     try:
         with _signals_handed_on(watch):
             crashes = _follow(files, watch)
@@ -92,17 +84,21 @@ def watched(
     return watch.story, crashes
 
 
-def new_file(path: str) -> int:
-    """A descriptor of a file that was not there. Fails where it was, or cannot be written."""
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    except FileExistsError:
-        raise Failure(f"{path} exists, and is not written over: choose another name") from None
-    except OSError as error:
-        status = NOT_PERMITTED if isinstance(error, PermissionError) else 1
-        raise Failure(f"{path}: {error.strerror}", status) from None
-    except ValueError:
-        raise Failure(f"{path!r} is no name for a file") from None
+@contextlib.contextmanager
+def _output(file: str | None, *, own_output: bool) -> Iterator[int | None]:
+    """Where what the program prints goes, if not to memtui's own."""
+    if file is not None:
+        with new_file(file) as output:
+            yield output
+    elif own_output:
+        is_closed = sys.stderr is None
+        output = os.open(os.devnull, os.O_WRONLY) if is_closed else os.dup(_STANDARD_ERROR)
+        try:
+            yield output
+        finally:
+            os.close(output)
+    else:
+        yield None
 
 
 def _flush() -> None:

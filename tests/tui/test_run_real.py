@@ -129,15 +129,13 @@ def test_a_terminal_that_is_lost_while_it_starts_is_the_end(further: int) -> Non
         wait_until(lambda: terminal.process.poll() is not None, "ended")
 
 
-@pytest.mark.parametrize("further", [0, 1000, 5000])
-def test_an_interrupt_while_a_crash_opens_is_no_defect(tmp_path: Path, further: int) -> None:
+@pytest.mark.parametrize("shown", [b"its terminal", b"held", b"WHAT HAPPENED"])
+def test_an_interrupt_while_a_crash_opens_is_no_defect(tmp_path: Path, shown: bytes) -> None:
     crasher = compiled("nullwrite", tmp_path, "-g", "-O0")
     with watching(str(crasher)) as terminal:
-        terminal.wait_until(lambda: b"its terminal" in terminal.output, "there")
-        size = len(terminal.output) + further
-        terminal.wait_until(lambda: len(terminal.output) >= size, "further")
+        terminal.wait_until(lambda: shown in terminal.output, "there")
         terminal.signal(signal.SIGINT)
-        assert terminal.wait_exit() in (0, 130, 128 + signal.SIGKILL)
+        assert terminal.wait_exit() in (0, 128 + signal.SIGINT, 128 + signal.SIGKILL)
         is_restored(terminal)
 
 
