@@ -176,10 +176,10 @@ async def view() -> Found:
             "its key": "The sun shines on every machine." in opened,
             "the footer": "rain" in opened.splitlines()[-1],
             "its keys": "it rains" in screen(shown),
-            "the palette": {"Weather (6)", "rain (r)"} <= {each.title for each in commands},
+            "the palette": {"Weather (7)", "rain (r)"} <= {each.title for each in commands},
             "help": "KEYS IN WEATHER" in help_text().plain and "let it rain" in help_text().plain,
             "settings": settings_of({"view": "weather"}).view == "weather",
-            "the help of --view": "lab, weather" in printed("--help").replace("\n", " "),
+            "the help of --view": "lab, weather" in " ".join(printed("--help").split()),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import pty
@@ -365,16 +366,23 @@ def test_a_closed_standard_output_is_an_error() -> None:
 
 
 def test_an_interrupt_is_quiet(stopped_pid: int) -> None:
-    # A pipe that nobody reads on holds a long report where it can be interrupted.
-    with subprocess.Popen(
-        [sys.executable, "-m", "memtui", "maps", str(stopped_pid), "--json"],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as child:
-        assert child.stdout and child.stdout.read(1) == b"{"
+    # A small pipe that nobody reads on holds a report where it can be interrupted.
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+    with (
+        open(out, "rb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "memtui", "maps", str(stopped_pid), "--json"],
+            cwd=PROJECT,
+            stdout=into,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        ) as child,
+    ):
+        os.close(into)
+        assert output.read(1) == b"{"
         child.send_signal(signal.SIGINT)
+        output.read()
         _, said = child.communicate(timeout=60)
         assert child.returncode == 130
         assert said == b""

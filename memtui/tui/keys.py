@@ -385,4 +385,6 @@ def elsewhere(pressed: str, view: str) -> str:
         return ""
     places = [title for title, _ in found]
     where = " and ".join(filter(None, (", ".join(places[:-1]), places[-1])))
-    return f"{found[0][1].shown} is for {where}: {found[0][1].help}"
+    # What it does, where that is the same.
+    helps = {key.help for _, key in found}
+    return f"{found[0][1].shown} is for {where}" + (f": {helps.pop()}" if len(helps) == 1 else "")

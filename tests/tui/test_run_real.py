@@ -129,7 +129,7 @@ def test_a_terminal_that_is_lost_while_it_starts_is_the_end(further: int) -> Non
         wait_until(lambda: terminal.process.poll() is not None, "ended")
 
 
-@pytest.mark.parametrize("shown", [b"its terminal", b"held", b"WHAT HAPPENED"])
+@pytest.mark.parametrize("shown", [b"LIVE", b"held", b"WHAT HAPPENED"])
 def test_an_interrupt_while_a_crash_opens_is_no_defect(tmp_path: Path, shown: bytes) -> None:
     crasher = compiled("nullwrite", tmp_path, "-g", "-O0")
     with watching(str(crasher)) as terminal:

@@ -10,7 +10,17 @@ from memtui.kernel.maps import Mappings, parse_maps
 from memtui.live.looker import read_map
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import AddressMap
-from memtui.model.map.change import Change, Snapshot, Sums, Trail, What, difference, gain, gains
+from memtui.model.map.change import (
+    Change,
+    Snapshot,
+    Sums,
+    Trail,
+    What,
+    difference,
+    gain,
+    gains,
+    most_changed,
+)
 from tests.conftest import HOSTS, may_read, open_host
 from tests.programs import key_of
 
@@ -157,6 +167,23 @@ def test_unknown_usage_gives_an_unknown_gain() -> None:
 
 
 # The trail ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "row"),
+    [
+        ("10-20 rw-p 0 0 | 4\n30-40 rw-p 0 0 | 16", None),
+        ("10-20 rw-p 0 0 | 4\n30-40 rw-p 0 0 | 14", None),  # less than what is to tell
+        ("10-20 rw-p 0 0 | 9\n30-40 rw-p 0 0 | 0", 1),  # what it lost counts as what it gained
+        ("10-20 rw-p 0 0 | 16\n30-40 rw-p 0 0 | 8", 0),
+        # Nothing of what is new is in memory; where something has changed, that is it.
+        ("10-20 rw-p 0 0 | 4\n30-40 rw-p 0 0 | 16\n50-60 rw-p 0 0 | 0\n70-90 rw-p 0 0 | 0", 3),
+        ("10-20 rw-p 0 0 | 8\n30-40 rw-p 0 0 | 16\n50-60 rw-p 0 0 | 0", 0),
+    ],
+)
+def test_what_has_changed_most(after: str, row: int | None) -> None:
+    before = Snapshot.of(map_of("10-20 rw-p 0 0 | 4\n30-40 rw-p 0 0 | 16"), 0.0)
+    assert most_changed(before, map_of(after).mappings, 4 * PAGE) == row
 
 
 def test_the_trail_keeps_a_minute_the_last_reading_and_the_mark() -> None:

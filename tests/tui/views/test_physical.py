@@ -287,7 +287,16 @@ async def test_a_terminal_that_shrinks_and_grows(pilot: Pilot[None]) -> None:
 @on()
 async def test_the_footer_has_what_matters(pilot: Pilot[None]) -> None:
     footer = screen_text(pilot.app)[-1]
-    for word in ("1 Over", "3 Map", "4 Pres", "5 Physical", "p types", "? help", "q quit"):
+    for word in (
+        "1 Over",
+        "3 Map",
+        "4 Pres",
+        "5 Physical",
+        "6 Lab",
+        "Enter who",
+        "? help",
+        "q quit",
+    ):
         assert word in footer
 
 
