@@ -172,6 +172,5 @@ def test_nothing_else_in_memtui_writes_or_signals() -> None:
     # A terminal, and memtui itself, which stops or ends by the signal that it got.
     found -= {("tui/earlyscreen.py", "os.write("), ("tui/earlyscreen.py", "os.kill(")}
     # What memtui has started itself, and the files that were asked for or are its own.
-    own = ("watch/", "lab/", "kernel/ground.py", "reports/run.py", "tui/runlaunch.py")
-    own += ("tui/pseudoterminal.py",)
+    own = ("watch/", "lab/", "kernel/ground.py", "reports/run.py", "tui/pseudoterminal.py")
     assert {name for name, _ in found if not name.startswith(own)} == {"kernel/writes.py"}

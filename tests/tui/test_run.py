@@ -329,3 +329,12 @@ def test_the_picture_of_a_crash(
         await shows(Hands(pilot.app), "WHAT HAPPENED")
 
     assert snap_compare(app, terminal_size=size, run_before=opened)
+
+
+async def test_what_happens_while_the_dashboard_ends_is_not_shown() -> None:
+    app, _, _ = app_running(story())
+    async with running(app):
+        view = view_of(app)
+        await view.remove_children()
+        view._happened()
+        view._tick()

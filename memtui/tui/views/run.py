@@ -96,7 +96,9 @@ class RunView(View):
     # The story.
 
     def _happened(self) -> None:
-        """Something did; called at most once a frame."""
+        """Something did; called at most once a frame, and also while the dashboard ends."""
+        if not self.query("#run-times"):
+            return
         story = self._run.story
         self.set_class(len(story.lives) > 1, "-several")
         self.query_one(Timeline).update()
@@ -121,6 +123,8 @@ class RunView(View):
             self.action_hand_over()
 
     def _tick(self) -> None:
+        if not self.query("#run-head"):
+            return
         running = self._run
         self.query_one("#run-head", Lines).draw(
             lambda width: [run_line(running.story, running.now_s, width)]
