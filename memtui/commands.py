@@ -226,7 +226,7 @@ COMMANDS: Final = (
         "--headless or without a terminal. EXE: the program, where it is not found by its path",
         "memtui.reports.core:run",
         (Option("--headless", "", 0, "the report, also on a terminal", True),),
-        source="memtui.reports.core:opened",
+        source="memtui.reports.dump:opened",
         screen="memtui.tui.core:run",
         is_table=False,
         is_report=False,

@@ -92,7 +92,7 @@ def story() -> Story:
         ),
     }
     happenings = [
-        Happening(0.0, KEY.pid, "start", f"process {KEY.pid} is there"),
+        Happening(0.0, KEY.pid, "start", f"process {KEY.pid} begins"),
         Happening(0.002, KEY.pid, "exec", "exec worker (worker --fast), 12 mappings"),
         Happening(0.004, KEY.pid, "grew", "brk +132 KiB", 132 << 10),
         Happening(0.9, KEY.pid, "fork", f"fork: process {CHILD.pid}"),

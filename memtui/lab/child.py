@@ -32,7 +32,7 @@ class Child:
         os.close(answer)
 
     def ask(self, number: int) -> int | None:
-        """What its work makes of the number; None: it has died of it."""
+        """What its work makes of the number; None: it has died of it, or become another program."""
         try:
             os.write(self._asks, _packed(number))
         except BrokenPipeError:
@@ -40,13 +40,14 @@ class Child:
         data = os.read(self._answers, _NUMBER_BYTES)
         return int.from_bytes(data, "little", signed=True) if data else None
 
-    def end(self) -> None:
-        """Kills it where it still lives, and waits for that. Once."""
+    def end(self) -> int | None:
+        """Kills it where it still lives, and waits for that; the signal it died of. Once."""
         if self._signal is None:
             os.kill(self.pid, signal.SIGKILL)
             self.signal_within(_KILLED_WITHIN_S)
         os.close(self._asks)
         os.close(self._answers)
+        return self._signal
 
     def signal_within(self, seconds: float) -> int | None:
         """The signal that it dies of, 0 where it ends by itself; None: it lives on."""

@@ -17,7 +17,7 @@ from memtui import units
 from memtui.kernel.corefiles import CoreFiles, open_core
 from memtui.kernel.files import Files, Gap
 from memtui.model.keys import ProcessKey
-from memtui.ondemand.questions import CrashIn
+from memtui.ondemand.questions import CrashOf
 
 # Told how much of how much of the compressed file is read.
 Progress = Callable[[int, int], None]
@@ -79,12 +79,12 @@ def key_of(files: CoreFiles) -> ProcessKey:
     return ProcessKey(files.dump.pid, 0)
 
 
-def crash_in(files: CoreFiles) -> CrashIn | None:
+def crash_in(files: CoreFiles) -> CrashOf | None:
     """How it died, to be asked; None: no signal ended it."""
     death = files.dump.death
     if death is None or death.siginfo is None:
         return None
-    return CrashIn(key_of(files), death.tid, death.siginfo, death.registers)
+    return CrashOf(key_of(files), death.tid, death.siginfo, death.registers)
 
 
 def _compression(head: bytes) -> str:

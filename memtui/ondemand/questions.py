@@ -99,7 +99,7 @@ class WalkTo(Question["Walk"]):
 
 @dataclass(frozen=True, slots=True)
 class CrashOf(Question["Crash"]):
-    """All that is known of a thread that stands still before the signal that will end it."""
+    """How a process dies in a thread of it: held before its end, or in a dump."""
 
     key: ProcessKey
     tid: int
@@ -147,27 +147,6 @@ class ImageBehind(Question[tuple["Image", "Symbols"]]):
         from memtui.ondemand.elf import read_image
 
         return read_image(files, self.key, self.mappings, self.row)
-
-
-@dataclass(frozen=True, slots=True)
-class CrashIn(Question["Crash"]):
-    """How a process died, in a thread of it."""
-
-    key: ProcessKey
-    tid: int
-    siginfo: SigInfo
-    registers: Registers | Gap
-
-    @property
-    def source(self) -> str:
-        return f"proc/{self.key.pid}"
-
-    def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Crash:
-        from memtui.ondemand.crash import read_crash
-
-        return read_crash(
-            files, self.key, self.tid, self.siginfo, self.registers, machine.page_bytes
-        )
 
 
 @dataclass(frozen=True, slots=True)

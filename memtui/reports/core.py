@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,7 +11,7 @@ from typing import Any, Final
 from memtui import units
 from memtui.kernel.corefiles import CoreFiles
 from memtui.kernel.coremaps import page_bytes_of
-from memtui.kernel.files import Files, Gap
+from memtui.kernel.files import Gap
 from memtui.kernel.registers import Registers
 from memtui.live.looker import read_map
 from memtui.live.machine import machine_of
@@ -21,11 +19,10 @@ from memtui.model.crash.crash import Crash
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
 from memtui.model.map.leftout import LeftOut, left_out
-from memtui.ondemand.core import crash_in, key_of, open_dump
+from memtui.ondemand.core import crash_in, key_of
 from memtui.reports.crash import crash_document, crash_lines
 from memtui.reports.mappings import mapping_rows
 from memtui.reports.output import (
-    NOT_PERMITTED,
     ROWS_AT_ONCE,
     Failure,
     Options,
@@ -36,50 +33,6 @@ from memtui.reports.output import (
 
 _THREADS_SHOWN: Final = 50
 _WIDTH: Final = 100
-
-
-def opened(files: Files, options: Options) -> CoreFiles:
-    """The dump that the command line names. Fails where it cannot be opened, or EXE does not fit it."""
-    path, *programs = options.arguments
-    program = programs[0] if programs else None
-    progress = _Progress(path)
-    try:
-        found = open_dump(path, program, files, progress)
-    finally:
-        progress.end()
-    if isinstance(found, Gap):
-        status = NOT_PERMITTED if found.reason == "denied" else 1
-        raise Failure(f"{path}: {found.detail or found.reason}", status)
-    if program is not None:
-        mapped = found.mapped(found.layout.program)
-        if isinstance(mapped, Gap):
-            raise Failure(f"{program}: {mapped.detail or mapped.reason}; {path} opens without it")
-    return found
-
-
-class _Progress:
-    """How far the decompression is, on a terminal: one line, taken away at its end."""
-
-    def __init__(self, path: str) -> None:
-        self._path = units.printable(path)
-        self._is_shown = sys.stderr is not None and sys.stderr.isatty()
-        self._percent = -1
-
-    def __call__(self, done: int, total: int) -> None:
-        percent = 100 * done // total if total else 100
-        if not self._is_shown or percent == self._percent:
-            return
-        self._percent = percent
-        self._write(f"\r\x1b[Kdecompressing {self._path} … {percent} %")
-
-    def end(self) -> None:
-        if self._percent >= 0:
-            self._write("\r\x1b[K")
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(text)
-            sys.stderr.flush()
 
 
 def run(files: CoreFiles, options: Options) -> Iterator[str]:
@@ -98,7 +51,7 @@ def run(files: CoreFiles, options: Options) -> Iterator[str]:
     return _text(files, found, crash, missing)
 
 
-def _gaps(files: CoreFiles, map_: AddressMap, missing: list[LeftOut]) -> list[str]:
+def _gaps(files: CoreFiles, map_: AddressMap, missing: list[LeftOut]) -> list[Gap]:
     """What could not be understood, and which mapped files could not be looked into."""
     gaps = [*files.gaps]
     if files.dump.cut:
@@ -107,7 +60,7 @@ def _gaps(files: CoreFiles, map_: AddressMap, missing: list[LeftOut]) -> list[st
         )
     paths = dict.fromkeys(map_.mappings.paths[each.row] for each in missing)
     found = (files.mapped(path) for path in paths if path.startswith("/"))
-    return [str(each) for each in [*gaps, *(each for each in found if isinstance(each, Gap))]]
+    return [*gaps, *(each for each in found if isinstance(each, Gap))]
 
 
 # As JSON.
@@ -159,7 +112,7 @@ def _json(
             "of_bytes": totals.size,
             "left_out": [_left_out_document(map_, each) for each in missing],
         },
-        "gaps": _gaps(files, map_, missing),
+        "gaps": list(map(str, _gaps(files, map_, missing))),
     }
     yield "\n], " + json.dumps(tail)[1:] + "\n"
 
@@ -191,8 +144,18 @@ def _text(
     if missing:
         yield "\n"
         yield from _missing(missing)
-    for gap in _gaps(files, map_, missing):
-        yield f"\nnot read: {units.printable(gap)}\n"
+    yield from _not_read(_gaps(files, map_, missing))
+
+
+def _not_read(gaps: list[Gap]) -> Iterator[str]:
+    """A line for each reason: of many files, one is named."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for gap in gaps:
+        by_reason.setdefault((gap.reason, gap.detail), []).append(gap.source)
+    for (reason, detail), (first, *more) in by_reason.items():
+        others = f" and {len(more)} more" if more else ""
+        words = f"{first}{others}: {detail or reason}"
+        yield f"\nnot read: {units.printable(words)}\n"
 
 
 def _who(files: CoreFiles) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,6 @@ from memtui.kernel.files import Files
 from memtui.kernel.siginfo import signal_name
 from memtui.live.machine import page_bytes_of
 from memtui.reports.output import (
-    NOT_PERMITTED,
     USAGE,
     Failure,
     Options,
@@ -27,8 +27,9 @@ from memtui.reports.output import (
     shown,
     table,
 )
+from memtui.watch.program import NotStarted, new_file
 from memtui.watch.story import Life, Story
-from memtui.watch.watch import NotStarted, Watch
+from memtui.watch.watch import Watch
 
 if TYPE_CHECKING:
     from memtui.model.crash.crash import Crash
@@ -69,20 +70,12 @@ def watched(
     memtui. Ctrl+C, Ctrl+\\ and the terminal's end are the program's to heed; SIGTERM is handed on,
     and a second one kills it.
     """
-    output = None if file is None else new_file(file)
-    if output is None and own_output:
-        is_closed = sys.stderr is None
-        output = os.open(os.devnull, os.O_WRONLY) if is_closed else os.dup(_STANDARD_ERROR)
     try:
-        _flush()
-        watch = Watch(command, holds=False, output=output)
+        with _output(file, own_output=own_output) as output:
+            _flush()
+            watch = Watch(command, holds=False, output=output)
     except NotStarted as error:
-        if file is not None:
-            os.unlink(file)
         raise Failure(str(error), error.status) from None
-    finally:
-        if output is not None:
-            os.close(output)
     try:
         with _signals_handed_on(watch):
             crashes = _follow(files, watch)
@@ -91,17 +84,21 @@ def watched(
     return watch.story, crashes
 
 
-def new_file(path: str) -> int:
-    """A descriptor of a file that was not there. Fails where it was, or cannot be written."""
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    except FileExistsError:
-        raise Failure(f"{path} exists, and is not written over: choose another name") from None
-    except OSError as error:
-        status = NOT_PERMITTED if isinstance(error, PermissionError) else 1
-        raise Failure(f"{path}: {error.strerror}", status) from None
-    except ValueError:
-        raise Failure(f"{path!r} is no name for a file") from None
+@contextlib.contextmanager
+def _output(file: str | None, *, own_output: bool) -> Iterator[int | None]:
+    """Where what the program prints goes, if not to memtui's own."""
+    if file is not None:
+        with new_file(file) as output:
+            yield output
+    elif own_output:
+        is_closed = sys.stderr is None
+        output = os.open(os.devnull, os.O_WRONLY) if is_closed else os.dup(_STANDARD_ERROR)
+        try:
+            yield output
+        finally:
+            os.close(output)
+    else:
+        yield None
 
 
 def _flush() -> None:
@@ -143,9 +140,10 @@ def _signals_handed_on(watch: Watch) -> Iterator[None]:
 
 def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
     """To the end of the story; each crash is read while the program stands still."""
-    # It runs already: nobody waits for these 50 ms but who crashes in them.
-    from memtui.ondemand.crash import read_crash
+    from memtui.ondemand.questions import CrashTools
 
+    # It runs already: what reads a crash is there before there is one, and who has none waits for nothing.
+    threading.Thread(target=CrashTools().work, name="crash tools", daemon=True).start()
     crashes: dict[int, Crash] = {}
     page_bytes = page_bytes_of(files)
     ready = select.poll()
@@ -157,6 +155,8 @@ def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
         held = watch.story.held
         if held is not None and (held.tid, held.key.start_time_ticks) not in read:
             read.add((held.tid, held.key.start_time_ticks))
+            from memtui.ondemand.crash import read_crash
+
             crashes[held.key.pid] = read_crash(
                 files, held.key, held.tid, held.siginfo, held.registers, page_bytes
             )
@@ -206,7 +206,8 @@ def _life_document(life: Life) -> dict[str, Any]:
         "exit_status": life.exit_status,
         "signal": None if life.signal is None else signal_name(life.signal),
         "core_dumped": life.core_dumped,
-        "duration_s": _duration_s(life),
+        "duration_s": life.duration_s,
+        "held_s": life.held_s,
         "peak_rss_bytes": life.peak_rss_bytes,
         "ended_with_bytes": life.ended_with_bytes,
         "minor_faults": life.minor_faults,
@@ -214,10 +215,6 @@ def _life_document(life: Life) -> dict[str, Any]:
         "threads": life.threads,
         "phases": [{"name": name, "duration_s": time_s} for name, time_s in life.phases],
     }
-
-
-def _duration_s(life: Life) -> float | None:
-    return None if life.died_s is None else life.died_s - life.born_s
 
 
 # As text.
@@ -288,7 +285,7 @@ def _processes(story: Story) -> Iterator[str]:
 
 
 def _lived(life: Life) -> str:
-    return "lives on" if life.died_s is None else units.elapsed(_duration_s(life))
+    return "lives on" if life.died_s is None else units.elapsed(life.duration_s)
 
 
 def _command(life: Life) -> str:
@@ -305,12 +302,12 @@ def _end(story: Story) -> Iterator[str]:
     if life.exit_status is None:
         yield f"{name}: how it ended is not known\n"
     elif life.signal is None:
-        yield f"{name} ended after {units.elapsed(_duration_s(life))}: exit status {life.exit_status}\n"
+        yield f"{name} ended after {units.elapsed(life.duration_s)}: exit status {life.exit_status}\n"
     else:
         core = ", core dumped" if life.core_dumped else ""
         yield (
             f"{name} was ended by {signal_name(life.signal)}{core} after "
-            f"{units.elapsed(_duration_s(life))}: exit status {life.exit_status}\n"
+            f"{units.elapsed(life.duration_s)}: exit status {life.exit_status}\n"
         )
     yield (
         f"peak {units.size(life.peak_rss_bytes)} resident, {units.size(life.ended_with_bytes)} at the "

@@ -150,7 +150,8 @@ class MemtuiApp(App[None]):
         yield Header(id="header")
         with Container(id="views"):
             overview = made("overview", self.session)
-            overview.display = self.running is None  # or it would be seen for a moment
+            is_first = self.running is None and not self.session.machine.still
+            overview.display = is_first  # or it would be seen for a moment
             yield overview
         yield Lines(id="tiny")
         yield Footer()
@@ -176,7 +177,7 @@ class MemtuiApp(App[None]):
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
         self._opening.try_on(self.query_one(ProcessList), self._choose_first)
-        self._show()
+        (self._show if self.view.display else self._show_frame)()
 
     def _started(self) -> None:
         """The first frame is out."""

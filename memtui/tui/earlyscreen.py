@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import termios
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -105,7 +106,11 @@ class EarlyScreen:
         early = self
 
         class Driver(LinuxDriver):
-            """Takes over what is shown, and gives back what was before it."""
+            """Takes over what is shown, if anything is, and gives back what was before it."""
+
+            def __init__(self, *arguments: Any, **named: Any) -> None:
+                super().__init__(*arguments, **named)
+                self._file: Any = _Perhaps(self._file)
 
             def write(self, data: str) -> None:
                 # Some terminals clear the other screen when they are told to enter it again.
@@ -122,3 +127,23 @@ class EarlyScreen:
                 super().stop_application_mode()
 
         return Driver
+
+
+class _Perhaps:
+    """A terminal that may be gone. Textual's writing thread would end at an error, and whoever writes
+    wait for it for ever.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+    def fileno(self) -> int:
+        return int(self._file.fileno())

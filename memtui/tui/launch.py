@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from memtui.tui.running import Running
 
 _SWITCH_S: Final = 0.001
+_STILL_LATER_S: Final = 1.0
 
 
 class Occasion(NamedTuple):
@@ -116,7 +117,11 @@ def _run_app(
         from memtui.tui.app import MemtuiApp
 
         def started() -> None:
-            _started(source)
+            if machine.still:
+                app.set_timer(_STILL_LATER_S, _keep)  # its map comes after the first frame
+            else:
+                _keep()
+                _watch_deaths(source)
             if occasion.begun is not None:
                 occasion.begun(app)
 
@@ -128,8 +133,7 @@ def _run_app(
             started=started,
             running=occasion.running,
         )
-        if early.is_shown:
-            app.driver_class = early.driver()
+        app.driver_class = early.driver()
         wake.append(app.wake)
         app.run()
     finally:
@@ -145,14 +149,15 @@ def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | 
     return first_readable(files, [each.key for each in candidates if each.rss_bytes])
 
 
-def _started(source: LiveSource) -> None:
-    """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
-    # What there is now stays, and need not be looked through again.
+def _keep() -> None:
+    """What there is when the first frame is out stays, and need not be looked through again."""
     gc.collect()
     gc.freeze()
     gc.enable()
-    if source.machine.still:
-        return
+
+
+def _watch_deaths(source: LiveSource) -> None:
+    """Can wait until the first frame is out: it takes 15 ms to import."""
     from memtui.live.deathsigns import DeathSigns
     from memtui.tui.resident import stay_in_memory
 

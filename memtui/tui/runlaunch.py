@@ -14,7 +14,8 @@ from memtui.kernel.files import Files
 from memtui.settings.values import Settings
 from memtui.targets import Target
 from memtui.tui import launch
-from memtui.watch.watch import NotStarted, Watch
+from memtui.watch.program import NotStarted, new_file
+from memtui.watch.watch import Watch
 
 # What the pane's emulator understands.
 _TERMINAL: Final = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
@@ -32,32 +33,18 @@ def run(files: Files, settings: Settings, options: Any) -> int:
     if not files.is_live:
         return _failed("run starts a program on this machine, and --root is of another", 2)
     size = pane_size(*_screen())
-    output = master = slave = None
+    master = None
     try:
+        # Before there is a thread: it forks.
         if detach_output is None:
-            from memtui.tui.pseudoterminal import open_terminal
-
-            master, slave = open_terminal(*size)
+            master, watch = _in_terminal(command, size)
         else:
-            output = os.open(detach_output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        return _failed(f"{detach_output} exists, and is not written over: choose another name", 1)
-    except (OSError, ValueError) as error:
-        what = detach_output or "a terminal for the program"
-        status = 3 if isinstance(error, PermissionError) else 1
-        return _failed(f"{what}: {getattr(error, 'strerror', error)}", status)
-    # Before there is a thread: it forks.
-    try:
-        with _inherited(no_input=output is not None):
-            watch = Watch(command, holds=True, terminal=slave, output=output)
+            with new_file(detach_output) as output, _inherited(no_input=True):
+                watch = Watch(command, holds=True, output=output)
     except NotStarted as error:
-        if detach_output is not None:
-            os.unlink(detach_output)
         return _failed(str(error), error.status)
-    finally:
-        for descriptor in (slave, output):
-            if descriptor is not None:
-                os.close(descriptor)
+    except OSError as error:
+        return _failed(f"a terminal for the program: {error.strerror}", 1)
     try:
         _wait_for_first(watch)
         return _show(files, settings, watch, master, size) or _status(watch)
@@ -65,6 +52,21 @@ def run(files: Files, settings: Settings, options: Any) -> int:
         watch.close()
         if master is not None:
             os.close(master)
+
+
+def _in_terminal(command: Sequence[str], size: tuple[int, int]) -> tuple[int, Watch]:
+    """A pty's master, and what runs on the slave. Raises NotStarted, and OSError without a pty."""
+    from memtui.tui.pseudoterminal import open_terminal
+
+    master, slave = open_terminal(*size)
+    try:
+        with _inherited(no_input=False):
+            return master, Watch(command, holds=True, terminal=slave)
+    except BaseException:
+        os.close(master)
+        raise
+    finally:
+        os.close(slave)
 
 
 def _failed(words: str, status: int) -> int:

@@ -91,13 +91,18 @@ def _same(one: _Range, other: _Range) -> bool:
 
 
 def _beyond(of: _Range, others: list[_Range]) -> int:
-    """How many bytes of it no other of the same thing has; the others are in order, and apart."""
-    size_bytes = of.end - of.start
+    """How many bytes of it no other of the same thing has; the others are in order.
+
+    They may overlap: what maps and unmaps while its map is read can be in there twice.
+    """
+    size_bytes, at = of.end - of.start, of.start
     for other in others:
         if other.start >= of.end:
             break
-        if other.end > of.start and _same(of, other):
-            size_bytes -= min(of.end, other.end) - max(of.start, other.start)
+        end = min(of.end, other.end)
+        if end > at and _same(of, other):
+            size_bytes -= end - max(at, other.start)
+            at = end
     return size_bytes
 
 

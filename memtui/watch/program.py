@@ -9,13 +9,14 @@ import os
 import signal
 import stat
 import termios
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from memtui.kernel.ptrace import die_with_parent
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
+_FAILED, _NOT_PERMITTED = 1, 3
 _CAPABILITIES: Final = "security.capability"
 # Python ignores these for itself, and what it starts would inherit that.
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -59,6 +60,30 @@ def find_program(name: str) -> str:
         raise NotStarted(f"{shown}: not executable: chmod +x makes a program so", NOT_EXECUTABLE)
     where = "no such file" if "/" in name else "no such command in PATH"
     raise NotStarted(f"{shown}: {where}", NOT_FOUND)
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[int]:
+    """The descriptor of a file that was not there, for what a program prints; one that does not start
+    leaves none. Raises NotStarted.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        words = f"{path} exists, and is not written over: choose another name"
+        raise NotStarted(words, _FAILED) from None
+    except OSError as error:
+        status = _NOT_PERMITTED if isinstance(error, PermissionError) else _FAILED
+        raise NotStarted(f"{path}: {error.strerror}", status) from None
+    except ValueError:
+        raise NotStarted(f"{path!r} is no name for a file", _FAILED) from None
+    try:
+        yield descriptor
+    except NotStarted:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def gains_privileges(path: str) -> str:

@@ -51,8 +51,9 @@ class Life:
 
     `key` is None until its start time has been read. `peak_rss_bytes`, faults and `ended_with_bytes`
     (RSS) are of the moment before its end, and the last look's before; faults count from the exec of the
-    first program. `signal`: the one that ended it. `threads`: the most it had at once. `phases`: how
-    long each program in it ran, by what began it ("start", then the name of each program it became).
+    first program. `signal`: the one that ended it. `threads`: the most it had at once. `held_s`: how
+    long it stood still before its end. `phases`: how long each program in it ran, by what began it
+    ("start", then the name of each program it became), without that.
     """
 
     pid: int
@@ -70,7 +71,13 @@ class Life:
     minor_faults: int | None = None
     major_faults: int | None = None
     threads: int = 1
+    held_s: float = 0.0
     phases: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it ran: not while it was held. None: it has not ended."""
+        return None if self.died_s is None else self.died_s - self.born_s - self.held_s
 
 
 class Held(NamedTuple):

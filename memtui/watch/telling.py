@@ -48,6 +48,7 @@ class Teller:
         # name, and whether it was less.
         self._recent: dict[tuple[int, What, str, bool], int] = {}
         self._phase_s: dict[int, float] = {}  # when the last one began
+        self._held_s: dict[int, float] = {}  # since when who is held stands still
 
     def tell(self, message: Message) -> None:
         """Takes in one message. Never raises, also where those before it were lost."""
@@ -64,6 +65,7 @@ class Teller:
                 self._ended(message)
             case Holding(at_s, held):
                 self.story.holding.append(held)
+                self._held_s[held.key.pid] = at_s
                 self._add(Happened(at_s, held.key.pid, "held", held.siginfo.name))
             case Freed(tid):
                 holding = self.story.holding
@@ -155,6 +157,7 @@ class Teller:
         if life is None:
             return
         life.died_s = ended.at_s
+        life.held_s = ended.at_s - self._held_s.pop(ended.pid, ended.at_s)
         if os.WIFSIGNALED(ended.status):
             life.signal = os.WTERMSIG(ended.status)
             life.core_dumped = os.WCOREDUMP(ended.status)
@@ -163,7 +166,7 @@ class Teller:
         else:
             life.exit_status = os.waitstatus_to_exitcode(ended.status)
             words = f"status {life.exit_status}"
-        self._end_phase(life, ended.at_s)
+        self._end_phase(life, ended.at_s - life.held_s)
         self._phase_s.pop(ended.pid, None)
         self._add(Happened(ended.at_s, ended.pid, "exit", words))
 
@@ -210,7 +213,7 @@ def _words(of: Happened) -> str:
     name, size = of.name, units.size(of.size_bytes)
     match of.what:
         case "start":
-            return f"process {name} is there"
+            return f"process {name} begins"
         case "exec":
             return f"exec {name}" + (f", {of.number} mappings" if of.number else "")
         case "fork":

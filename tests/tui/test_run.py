@@ -162,7 +162,7 @@ async def test_the_time_line_stays_at_its_end_until_one_scrolls() -> None:
         view_of(app)._happened()
         await pilot.pause()
         assert "the last" not in screen(app)
-        assert "process 9866 is there" in screen(app)
+        assert "process 9866 begins" in screen(app)
         watch.close()
 
 
@@ -198,7 +198,7 @@ async def test_a_good_end_is_summed_up_and_q_quits() -> None:
         assert "worker (9866) · exited 0 after 3 s" in text
         assert "q quits with 0" in text
         assert "peak RSS 12.0 MiB · ended with 9.0 MiB · minor faults 1 234 · major 2" in text
-        assert "start 2.0 ms → worker 3 s" in text
+        assert "start 2 ms → worker 3 s" in text
         assert isinstance(app.screen.focused, Timeline)
         await press(pilot, "q")
         assert not app.is_running
@@ -329,3 +329,12 @@ def test_the_picture_of_a_crash(
         await shows(Hands(pilot.app), "WHAT HAPPENED")
 
     assert snap_compare(app, terminal_size=size, run_before=opened)
+
+
+async def test_what_happens_while_the_dashboard_ends_is_not_shown() -> None:
+    app, _, _ = app_running(story())
+    async with running(app):
+        view = view_of(app)
+        await view.remove_children()
+        view._happened()
+        view._tick()

@@ -121,6 +121,24 @@ def test_memtui_that_is_killed_takes_the_program_with_it() -> None:
         wait_until(lambda: state(pid) == "", "gone with it")
 
 
+@pytest.mark.parametrize("further", [0, 3000, 12_000])
+def test_a_terminal_that_is_lost_while_it_starts_is_the_end(further: int) -> None:
+    with watching("sleep", "1000") as terminal:
+        terminal.wait_until(lambda: len(terminal.output) > further, "begun")
+        terminal.hang_up()
+        wait_until(lambda: terminal.process.poll() is not None, "ended")
+
+
+@pytest.mark.parametrize("shown", [b"LIVE", b"held", b"WHAT HAPPENED"])
+def test_an_interrupt_while_a_crash_opens_is_no_defect(tmp_path: Path, shown: bytes) -> None:
+    crasher = compiled("nullwrite", tmp_path, "-g", "-O0")
+    with watching(str(crasher)) as terminal:
+        terminal.wait_until(lambda: shown in terminal.output, "there")
+        terminal.signal(signal.SIGINT)
+        assert terminal.wait_exit() in (0, 128 + signal.SIGINT, 128 + signal.SIGKILL)
+        is_restored(terminal)
+
+
 def test_a_full_screen_program_has_the_size_of_its_pane_at_any_time(tmp_path: Path) -> None:
     tell = (
         "import os, signal\n"
@@ -157,7 +175,7 @@ def test_rubbish_and_floods_leave_the_screen_usable() -> None:
         terminal.wait_for("all done", "q quits with 0")
         assert terminal.lines[0].startswith(" memtui")
         assert terminal.lines[-1].startswith(" 1 Overview")
-        terminal.type("q")
+        terminal.type(F12, "q")  # it ended: nobody would get the keys
         assert terminal.wait_exit() == 0
         is_restored(terminal)
 

@@ -51,6 +51,12 @@ STACK = b"7f000-80000 rw-p 00000000 00:00 0                [stack]\n"
                 Change("unmapped", "libfoo.so", 0x3000, 2),
             ],
         ),
+        # Read while it changed: the same memory twice.
+        (
+            b"40000-50000 rw-p 00000000 00:00 0 \n48000-58000 rw-p 00000000 00:00 0 \n",
+            b"40000-60000 rw-p 00000000 00:00 0 \n",
+            [Change("grew", "anonymous memory", 0x8000, 1)],
+        ),
         (b"no map\n", b"zz-yy rw-p 0 0 0\n1-\n\n", []),
     ],
 )

@@ -214,3 +214,13 @@ def test_every_happening_has_words() -> None:
     whats: set[What] = {each.what for each in run.story.happenings}
     assert {"start", "exec", "fork", "resident", "faults", "exit"} <= whats
     assert all(each.words for each in run.story.happenings)
+
+
+def test_what_is_held_does_not_run() -> None:
+    held = Held(ProcessKey(7, 1), 7, SigInfo(11, 1, 0), Gap("registers", "failed"))
+    story = story_of(
+        Became(1.0, 7, 1, "one", "one", 9), Holding(3.0, held), Freed(7), Ended(63.0, 7, 11)
+    )
+    life = story.lives[7]
+    assert (life.died_s, life.held_s, life.duration_s) == (63.0, 60.0, 3.0)
+    assert life.phases == [("start", 1.0), ("one", 2.0)]

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from typing import Final
 
+from memtui.lab.child import Child
 from memtui.lab.experiment import Expected, Experiment, Facts, Prediction, Run, Stage, Step
 from memtui.lab.tools import MIB, anonymous
 
@@ -18,6 +19,7 @@ _HALF: Final = _SIZE // 2
 _NOISE: Final = 6 * MIB  # of the interpreter's own, which is shared and copied as well
 _FAULTS: Final = 1_500  # of the interpreter's own
 _SMALL: Final = 8 * MIB  # what a small program takes, with its libraries
+_WAITS, _WRITES, _BECOMES = range(3)  # what the child is asked for
 _FIGURES: Final = (
     *("rss", "pss", "private_dirty", "shared_dirty", "minor_faults"),
     *("child.rss", "child.pss", "child.private_dirty", "child.minor_faults", "machine_anon"),
@@ -34,15 +36,16 @@ def _steps(page: int, program: str) -> Iterator[Facts]:
     memory = anonymous(_SIZE)
     _write(memory, page, _SIZE)
     yield {}
-    child = _Child(memory, page, program)
+    child, heard = _child(memory, page, program)
     yield {"pid child": child.pid}
-    child.go_on()
+    child.ask(_WRITES)
     yield {}
     _write(memory, page, _HALF)
     yield {}
-    child.go_on()
+    child.ask(_BECOMES)
+    os.read(heard, 1)
     yield {}
-    yield {"pid child": 0, "signal": child.end()}
+    yield {"pid child": 0, "signal": child.end() or 0}
 
 
 def _write(memory: mmap.mmap, page: int, size_bytes: int) -> None:
@@ -50,44 +53,28 @@ def _write(memory: mmap.mmap, page: int, size_bytes: int) -> None:
     memory[:size_bytes:page] = b"x" * (size_bytes // page)
 
 
-class _Child:
-    """A fork that writes to half of the memory when it is told to, and becomes another program then."""
+def _child(memory: mmap.mmap, page: int, program: str) -> tuple[Child, int]:
+    """It is there, and waits: to write to half of the memory, and to become another program then.
 
-    def __init__(self, memory: mmap.mmap, page: int, program: str) -> None:
-        told, self._tells = os.pipe()
-        self._hears, done = os.pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            try:
-                os.close(self._tells)
-                os.close(self._hears)
-                _live(memory, page, program, told, done)
-            finally:
-                os._exit(1)
-        os.close(told)
-        os.close(done)
-        os.read(self._hears, 1)  # it is there, and waits
+    From the descriptor comes a byte when that is up, and waits for more.
+    """
+    asked, ask = os.pipe()
+    os.write(ask, b".")
+    heard, said = os.pipe()
 
-    def go_on(self) -> None:
-        """Has it do the next thing. Returns when that is done: an execve closes the pipe."""
-        os.write(self._tells, b".")
-        os.read(self._hears, 1)
+    def work(number: int) -> int:
+        if number == _WRITES:
+            _write(memory, page, _HALF)
+        elif number == _BECOMES:
+            os.dup2(asked, 0)
+            os.dup2(said, 1)
+            os.execv(program, ["cat"])
+        return number
 
-    def end(self) -> int:
-        """Kills it; the signal that it died of."""
-        os.kill(self.pid, signal.SIGKILL)
-        _, status = os.waitpid(self.pid, 0)
-        return os.WTERMSIG(status)
-
-
-def _live(memory: mmap.mmap, page: int, program: str, told: int, done: int) -> None:
-    os.write(done, b".")
-    os.read(told, 1)
-    _write(memory, page, _HALF)
-    os.write(done, b".")
-    os.read(told, 1)
-    os.dup2(told, 0)
-    os.execv(program, ["cat"])
+    child = Child(work)
+    os.close(said)
+    child.ask(_WAITS)
+    return child, heard
 
 
 def _between(key: str, low: int, high: int, words: str) -> Expected:

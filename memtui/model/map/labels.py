@@ -218,7 +218,8 @@ def _anon(map_: AddressMap, row: int) -> Label:
         return Label(_JAVA, "guess")
     if start in _GO_HEAP:
         return Label(_GO, "guess")
-    if mappings.perms[row] == "rw-p":
+    # Without huge pages is what a program mapped for itself, and advised the kernel about.
+    if mappings.perms[row] == "rw-p" and "nh" not in vm_flags:
         length = mappings.ends[row] - start
         for habit in habits(map_.programs):
             if start % habit.aligned_to == 0 == length % habit.multiple_of:

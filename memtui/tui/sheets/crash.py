@@ -56,6 +56,8 @@ class CrashSheet(Screen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
+        if not self.query("#crash-text"):
+            return  # it opened of itself as the dashboard was ending: there is nothing in it
         self.query_one("#crash-story").focus()
         self.query_one(Footer).update(self.VIEW)
         picture, map_ = self.query_one(Picture), self.crash.map
@@ -69,11 +71,11 @@ class CrashSheet(Screen[None]):
     def on_resize(self) -> None:
         for name, is_so in breadth(*self.size).items():
             self.set_class(is_so, name)
-        if self.is_attached and self.query("#crash-text"):
+        if self.is_attached:
             self.call_after_refresh(self._lay_out)
 
     def _lay_out(self) -> None:
-        if self not in self.app.screen_stack:
+        if self not in self.app.screen_stack or not self.query("#crash-text"):
             return
         crash, found = self.crash, self.explained
         head = crash_head(crash, found, self.size.width, self._after_s, self._let_go is not None)

@@ -31,7 +31,7 @@ from memtui.tui.widgets.runtables import LifeTable, Timeline
 from memtui.tui.widgets.terminalpane import TerminalPane
 from memtui.tui.words.cells import Line, spread
 from memtui.tui.words.map import title
-from memtui.tui.words.run import end_lines, held_s, run_line
+from memtui.tui.words.run import end_lines, held_after_s, run_line
 from memtui.watch.story import Held, Life
 
 _TICK_S = 0.1
@@ -96,7 +96,9 @@ class RunView(View):
     # The story.
 
     def _happened(self) -> None:
-        """Something did; called at most once a frame."""
+        """Something did; called at most once a frame, and also while the dashboard ends."""
+        if not self.query("#run-times"):
+            return
         story = self._run.story
         self.set_class(len(story.lives) > 1, "-several")
         self.query_one(Timeline).update()
@@ -111,6 +113,9 @@ class RunView(View):
                 self._take_keys()
         if story.is_over:
             self._take_keys()
+            for pane in self.query(TerminalPane):
+                pane.can_focus = False  # nobody would get them
+            self._show_title()
 
     def _take_keys(self) -> None:
         """From the terminal, where nobody reads them."""
@@ -118,6 +123,8 @@ class RunView(View):
             self.action_hand_over()
 
     def _tick(self) -> None:
+        if not self.query("#run-head"):
+            return
         running = self._run
         self.query_one("#run-head", Lines).draw(
             lambda width: [run_line(running.story, running.now_s, width)]
@@ -232,11 +239,12 @@ class RunView(View):
         for pane in self.query(TerminalPane):
             has_keys = pane.has_focus
             words: Line = [(" its terminal", _ACCENT if has_keys else _DIM)]
-            keys = (
-                "it has the keys · F12 takes them back "
-                if has_keys
-                else "a click or F12 gives it the keys "
-            )
+            if self._run.story.is_over:
+                keys = "as it was left "
+            elif has_keys:
+                keys = "it has the keys · F12 takes them back "
+            else:
+                keys = "a click or F12 gives it the keys "
             right: Line = [(keys, _DIM)]
             self.query_one("#run-pane-title", Lines).draw(
                 lambda width, words=words, right=right: [spread(words, right, width)]  # type: ignore[misc]
@@ -263,7 +271,7 @@ class RunView(View):
         is_held = held is not None and held.key == crash.key
         sheet = CrashSheet(
             crash,
-            after_s=held_s(running.story, crash.key.pid),
+            after_s=held_after_s(running.story, crash.key.pid),
             let_go=running.let_go if is_held else None,
         )
         self._marked[crash.key] = sheet.explained.address
@@ -273,7 +281,7 @@ class RunView(View):
     def action_hand_over(self) -> None:
         """The keys to the terminal, or from it."""
         pane = self.query(TerminalPane)
-        if pane and not pane.first().has_focus:
+        if pane and pane.first().can_focus and not pane.first().has_focus:
             pane.first().focus()
         else:
             self.remove_class("-whole")

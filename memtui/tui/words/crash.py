@@ -30,7 +30,7 @@ _TERM_FROM: Final = 64  # cells of a line that have room for it
 
 def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
     """Who died of what; the left end of the first line."""
-    took = "" if after_s is None else f" after {span(after_s)}"
+    took = "" if after_s is None else f" after {units.elapsed(after_s)}"
     return [
         (f" {units.printable(crash.name)}", _BRIGHT),
         (f" ({crash.key.pid})", _DIM),
@@ -208,12 +208,3 @@ def _fitted(line: list[Part], width: int) -> Line:
         return line
     *before, (text, style) = line
     return [*before, (units.fit(text, max(1, width - 1 - cells(before))), style)]
-
-
-def span(seconds: float) -> str:
-    """A time that may be short: `1.2 ms`, `340 ms`, `3.2 s`, `2 min 5 s`."""
-    if seconds < 0.01:
-        return f"{1000 * seconds:.1f} ms"
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    return units.duration(seconds)

@@ -9,7 +9,7 @@ from memtui import units
 from memtui.kernel.siginfo import signal_name
 from memtui.tui import theme
 from memtui.tui.words.cells import Line, Part, fitted, spread
-from memtui.tui.words.crash import held_line, span
+from memtui.tui.words.crash import held_line
 from memtui.watch.story import Happening, Held, Life, Story, What
 
 _DIM = theme.style(theme.DIM)
@@ -56,11 +56,10 @@ def run_line(story: Story, now_s: float, width: int) -> Line:
     if held is not None:
         left += _held_words(story, held, life)
     elif life.died_s is None:
-        left.append((f"running {span(now_s)}", _PLAIN))
+        left.append((f"running {units.elapsed(now_s)}", _PLAIN))
     else:
         left.append(end_words(life))
-        end_s = life.died_s if life.signal is None else held_s(story, life.pid) or life.died_s
-        left.append((f" after {span(end_s - life.born_s)}", _PLAIN))
+        left.append((f" after {units.elapsed(life.duration_s)}", _PLAIN))
         right = [(f"q quits with {life.exit_status} ", _DIM)]
     alive = sum(each.died_s is None for each in story.lives.values())
     if alive > (life.died_s is None):
@@ -76,14 +75,16 @@ def _held_words(story: Story, held: Held, first: Life) -> list[Part]:
     parts: list[Part] = []
     if life is not None and life is not first:
         parts.append((f"{name_of(life)} ({life.pid}): ", _PLAIN))
-    after = "" if (at_s := held_s(story, held.key.pid)) is None else f" after {span(at_s)}"
+    ran_s = held_after_s(story, held.key.pid)
+    after = "" if ran_s is None else f" after {units.elapsed(ran_s)}"
     return [*parts, (f"{held.siginfo.name}{after}", _ALARM)]
 
 
-def held_s(story: Story, pid: int) -> float | None:
-    """When a process was stopped before the signal that ends it, in seconds since the start."""
-    happened = reversed(story.happenings)
-    return next((each.at_s for each in happened if (each.what, each.pid) == ("held", pid)), None)
+def held_after_s(story: Story, pid: int) -> float | None:
+    """How long a process had lived when it was stopped before the signal that ends it."""
+    life, happened = story.lives.get(pid), reversed(story.happenings)
+    at_s = next((each.at_s for each in happened if (each.what, each.pid) == ("held", pid)), None)
+    return None if life is None or at_s is None else at_s - life.born_s
 
 
 def end_words(life: Life) -> Part:
@@ -112,7 +113,10 @@ def end_lines(story: Story, life: Life | None, width: int) -> list[Line]:
             phases: list[Part] = []
             for name, took_s in life.phases:
                 before = " → " if phases else " "
-                phases += [(f"{before}{units.printable(name)} ", _DIM), (span(took_s), _PLAIN)]
+                phases += [
+                    (f"{before}{units.printable(name)} ", _DIM),
+                    (units.elapsed(took_s), _PLAIN),
+                ]
             lines.append(phases)
     for gap in story.missing:
         words = units.printable(gap.detail or gap.reason)
@@ -141,8 +145,8 @@ def life_cells(life: Life) -> dict[str, str | Part]:
     return {
         "pid": (str(life.pid), _PLAIN),
         "name": (name_of(life), _BRIGHT if lived else _PLAIN),
-        "born": (span(life.born_s), _DIM),
-        "died": ("" if life.died_s is None else span(life.died_s), _DIM),
+        "born": (units.elapsed(life.born_s), _DIM),
+        "died": ("" if life.died_s is None else units.elapsed(life.died_s), _DIM),
         "peak": (units.size(life.peak_rss_bytes, short=True), _PLAIN),
         "exit": (
             "lives" if lived else "?" if status is None else str(status),

@@ -163,6 +163,20 @@ def test_shadow_stacks_are_told_by_their_flag() -> None:
     assert label(map_, 0).words.startswith("shadow stack")
 
 
+@pytest.mark.parametrize(
+    ("advised", "words"), [("", "Python's arenas"), (" nh", "anonymous memory")]
+)
+def test_memory_that_its_program_gave_advice_about_is_no_allocators(
+    advised: str, words: str
+) -> None:
+    smaps = (
+        b"400000-401000 r-xp 0 08:01 9 /usr/bin/python3.11\nRss: 0 kB\nVmFlags: rd ex mr\n"
+        b"7f000000-7f400000 rw-p 0 00:00 0\nRss: 0 kB\nVmFlags: rd wr mr" + advised.encode() + b"\n"
+    )
+    map_ = AddressMap(ProcessKey(1, 1), parse_maps(smaps))
+    assert label(map_, 1).words.startswith(words)
+
+
 @pytest.mark.parametrize(("host", "pid"), CAPTURED)
 def test_every_mapping_of_every_captured_process_has_words(host: str, pid: int) -> None:
     files = open_host(host)
