@@ -33,7 +33,7 @@ import lzma
 import re
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, chain, groupby
 from typing import Final, NamedTuple
@@ -65,6 +65,7 @@ class _Changed(NamedTuple):
 
 
 Version = bytes | _Changed | None
+Versions = Mapping[str, Sequence[tuple[int, Version]]]
 
 
 def _version(before: bytes | None, now: bytes | None) -> Version:
@@ -123,8 +124,15 @@ class Block:
             self._versions.setdefault(name, []).append((self.ticks, version))
         self.ticks += 1
 
-    def packed(self, base: Iterable[str] = (), *, quick: bool = False) -> bytes:
-        """The block as bytes. `base`: the names in the base, else names stand in it in full."""
+    @property
+    def versions(self) -> Versions:
+        """Those of each file by their ticks, also for another thread, as of now."""
+        return {name: list(each) for name, each in list(self._versions.items())}
+
+    def packed(self, base: Iterable[str] = (), *, zlib_level: int = 0) -> bytes:
+        """The block as bytes. `base`: the names in the base, else names stand in it in full. With a
+        `zlib_level` quicker and larger: LZMA alone takes 10 MB meanwhile.
+        """
         structure, numbers, text = bytearray(), bytearray(), []
         places = {name: at for at, name in enumerate(sorted(base, key=_by_leaf), 1)}
         last = 0
@@ -144,16 +152,16 @@ class Block:
         head = bytearray()
         _put(head, (self.ticks, len(self._versions), len(structure), len(numbers)))
         whole = b"".join((head, structure, numbers, *text))
-        if quick:
-            return b"z" + zlib.compress(whole, 1)
+        if zlib_level:
+            return b"z" + zlib.compress(whole, zlib_level)
         return b"x" + lzma.compress(whole, lzma.FORMAT_RAW, filters=_FILTERS)
 
 
-def packed_contents(contents: Contents) -> bytes:
+def packed_contents(contents: Contents, *, zlib_level: int = 0) -> bytes:
     """Contents as a block of one tick and no base."""
     block = Block()
     block.add(contents)
-    return block.packed()
+    return block.packed(zlib_level=zlib_level)
 
 
 def _by_leaf(name: str) -> tuple[str, str]:
@@ -228,6 +236,17 @@ class _Run(NamedTuple):
     first: int
 
 
+def _run(kind: int, versions: list[tuple[int, Version]]) -> _Run:
+    run = _Run(kind, [tick for tick, _ in versions], [], [], [], [], 0)
+    changed = [version for _, version in versions if isinstance(version, _Changed)]
+    run.whole.extend(version for _, version in versions if isinstance(version, bytes))
+    run.patches.extend(version.patches for version in changed)
+    run.places.extend(sorted({place for version in changed for place in version.numbers}))
+    for place in run.places:
+        run.numbers.extend(_zigzag(version.numbers.get(place, 0)) for version in changed)
+    return run
+
+
 class OpenBlock:
     """A block that is read, beside the contents of its base. A file is put together when it is asked
     for.
@@ -242,6 +261,18 @@ class OpenBlock:
         except (IndexError, ValueError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise Damaged(f"a damaged block: {error}") from None
         self._names: dict[int, frozenset[str]] = {}
+
+    @classmethod
+    def of(cls, ticks: int, versions: Versions, base: Contents) -> OpenBlock:
+        """One whose ticks have not been packed: of each file its versions, by their ticks."""
+        block = cls.__new__(cls)
+        block._base, block.ticks, block._names = base, ticks, {}
+        block._runs = {
+            name: [_run(kind, run) for kind, run in _runs(found)]
+            for name, each in versions.items()
+            if (found := [version for version in each if version[0] < ticks])
+        }
+        return block
 
     @property
     def changed(self) -> Iterable[str]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from memtui.defects import defect
 from memtui.recording.codec import Block, Changes, packed_contents, versions_of
-from memtui.recording.store import EventRow, Packed, Run, Store, Summary, Time, words_of
+from memtui.recording.store import EventRow, Packed, Run, Running, Store, Summary, Time, words_of
 
 BLOCK_TICKS: Final = 60
 # After so many blocks there is a new base; where half of the files are others by then, sooner: what is
@@ -24,6 +23,7 @@ _BLOCKS_A_BASE: Final = 30
 _BLOCKS_AT_LEAST: Final = 5
 _QUEUED_AT_MOST: Final = 120  # ticks that wait for the disk
 _UNWRITTEN_AT_MOST: Final = 30  # blocks that wait for room
+_MEMORY_LEVEL: Final = 6  # of what is in no file: LZMA takes less room, and more of all else
 _EVENTS_AT_MOST: Final = 500
 _CLOCK_WAS_SET_MS: Final = 2000
 
@@ -61,6 +61,7 @@ class Writer:
         self.size_bytes = 0
         self._store = store
         self._keep = keep
+        self._zlib_level = _MEMORY_LEVEL if store.is_memory else 0
         with store.transaction():
             self._run = store.start_run(run)
         self._queue: queue.Queue[Tick | None] = queue.Queue(_QUEUED_AT_MOST)
@@ -75,6 +76,7 @@ class Writer:
         self._block = Block()
         self._row = Block()  # the ticks of the block that have not been written yet
         self._times: list[Time] = []
+        self._now_ms = 0
         self._summaries: dict[str, Summary] = {}
         self._events: deque[EventRow] = deque(maxlen=_EVENTS_AT_MOST)
         self._unwritten: deque[tuple[Packed, dict[str, Summary]]] = deque()
@@ -106,6 +108,10 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._store.close()
+
     def _write(self) -> None:
         while (tick := self._queue.get()) is not None:
             try:
@@ -128,6 +134,7 @@ class Writer:
                 self.lost += 1
                 return
         self._times.append(tick.time)
+        self._now_ms = tick.time.wall_ms
         for name, value in tick.figures.items():
             least, most, _ = self._summaries.get(name, (value, value, value))
             self._summaries[name] = min(least, value), max(most, value), value
@@ -148,7 +155,7 @@ class Writer:
     def _rebase(self, changes: Changes) -> None:
         """From here on what is known now is the base."""
         _apply(self._state, changes)
-        data = packed_contents(self._state)
+        data = packed_contents(self._state, zlib_level=self._zlib_level)
         try:
             with self._store.transaction():
                 base_id = self._store.add_base(data)
@@ -181,7 +188,7 @@ class Writer:
 
     def _roll(self) -> None:
         """The running block is whole."""
-        data = self._block.packed(self._base)
+        data = self._block.packed(self._base, zlib_level=self._zlib_level)
         packed = Packed(self._run, self._base_id, tuple(self._times), data)
         self._unwritten.append((packed, self._summaries))
         if len(self._unwritten) > _UNWRITTEN_AT_MOST:
@@ -203,14 +210,19 @@ class Writer:
         except sqlite3.Error as error:
             self._tell(error)
             return False
+        self._store.running = None
         self._written(sum(len(packed.times) for packed, _ in self._unwritten))
         self._unwritten.clear()
         return True
 
     def _write_row(self) -> None:
         """Writes what of the running block is not in the file yet."""
+        if self._store.is_memory:
+            self._store.running = Running(self._run, self._base_id, tuple(self._times), self._block)
+            self._row = Block()
+            return
         times = tuple(self._times[-self._row.ticks :])
-        packed = Packed(self._run, self._base_id, times, self._row.packed(quick=True))
+        packed = Packed(self._run, self._base_id, times, self._row.packed(zlib_level=1))
         try:
             with self._store.transaction():
                 self._store.add_recent(packed)
@@ -232,7 +244,7 @@ class Writer:
 
     def _trim(self) -> None:
         age_s, most = self._keep
-        before = None if age_s is None else int((time.time() - age_s) * 1000)
+        before = None if age_s is None else self._now_ms - round(age_s * 1000)
         try:
             if before is not None or most is not None:
                 self._store.trim(before, most)
