@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from memtui.model.explain.context import Context
     from memtui.model.oom.deathwatch import DeathWatch
     from memtui.model.oom.obituary import Obituary
+    from memtui.recording.earlier import Earlier
 
 
 class Moment(NamedTuple):
@@ -164,6 +165,10 @@ class Session:
         if lost:
             self.scope = "host"
         return Taken(events, is_news=True, scope_lost=lost)
+
+    def learn(self, earlier: Earlier) -> None:
+        """What somebody else kept of the host before the first sample."""
+        self.seen["host"].history.learn(earlier)
 
     def _begin(self, samples: Mapping[Scope, Sample]) -> None:
         """Begins in the scope that is short; from then on it is the user's."""

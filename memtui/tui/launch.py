@@ -114,9 +114,12 @@ def _run_app(
     source.start(deliver)
     try:
         from memtui.tui.app import MemtuiApp
+        from memtui.tui.earlier import look_back
 
         def started() -> None:
             _started(source)
+            if not machine.still and files.is_live:
+                look_back(app, files)
             if occasion.begun is not None:
                 occasion.begun(app)
 

@@ -26,7 +26,7 @@ _CUTS: Final = 3  # what is before each of them is left off
 _BETTER: Final = 0.35  # of the squares that are left: with no less gain there is no cut
 _SLOWED: Final = 0.5  # the second half's slope, less than that of the first's: a curve that ends
 _PACE: Final = 4.0  # times slower or faster it may have been before, and be the same leak
-_TOOTH: Final = 0.3  # of the range: so deep falls are of a sawtooth
+_TOOTH: Final = 0.2  # of the range: so deep falls are of a sawtooth
 _TEETH: Final = 2
 _NEW: Final = 0.5  # of what it grew: so much must be above all that was before
 
@@ -54,7 +54,9 @@ def growth_of(times: Sequence[float], values: Sequence[float]) -> Growth | None:
         return None
     troughs = _troughs(points)
     if troughs is not None:
-        return _of_sawtooth(points, troughs)
+        found = _of_sawtooth(points, troughs)
+        # Where the line outgrows the teeth, or they are only noise, it is a line all the same.
+        return found if found.shape == "leak" else _line_or(found, points)
     piece, before = _last_piece(points)
     found = _judged(piece)
     if found.shape == "leak" and _was_there_before(points, found):
@@ -73,6 +75,11 @@ def growth_of(times: Sequence[float], values: Sequence[float]) -> Growth | None:
         return found
     # It goes on no more: what was before is what grew.
     return earlier._replace(shape="plateau")
+
+
+def _line_or(found: Growth, points: list[Point]) -> Growth:
+    whole = _judged(points)
+    return whole if whole.shape == "leak" else found
 
 
 def _judged(points: list[Point]) -> Growth:
