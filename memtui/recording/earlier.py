@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from memtui.kernel.files import Files, Gap
 from memtui.model.system.metrics import METRICS
 from memtui.ondemand.question import Work
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.replay import figures_of
 from memtui.recording.store import Unusable, default_path
 from memtui.recording.sysstat import Entry, read_archive

@@ -23,7 +23,8 @@ from memtui.model.sample import ProcessSample, Sample
 from memtui.model.system.metrics import METRICS
 from memtui.ondemand.question import GoOn
 from memtui.recording.files import RecordedFiles
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay
 from memtui.recording.store import Unusable
 

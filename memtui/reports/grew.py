@@ -11,7 +11,8 @@ from memtui.kernel.files import Files
 from memtui.live.users import user_name
 from memtui.model.processes.grew import BYS, By, Grown, grown, grown_by
 from memtui.recording.hunt import looks_between
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.store import Unusable
 from memtui.reports.mapdiff import maps_between
 from memtui.reports.mappings import maps

@@ -5,9 +5,10 @@ One thread writes and reads it: the interface's.
 
 from __future__ import annotations
 
+import copy
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memtui.model.keys import ProcessKey
@@ -61,6 +62,14 @@ class History:
             if self._times[(self._next - 1 - self._hidden) % self._entries] <= time_s:
                 break
             self._hidden += 1
+
+    def until(self, time_s: float) -> History:
+        """As it is now, for somebody who stands at a time of it, whatever is recorded after."""
+        history = copy.copy(self)
+        history._times, history._intervals = self._times[:], self._intervals[:]
+        history._series = {name: series[:] for name, series in self._series.items()}
+        history.until_s = time_s
+        return history
 
     @property
     def end_s(self) -> float:
@@ -127,6 +136,22 @@ class History:
         if self._origin is None or self._origin[0] <= self.end_s - window_s:
             return None
         return self._origin
+
+    def fill(self, time_s: float, interval_s: float, figures: Mapping[str, float]) -> None:
+        """Adds what is known of a time after the last without a sample of it: that stands for so long."""
+        from memtui.model.system.metrics import METRICS
+
+        if not self._series:
+            self._series = {name: array("d") for name in METRICS}
+        slot = self._next
+        self._next = (slot + 1) % self._entries
+        if self._count < self._entries:
+            self._count += 1
+            for ring in (self._times, self._intervals, *self._series.values()):
+                ring.append(_NAN)
+        self._times[slot], self._intervals[slot] = time_s, interval_s
+        for name, series in self._series.items():
+            series[slot] = figures.get(name, _NAN)
 
     def _forget(self) -> None:
         self._origin = None
@@ -289,6 +314,12 @@ class GrowthTracker:
         if len(changes) > len(sample.processes):
             for key in changes.keys() - sample.processes.keys():
                 del changes[key]
+
+    def still(self) -> GrowthTracker:
+        """As it is now, whatever is recorded after."""
+        growth = copy.copy(self)
+        growth._changes = {key: changes[:] for key, changes in self._changes.items()}
+        return growth
 
     def gained_bytes(self, key: ProcessKey) -> int:
         """RSS now less RSS a minute ago, or less the first one seen since; 0 if never seen."""

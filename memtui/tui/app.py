@@ -34,6 +34,7 @@ from memtui.ondemand.question import Answer, Progress
 from memtui.ondemand.questions import ContextOf
 from memtui.session.inbox import Inbox
 from memtui.session.session import Session
+from memtui.session.wound import NoWound, Wound
 from memtui.targets import Target, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
@@ -101,7 +102,7 @@ class MemtuiApp(App[None]):
         if own.name != "memtui":  # whose grounds are nearly Textual's own
             self.stylesheet.set_variables(self.get_css_variables())
         self.session = session
-        self.asking = Asking(session.source, self.deliver)
+        self.asking = Asking(session, self.deliver)
         self.view_name = "overview"
         self._started_too = started
         self._inbox = inbox
@@ -126,7 +127,7 @@ class MemtuiApp(App[None]):
 
     # From the source's threads.
 
-    def deliver(self, reading: Reading) -> None:
+    def deliver(self, reading: Reading | Wound | NoWound) -> None:
         """Hands in a reading, from any thread, at any time."""
         self._inbox.put(reading)
         self.wake()
@@ -208,6 +209,8 @@ class MemtuiApp(App[None]):
                 continue
             taken = session.take(reading)
             events += taken.events
+            if taken.complaint:
+                self.notify(taken.complaint, severity="warning", markup=False)
             is_news, map_read = is_news or taken.is_news, map_read or taken.map_read
             scope_lost = scope_lost or taken.scope_lost
             if time.monotonic() > until_s:
@@ -241,7 +244,7 @@ class MemtuiApp(App[None]):
             return
         key = self.session.chosen.key
         wanted = Plan() if self.is_tiny else self.view.wanted
-        self.session.source.look_at(
+        self.session.look_at(
             wanted._replace(
                 visible=wanted.visible or frozenset((key,) if key else ()),
                 map_of=key,

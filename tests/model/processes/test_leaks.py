@@ -121,7 +121,7 @@ def sawtooth(count: int, teeth: int, slope: float) -> Make:
     return value
 
 
-@pytest.mark.parametrize("count", (20, 60, 240))
+@pytest.mark.parametrize("count", [20, 60, 240])
 def test_walks_by_chance_are_seldom_leaks(count: int) -> None:
     """Up and down as a coin falls: some rise for long, and one in fifty at most is taken for a leak."""
     taken = 0
@@ -145,9 +145,12 @@ def test_noise_is_no_leak(seed: int, count: int) -> None:
 
 
 def test_a_step_is_no_leak() -> None:
-    for at_step in (10, 50, 90):
-        made = grown(lambda at, chance, s=at_step: 50 * MIB * (at > s) + chance.gauss(0, 1e5), 100)
-        assert made.shape != "leak"
+    for step in (10, 50, 90):
+
+        def value(at: int, chance: random.Random, step: int = step) -> float:
+            return 50 * MIB * (at > step) + chance.gauss(0, 1e5)
+
+        assert grown(value, 100).shape != "leak"
 
 
 def test_what_was_as_large_before_is_no_leak() -> None:
