@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from memtui import units
 from memtui.kernel.details import memory_path, read_shares
 from memtui.kernel.files import Gap
 from memtui.kernel.maps import parse_maps
 from memtui.kernel.process import status_bytes, status_value
 from memtui.model.keys import ProcessKey
 from memtui.model.map.tracks import Tracks
-from memtui.model.processes.leaks import MACHINE_FIGURES, Leak, Series, hunted, series_of
+from memtui.model.processes.leaks import (
+    FIGURE_WORDS,
+    MACHINE_FIGURES,
+    Leak,
+    Series,
+    hunted,
+    series_of,
+)
 from memtui.model.processes.use import Look, Use, use_of
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.system.metrics import METRICS
@@ -50,6 +59,39 @@ class Hunt(NamedTuple):
     mapped: int
     available_bytes: float | None
     troubles: list[str]
+
+    def sentence(self, leak: Leak) -> str:
+        """What one of its leaks is, in a sentence or two, printable."""
+        series, growth = leak.series, leak.growth
+        since = time.strftime("%H:%M:%S", time.localtime(growth.since_s))
+        a_minute = units.size(60 * growth.slope_per_s)
+        words = (
+            f"{series.who} grew by {units.size(growth.grown)} since {since}, {a_minute} a minute "
+            f"({FIGURE_WORDS[series.figure]}): "
+        )
+        if leak.is_plateau:
+            until = time.strftime("%H:%M:%S", time.localtime(growth.until_s))
+            return f"{words}until {until}, and then no more."
+        words += f"{leak.words} a leak."
+        inside = [
+            each
+            for each in self.leaks
+            if each.series.what == "mapping" and each.series.of[:2] == series.of
+        ]
+        if series.what == "process" and inside:
+            share = min(1.0, inside[0].growth.slope_per_s / growth.slope_per_s)
+            of_it = units.percent(100 * share)
+            words += f" It is in {units.printable(inside[0].series.mapping)}, {of_it} of it."
+        elif series.what == "process" and not self.mapped:
+            words += " Where in it is told by a recording with its maps: memtui record --map."
+        if series.has_ended:
+            return f"{words} It has ended."
+        if leak.until_full_s is not None:
+            words += (
+                f" At this pace it has eaten the {units.size(self.available_bytes)} that were "
+                f"available at the end in {units.duration(leak.until_full_s)}."
+            )
+        return words
 
 
 def hunt(recording: Recording, since_s: float, until_s: float, go_on: GoOn) -> Hunt | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from memtui import units
 from memtui.kernel.files import Files
-from memtui.model.processes.leaks import FIGURE_WORDS, Leak
+from memtui.model.processes.leaks import Leak
 from memtui.recording.hunt import Hunt, hunt
 from memtui.recording.store import Unusable
 from memtui.reports.output import (
@@ -98,7 +98,7 @@ def _text(found: Hunt) -> Iterator[str]:
         yield "Nothing grew steadily.\n"
     else:
         yield from _table(found.leaks, span_s)
-        yield f"\n{sentence(found.leaks[0], found)}\n"
+        yield f"\n{found.sentence(found.leaks[0])}\n"
     if found.plateaus:
         yield "\nGrew, and then no more:\n"
         yield from _table(found.plateaus[:_PLATEAUS], span_s)
@@ -132,51 +132,6 @@ def _table(leaks: list[Leak], span_s: float) -> Iterator[str]:
             TextColumn("SURE", ">", [units.percent(100 * leak.growth.certainty) for leak in leaks]),
             TextColumn("ALL EATEN IN", ">", until),
             TextColumn("NAME", "<", [name(leak) for leak in leaks]),
-            TextColumn("MAPPING", "<", [mapping_words(leak) for leak in leaks]),
+            TextColumn("MAPPING", "<", [leak.series.place for leak in leaks]),
         ]
     )
-
-
-def mapping_words(leak: Leak) -> str:
-    """A mapping's name, and where it was last; "" of all else."""
-    series = leak.series
-    words = units.printable(series.mapping)
-    if series.span is not None:
-        words += f" {series.span[0]:x}-{series.span[1]:x}"
-    return words
-
-
-def sentence(leak: Leak, found: Hunt) -> str:
-    """What the worst one is, in a sentence or two."""
-    series, growth = leak.series, leak.growth
-    who = units.printable(series.name)
-    if series.pid is not None:
-        who += f" ({series.pid})"
-    if series.what == "group":
-        who = f"The {series.kind} {who}"
-    since = time.strftime("%H:%M:%S", time.localtime(growth.since_s))
-    words = (
-        f"{who} grew by {units.size(growth.grown)} since {since}, {units.size(60 * growth.slope_per_s)} "
-        f"a minute ({FIGURE_WORDS[series.figure]}): {leak.words} a leak."
-    )
-    inside = [
-        each
-        for each in found.leaks
-        if each.series.what == "mapping" and each.series.of[:2] == series.of
-    ]
-    if inside:
-        own = inside[0]
-        share = min(1.0, own.growth.slope_per_s / growth.slope_per_s)
-        words += (
-            f" It is in {units.printable(own.series.mapping)}, {units.percent(100 * share)} of it."
-        )
-    elif series.what == "process" and not found.mapped:
-        words += " Where in it is told by a recording with its maps: memtui record --map."
-    if series.has_ended:
-        words += " It has ended."
-    elif leak.until_full_s is not None:
-        words += (
-            f" At this pace it has eaten the {units.size(found.available_bytes)} that were available "
-            f"at the end in {units.duration(leak.until_full_s)}."
-        )
-    return words

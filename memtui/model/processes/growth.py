@@ -18,6 +18,7 @@ Point = tuple[float, float]
 
 SURE: Final = 0.9  # from here on it is called a leak
 LEAST_POINTS: Final = 6
+_LEAST_S: Final = 10.0  # for so long it must go on
 _MOST_POINTS: Final = 60  # of a piece: more are the least of equal spans
 _POINTS_A_SPAN: Final = 3
 _STEPS: Final = 12  # a piece is that many, to see whether each goes up
@@ -90,7 +91,7 @@ def _judged(points: list[Point]) -> Growth:
     slope = line.slope_per_s
     certainty = _certainty(floors, line)
     shape: Shape = "chance"
-    if slope > 0 and certainty >= SURE:
+    if slope > 0 and certainty >= SURE and last_s - first_s >= _LEAST_S:
         shape = "plateau" if _slows(floors) else "leak"
     return Growth(shape, first_s, last_s, slope, slope * (last_s - first_s), certainty)
 

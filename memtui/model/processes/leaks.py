@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
+from memtui import units
 from memtui.model.keys import ProcessKey
-from memtui.model.processes.growth import LEAST_POINTS, Growth, growth_of
+from memtui.model.processes.growth import LEAST_POINTS, SURE, Growth, growth_of
 from memtui.model.processes.use import Look, Use
 
 What = Literal["process", "group", "mapping", "machine"]
@@ -29,7 +30,13 @@ MACHINE_FIGURES: Final = {
     "percpu_bytes": "per-CPU memory",
     "page_tables_bytes": "page tables",
 }
-_SURE: Final = ((0.99, "all but certain"), (0.95, "very likely"), (0.0, "likely"))
+_SURE: Final = (
+    *((0.99, "all but certain"), (0.95, "very likely"), (SURE, "likely"), (0.0, "perhaps")),
+)
+_MOST: Final = (
+    0.5  # of what its process grew: a mapping that was read seldom must have grown by that
+)
+_SELDOM: Final = 0.5  # how sure that is then
 
 
 class Series(NamedTuple):
@@ -51,6 +58,20 @@ class Series(NamedTuple):
     kind: str = ""
     span: tuple[int, int] | None = None
     has_ended: bool = False
+
+    @property
+    def place(self) -> str:
+        """A mapping's name, and where it was last, printable; "" of all else."""
+        words = units.printable(self.mapping)
+        return words if self.span is None else f"{words} {self.span[0]:x}-{self.span[1]:x}"
+
+    @property
+    def who(self) -> str:
+        """Whose it is, printable."""
+        name = units.printable(self.name)
+        if self.what == "group":
+            return f"{self.kind} {name}"
+        return name if self.pid is None else f"{name} ({self.pid})"
 
 
 class Leak(NamedTuple):
@@ -82,8 +103,17 @@ def hunted(
     """What leaks, the worst first, each process's mappings behind it; and what has come to a plateau and
     is still there, the largest first. `available_bytes` is what was available at the end.
     """
-    found: list[Leak] = []
-    for each in series:
+    all_ = list(series)
+    found = list(_without_parts(_grown(all_, available_bytes)))
+    found += _read_seldom(all_, found)
+    leaks = [each for each in found if not each.is_plateau]
+    plateaus = [each for each in found if each.is_plateau and not each.series.has_ended]
+    plateaus.sort(key=lambda each: each.growth.grown, reverse=True)
+    return _ranked(leaks), plateaus
+
+
+def _grown(all_: Iterable[Series], available_bytes: float | None) -> Iterator[Leak]:
+    for each in all_:
         if len(each.times) < LEAST_POINTS or max(each.values) - min(each.values) < LEAST_BYTES:
             continue
         growth = _growth(each)
@@ -92,12 +122,27 @@ def hunted(
         until_full_s = None
         if growth.shape == "leak" and not each.has_ended and available_bytes is not None:
             until_full_s = available_bytes / growth.slope_per_s
-        found.append(Leak(each, growth, until_full_s))
-    found = list(_without_parts(found))
-    leaks = [each for each in found if not each.is_plateau]
-    plateaus = [each for each in found if each.is_plateau and not each.series.has_ended]
-    plateaus.sort(key=lambda each: each.growth.grown, reverse=True)
-    return _ranked(leaks), plateaus
+        yield Leak(each, growth, until_full_s)
+
+
+def _read_seldom(all_: Iterable[Series], found: list[Leak]) -> Iterator[Leak]:
+    """Of processes that leak, and whose maps were read too seldom to see a line in a mapping, the one
+    that took most of it."""
+    told = {each.series.of[:2] for each in found if each.series.what == "mapping"}
+    leaking = {
+        each.series.of: each.growth
+        for each in found
+        if each.series.what == "process" and not each.is_plateau and each.series.of not in told
+    }
+    for each in all_:
+        whole = leaking.get(each.of[:2]) if each.what == "mapping" else None
+        if whole is None or not 2 <= len(each.times) < LEAST_POINTS or each.span is None:
+            continue
+        first_s, last_s = each.times[0], each.times[-1]
+        grown = each.values[-1] - each.values[0]
+        slope = grown / (last_s - first_s)
+        if grown >= LEAST_BYTES and slope >= _MOST * whole.slope_per_s:
+            yield Leak(each, Growth("leak", first_s, last_s, slope, grown, _SELDOM), None)
 
 
 def _ranked(leaks: list[Leak]) -> list[Leak]:
@@ -137,7 +182,7 @@ def _growth(series: Series) -> Growth | None:
     return whole if whole is not None and whole.shape == "plateau" else None
 
 
-def _without_parts(found: list[Leak]) -> Iterator[Leak]:
+def _without_parts(found: Iterable[Leak]) -> Iterator[Leak]:
     """Of a process one figure, the first that grew; of groups, and of mappings together, those that grew
     by more than their parts that are told."""
     told: set[tuple[object, ...]] = set()

@@ -31,7 +31,7 @@ def grown(make: Make, count: int, seed: int = 0, step_s: float = 1.0) -> Growth:
     count=st.integers(24, 400),
     slope=st.floats(1e3, 1e8),
     noise=st.floats(0, 0.03),
-    step_s=st.sampled_from((0.1, 1.0, 60.0)),
+    step_s=st.sampled_from((0.5, 1.0, 60.0)),
     seed=st.integers(0, 1 << 30),
 )
 @settings(max_examples=60, deadline=None)
