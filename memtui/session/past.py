@@ -52,10 +52,13 @@ class Past:
         settings: Settings,
         machine: Callable[[], Machine] | None = None,
         kept: Callable[[], tuple[float, float] | None] | None = None,
+        again: Callable[[], Recording] | None = None,
     ) -> None:
-        """`machine` and `kept` are those of a machine that goes on; without, the recording's."""
+        """`machine` and `kept` are those of a machine that goes on; without, the recording's. `again`
+        opens it once more, where `open_` does not."""
         self.has_all = machine is None
         self._open = open_
+        self._again = again or open_
         self._post = post
         self._settings = settings
         self._machine = machine
@@ -143,7 +146,7 @@ class Past:
 
     def opened(self) -> Recording:
         """The recording once more, for another thread, which closes it. Raises Unusable."""
-        return self._open()
+        return self._again()
 
     def stop(self) -> None:
         """Ends its thread, and closes the recording."""
@@ -195,7 +198,6 @@ class Past:
         if last is None:
             return None
         if wanted is not None:
-            rebuilt.refresh()
             moment, missing = rebuilt.found(wanted.time_s, wanted.ticks)
             if moment is None:
                 raise Unusable("nothing has been kept yet")
