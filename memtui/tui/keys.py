@@ -311,9 +311,9 @@ KEYS: Final = (
         ("inside", "difference", "sharers", "owners", "group", "leaks"),
     ),
     Key(
-        "g",
-        "group",
-        "g",
+        "d",
+        "grew",
+        "d",
         "what leaks; what grew: processes, by name, by user, by cgroup",
         "what grew",
         ("leaks",),

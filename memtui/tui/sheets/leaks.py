@@ -99,7 +99,9 @@ class _Search(Work[_Found]):
                 if found is None:
                     return Gap("the past", "absent", "nothing is kept of that time")
                 return _Found(found.first.time_s, found.last.time_s, found)
-            before, after = recording.at(self._since_s), recording.at(self._until_s)
+            begins = self._since_s == float("-inf")
+            before = recording.first if begins else recording.at(self._since_s)
+            after = recording.at(self._until_s)
             if before is None or after is None or before.time_s >= after.time_s:
                 return Gap("the past", "absent", "nothing is kept of that time")
             first, *between, last = looks_between(recording, before, after, self._go_on)
@@ -189,7 +191,7 @@ class LeaksSheet(Sheet):
                 (f" were looked at, and the maps of {hunted.mapped} processes", _DIM),
             ]
         ]
-        head += [hunted.sentence(hunted.leaks[0])] if hunted.leaks else ["Nothing grew steadily."]
+        head += [] if hunted.leaks else ["Nothing grew steadily."]
         self.show(
             Page(
                 self._title(found),
@@ -217,7 +219,7 @@ class LeaksSheet(Sheet):
 
     # What keys do.
 
-    def action_group(self) -> None:
+    def action_grew(self) -> None:
         ways = list(_WAYS)
         self._way = ways[(ways.index(self._way) + 1) % len(ways)]
         self.table.set_cursor(0)
