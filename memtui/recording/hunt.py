@@ -60,6 +60,15 @@ class Hunt(NamedTuple):
     available_bytes: float | None
     troubles: list[str]
 
+    @property
+    def words(self) -> str:
+        """What was looked at."""
+        maps = (
+            f"the maps of {self.mapped} processes" if self.mapped != 1 else "the map of 1 process"
+        )
+        looks, moments = units.count(self.looks), units.count(self.moments)
+        return f"{looks} of {moments} moments looked at, {maps if self.mapped else 'no maps were kept'}"
+
     def sentence(self, leak: Leak) -> str:
         """What one of its leaks is, in a sentence or two, printable."""
         series, growth = leak.series, leak.growth

@@ -91,9 +91,9 @@ def _row(leak: Leak) -> dict[str, Any]:
 
 def _text(found: Hunt) -> Iterator[str]:
     span_s = found.last.time_s - found.first.time_s
-    looks = f"{units.count(found.looks)} of {units.count(found.moments)} moments looked at"
-    maps = f"the maps of {found.mapped} processes" if found.mapped else "no maps were kept"
-    yield f"{found.first.words} to {found.last.words}, {units.duration(span_s)}: {looks}, {maps}\n\n"
+    yield (
+        f"{found.first.words} to {found.last.words}, {units.duration(round(span_s))}: {found.words}\n\n"
+    )
     if not found.leaks:
         yield "Nothing grew steadily.\n"
     else:

@@ -19,6 +19,8 @@ Point = tuple[float, float]
 SURE: Final = 0.9  # from here on it is called a leak
 LEAST_POINTS: Final = 6
 _LEAST_S: Final = 10.0  # for so long it must go on
+_LONG_S: Final = 60.0  # what has gone on for less may still end soon: so much less sure it is
+_SHORT: Final = 0.9
 _MOST_POINTS: Final = 60  # of a piece: more are the least of equal spans
 _POINTS_A_SPAN: Final = 3
 _STEPS: Final = 12  # a piece is that many, to see whether each goes up
@@ -29,6 +31,7 @@ _SLOWED: Final = 0.5  # the second half's slope, less than that of the first's: 
 _PACE: Final = 4.0  # times slower or faster it may have been before, and be the same leak
 _TOOTH: Final = 0.2  # of the range: so deep falls are of a sawtooth
 _TEETH: Final = 2
+_FLOOR: Final = 0.2  # of the range: so much the troughs must rise
 _NEW: Final = 0.5  # of what it grew: so much must be above all that was before
 
 
@@ -65,7 +68,7 @@ def growth_of(times: Sequence[float], values: Sequence[float]) -> Growth | None:
     if before is None:
         return found
     earlier = _judged(before)
-    if earlier.slope_per_s <= 0 or earlier.certainty < SURE:
+    if earlier.slope_per_s <= 0 or earlier.certainty < SURE * _SHORT:
         return found
     if found.shape == "leak":
         # Slower than before, and not for long: the curve of a warm-up, cut where it bends.
@@ -93,7 +96,9 @@ def _judged(points: list[Point]) -> Growth:
     shape: Shape = "chance"
     if slope > 0 and certainty >= SURE and last_s - first_s >= _LEAST_S:
         shape = "plateau" if _slows(floors) else "leak"
-    return Growth(shape, first_s, last_s, slope, slope * (last_s - first_s), certainty)
+    span_s = last_s - first_s
+    certainty *= min(1.0, _SHORT + (1 - _SHORT) * span_s / _LONG_S)
+    return Growth(shape, first_s, last_s, slope, slope * span_s, certainty)
 
 
 def _certainty(points: list[Point], line: Line) -> float:
@@ -266,9 +271,12 @@ def _troughs(points: list[Point]) -> list[Point] | None:
 def _of_sawtooth(points: list[Point], troughs: list[Point]) -> Growth:
     """A leak where the troughs rise as a line does."""
     first_s, last_s = troughs[0][0], points[-1][0]
+    values = [value for _, value in points]
     if len(troughs) >= LEAST_POINTS:
         found = _judged(troughs)
-        if found.shape == "leak":
-            return found._replace(until_s=last_s, grown=found.slope_per_s * (last_s - first_s))
+        grown = found.slope_per_s * (last_s - first_s)
+        # Less may be where in a tooth the trough happened to be seen.
+        if found.shape == "leak" and grown >= _FLOOR * (max(values) - min(values)):
+            return found._replace(until_s=last_s, grown=grown)
     slope = line_of(troughs).slope_per_s
     return Growth("sawtooth", first_s, last_s, slope, max(0.0, slope * (last_s - first_s)), 0.0)

@@ -186,10 +186,7 @@ class LeaksSheet(Sheet):
         leaks = [*hunted.leaks, *hunted.plateaus]
         self._pids = [leak.series.pid for leak in leaks]
         head: list[str | Line] = [
-            [
-                (f" {units.count(hunted.looks)} of {units.count(hunted.moments)} moments", _DIM),
-                (f" were looked at, and the maps of {hunted.mapped} processes", _DIM),
-            ]
+            [(f" {hunted.words}", _DIM)],
         ]
         head += [] if hunted.leaks else ["Nothing grew steadily."]
         self.show(

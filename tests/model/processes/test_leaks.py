@@ -46,7 +46,7 @@ def test_a_line_is_a_leak(count: int, slope: float, noise: float, step_s: float,
     assert found.shape == "leak"
     assert found.slope_per_s == pytest.approx(slope, rel=0.15)
     assert found.since_s == 1000
-    assert SURE <= found.certainty <= 1
+    assert 0.9 * SURE <= found.certainty <= 1
     assert found.grown == pytest.approx(rise, rel=0.2)
 
 
