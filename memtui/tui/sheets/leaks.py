@@ -101,7 +101,8 @@ class _Search(Work[_Found]):
                 return _Found(found.first.time_s, found.last.time_s, found)
             begins = self._since_s == float("-inf")
             before = recording.first if begins else recording.at(self._since_s)
-            after = recording.at(self._until_s)
+            ends = self._until_s == float("inf")
+            after = recording.last if ends else recording.at(self._until_s)
             if before is None or after is None or before.time_s >= after.time_s:
                 return Gap("the past", "absent", "nothing is kept of that time")
             first, *between, last = looks_between(recording, before, after, self._go_on)
@@ -154,7 +155,7 @@ class LeaksSheet(Sheet):
         moment = self.session.moment
         if moment is not None and moment.is_past and moment.at is not None:
             return moment.at
-        return time.time()
+        return float("inf")
 
     def _stop(self) -> None:
         if self._search is not None:
