@@ -22,6 +22,7 @@ from tests.reports.test_nobody import NOBODY
 from tests.terminal import PROJECT, Terminal
 
 MINUTES = 4
+STEP_S = 4.0
 
 
 def painted(terminal: Terminal) -> int:
@@ -41,12 +42,12 @@ def home(tmp_path: Path) -> Path:
     began_s = time.time() - MINUTES * 60
     first_s = clock.now_s
     recorder = Recorder(
-        LiveFiles(), str(path), clock=clock, wall_s=lambda: began_s + clock.now_s - first_s
+        LiveFiles(), str(path), STEP_S, clock=clock, wall_s=lambda: began_s + clock.now_s - first_s
     )
     recorder.writer.start()
-    for _ in range(MINUTES * 60 - 5):
-        clock.now_s += 1
-        recorder.tick(1.0)
+    for _ in range(int(MINUTES * 60 / STEP_S) - 1):
+        clock.now_s += STEP_S
+        recorder.tick(STEP_S)
         recorder.writer.wait()
     recorder.stop()
     if os.geteuid() == 0:

@@ -157,8 +157,8 @@ class TimeGraph(PlotextPlot):
         else:
             painted = whole_cells(values, high, len(canvas), len(self._bands), low)
         labels = self._labels(characters, canvas, columns, painted)
-        if origin is not None and end is not None and len(painted) > 1:
-            labels |= _caption(f"{origin[1]} ┊", end, columns, canvas.start + 1)
+        if origin is not None and end is not None:
+            labels |= _caption(f"{origin[1]} ┊", end, characters, canvas, columns, painted, labels)
         self._strips = self._paint(characters, canvas, columns, painted, glyphs, marks, labels)
         return True
 
@@ -333,11 +333,32 @@ class TimeGraph(PlotextPlot):
         return placed
 
 
-def _caption(text: str, end: int, columns: range, y: int) -> dict[tuple[int, int], str]:
-    """Where a text stands that ends in a column of the canvas; without room for it its last character."""
+def _caption(
+    text: str,
+    end: int,
+    characters: list[list[tuple[str, str]]],
+    rows: range,
+    columns: range,
+    painted: list[list[BandCell]],
+    labels: Mapping[tuple[int, int], str],
+) -> dict[tuple[int, int], str]:
+    """Where a text stands that ends in a column of the canvas: in the first row below that of the marks
+    in which nothing crosses it; without room for all of it its last character."""
     text = text if end >= len(text) - 1 else text[-1:]
-    first = columns.start + end - len(text) + 1
-    return {(first + at, y): letter for at, letter in enumerate(text) if first + at in columns}
+    cells = range(max(0, end - len(text) + 1), end + 1)
+    for y in range(1, len(painted)):
+        places = [(columns.start + x, rows.start + y) for x in cells if x < len(painted[y])]
+        is_clear = all(
+            painted[y][x][0] == painted[y][x][1] is not None and not painted[y][x][2]
+            for x in cells
+            if x < len(painted[y])
+        )
+        is_clear = is_clear and all(
+            characters[row][x][0] == " " and (x, row) not in labels for x, row in places
+        )
+        if is_clear:
+            return dict(zip(places, text, strict=False))
+    return {}
 
 
 def memory_graph() -> TimeGraph:
