@@ -1,6 +1,6 @@
 """A recording gone through for what grew: as few of its moments as tell, so that a day takes seconds.
 
-At most 96 blocks of it are opened, and so many moments looked at that some 50,000 processes are: two
+At most 72 blocks of it are opened, and so many moments looked at that some 50,000 processes are: two
 thirds of them evenly over all of the time, a third in its last twelfth, where what began lately is.
 """
 
@@ -37,7 +37,7 @@ from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay
 from memtui.recording.store import Unusable
 
-_BLOCKS_AT_MOST: Final = 96
+_BLOCKS_AT_MOST: Final = 72
 _PASSING_AT_MOST: Final = 24  # to find who came and went
 _USES_AT_MOST: Final = 50_000
 _LOOKS: Final = range(60, 241)

@@ -158,7 +158,7 @@ def test_days_are_looked_at_in_few_moments(tmp_path: Path) -> None:
     moments = moments_of(recording, *FOREVER)
     first, last = recording.first, recording.last
     assert first is not None and last is not None
-    assert 90 <= len(moments) <= 240
+    assert 60 <= len(moments) <= 240
     assert moments == sorted(set(moments))
     span = last.time_s - first.time_s
     late = [each for each in moments if each.time_s > last.time_s - span / 12]
