@@ -69,6 +69,11 @@ _SAR_SECTIONS: Final = (
     Option("-q", "", 0, "time lost waiting for memory (PSI), as sar -q MEM"),
 )
 
+_TIME: Final = (
+    Option("--since", "TIME", 1, "from when, as --at (its first moment)"),
+    Option("--until", "TIME", 1, "until when (its last moment)"),
+)
+
 COMMANDS: Final = (
     Command(
         "free",
@@ -275,9 +280,26 @@ COMMANDS: Final = (
         "memtui.reports.export:run",
         (
             Option("--openmetrics", "", 0, "OpenMetrics text, with each process's RSS"),
-            Option("--since", "TIME", 1, "from when, as --at (its first moment)"),
-            Option("--until", "TIME", 1, "until when (its last moment)"),
+            *_TIME,
         ),
+        is_report=False,
+    ),
+    Command(
+        "leaks",
+        "FILE",
+        "what of a recording grew steadily: processes, groups, and mappings where maps were kept; how "
+        "sure that is, since when, and when it will have eaten what is available",
+        "memtui.reports.leaks:run",
+        _TIME,
+        is_report=False,
+    ),
+    Command(
+        "grew",
+        "FILE [PID]",
+        "what grew between two moments of a recording: every process, those that came and went too; "
+        "with PID, or a name, its mappings",
+        "memtui.reports.grew:run",
+        (*_TIME, Option("--by", "WHAT", 1, "together by name, user or cgroup")),
         is_report=False,
     ),
     Command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 import time
@@ -20,7 +19,7 @@ from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay
 from memtui.recording.store import Unusable
 from memtui.reports.output import USAGE, Failure, Options, document, form_of
-from memtui.reports.recorded import moments_between, recording_of
+from memtui.reports.recorded import moments_between, recording_of, say
 
 _PLAN: Final = Plan(fields=FIELDS)
 _TOLD_EVERY_S: Final = 0.5
@@ -58,7 +57,7 @@ def _rows(recording: Recording, moments: list[Moment]) -> Iterator[_Row]:
         try:
             sample = replay.sample(moment, _PLAN)
         except Unusable as error:
-            _say(f"{error}\n")  # and what can be read is handed on
+            say(f"{error}\n")  # and what can be read is handed on
             before = last = None
             continue
         if last is not None and last.run != moment.run:
@@ -155,13 +154,6 @@ def _told(rows: Iterator[_Row], total: int) -> Iterator[_Row]:
         yield row
         if shows and time.monotonic() >= due_s:
             due_s = time.monotonic() + _TOLD_EVERY_S
-            _say(f"\r{100 * done // total:3} % of {total} moments")
+            say(f"\r{100 * done // total:3} % of {total} moments")
     if shows:
-        _say("\r\x1b[K")
-
-
-def _say(words: str) -> None:
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(words)
-            sys.stderr.flush()
+        say("\r\x1b[K")

@@ -93,6 +93,18 @@ def maps_diff(
         raise Failure(
             "one file is compared with a process: memtui maps PID --diff FILE; or give two", USAGE
         )
+    yield from _compared(before, after, form)
+
+
+def maps_between(
+    before: tuple[str, Iterable[str]], after: tuple[str, Iterable[str]], form: Form
+) -> Iterator[str]:
+    """The same of two documents that were made just now, each with the words for it."""
+    old, new = (_parse(words, "".join(pieces)) for words, pieces in (before, after))
+    yield from _compared(old, new, form)
+
+
+def _compared(before: _Document, after: _Document, form: Form) -> Iterator[str]:
     found = difference(before.snapshot, after.snapshot)
     is_same = (before.pid, before.name) == (after.pid, after.name)
     if form == "csv":

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
 from collections import Counter
 from typing import Final
 
+from memtui.ondemand.question import GoOn
 from memtui.recording.files import RecordedFiles
 from memtui.recording.moment import Moment
 from memtui.recording.recording import Recording
@@ -13,6 +17,7 @@ from memtui.recording.times import time_of
 from memtui.reports.output import FAILED, NOT_PERMITTED, USAGE, Failure
 
 _NAMED: Final = 3
+_TOLD_EVERY_S: Final = 0.5
 
 
 def recording_of(path: str) -> Recording:
@@ -40,18 +45,9 @@ def moment_of(recording: Recording, text: str | None) -> Moment:
 
 def moments_between(recording: Recording, since: str | None, until: str | None) -> list[Moment]:
     """The moments of a time that somebody means, of all without texts. Fails where there are none."""
-    last = moment_of(recording, None)
-    try:
-        since_s = float("-inf") if since is None else time_of(since, last.time_s)
-        until_s = float("inf") if until is None else time_of(until, last.time_s)
-    except ValueError as error:
-        raise Failure(str(error), USAGE) from None
-    found = recording.moments(since_s, until_s)
+    found = recording.moments(*span_between(recording, since, until))
     if not found:
-        first = recording.first or last
-        raise Failure(
-            f"{recording.path}: nothing of that time is in it, which is from {first.words} to {last.words}"
-        )
+        raise nothing_then(recording)
     return found
 
 
@@ -86,3 +82,52 @@ def not_recorded(files: RecordedFiles) -> str:
     more = len(alike) - len(named)
     named += [f"{more} more"] if more else []
     return f"not recorded: {', '.join(named)}"
+
+
+def span_between(recording: Recording, since: str | None, until: str | None) -> tuple[float, float]:
+    """A time that somebody means, in seconds since the epoch; without texts all that there is."""
+    last = moment_of(recording, None)
+    try:
+        since_s = float("-inf") if since is None else time_of(since, last.time_s)
+        until_s = float("inf") if until is None else time_of(until, last.time_s)
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
+    return since_s, until_s
+
+
+def nothing_then(recording: Recording) -> Failure:
+    """There is none of the time that is meant."""
+    first, last = recording.first, recording.last
+    assert first is not None and last is not None
+    return Failure(
+        f"{recording.path}: nothing of that time is in it, which is from {first.words} to {last.words}"
+    )
+
+
+def progress(what: str) -> GoOn:
+    """Says on a terminal's standard error how far it is; goes on always."""
+    shows = sys.stderr is not None and sys.stderr.isatty()
+    due_s = time.monotonic() + _TOLD_EVERY_S
+
+    def go_on(done: int, total: int) -> bool:
+        nonlocal due_s
+        if shows and time.monotonic() >= due_s:
+            due_s = time.monotonic() + _TOLD_EVERY_S
+            say(f"\r{100 * done // total:3} % of {total} {what}\x1b[K")
+        return True
+
+    return go_on
+
+
+def end_progress() -> None:
+    """The line that `progress` wrote goes."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        say("\r\x1b[K")
+
+
+def say(words: str) -> None:
+    """Beside the output."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(words)
+            sys.stderr.flush()

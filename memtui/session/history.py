@@ -9,10 +9,13 @@ import copy
 import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
+
+if TYPE_CHECKING:
+    from memtui.recording.earlier import Earlier
 
 ENTRIES = 3600  # an hour at one second
 Keep = Literal["last", "min", "max"]
@@ -38,6 +41,7 @@ class History:
         self._entry_start = -math.inf
         self._until_s: float | None = None
         self._hidden = 0  # entries that are newer
+        self._origin: tuple[float, str] | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -105,6 +109,34 @@ class History:
             series[slot] = _NAN if value is None else value
         self._last = sample
 
+    def learn(self, earlier: Earlier) -> None:
+        """Puts what somebody else kept before what was recorded here, as far as there is room for it."""
+        from memtui.model.system.metrics import METRICS
+
+        if not self._count or self._count == self._entries:
+            return
+        # Not one ring has been gone round yet.
+        first_s = self._times[0]
+        fitting = [each for each in earlier.entries if each.time_s < first_s]
+        fitting = fitting[-(self._entries - self._count) :]
+        if not fitting:
+            return
+        self._times[:0] = array("d", [each.time_s for each in fitting])
+        self._intervals[:0] = array("d", [each.interval_s for each in fitting])
+        for name in METRICS:
+            values = array("d", [each.figures.get(name, _NAN) for each in fitting])
+            self._series[name][:0] = values
+        self._count += len(fitting)
+        self._next = self._count % self._entries
+        if earlier.origin:
+            self._origin = first_s, earlier.origin
+
+    def origin(self, window_s: float) -> tuple[float, str] | None:
+        """Until when in the last `window_s` figures are somebody else's, and whose, in a word."""
+        if self._origin is None or self._origin[0] <= self.end_s - window_s:
+            return None
+        return self._origin
+
     def fill(self, time_s: float, interval_s: float, figures: Mapping[str, float]) -> None:
         """Adds what is known of a time after the last without a sample of it: that stands for so long."""
         from memtui.model.system.metrics import METRICS
@@ -122,6 +154,7 @@ class History:
             series[slot] = figures.get(name, _NAN)
 
     def _forget(self) -> None:
+        self._origin = None
         for series in (self._times, self._intervals, *self._series.values()):
             del series[:]
         self._count = self._next = self._hidden = 0

@@ -52,10 +52,13 @@ class Past:
         settings: Settings,
         machine: Callable[[], Machine] | None = None,
         kept: Callable[[], tuple[float, float] | None] | None = None,
+        again: Callable[[], Recording] | None = None,
     ) -> None:
-        """`machine` and `kept` are those of a machine that goes on; without, the recording's."""
+        """`machine` and `kept` are those of a machine that goes on; without, the recording's. `again`
+        opens it once more, where `open_` does not."""
         self.has_all = machine is None
         self._open = open_
+        self._again = again or open_
         self._post = post
         self._settings = settings
         self._machine = machine
@@ -140,6 +143,10 @@ class Past:
                 return Gap(question.source, "failed", str(error))
 
         return begin(question, answer, self._post)
+
+    def opened(self) -> Recording:
+        """The recording once more, for another thread, which closes it. Raises Unusable."""
+        return self._again()
 
     def stop(self) -> None:
         """Ends its thread, and closes the recording."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from memtui.model.explain.context import Context
     from memtui.model.oom.deathwatch import DeathWatch
     from memtui.model.oom.obituary import Obituary
+    from memtui.recording.earlier import Earlier
     from memtui.recording.lasthour import LastHour
     from memtui.session.past import Past
 
@@ -252,6 +253,10 @@ class Session:
         if lost:
             self.scope = "host"
         return Taken(events, is_news=True, scope_lost=lost)
+
+    def learn(self, earlier: Earlier) -> None:
+        """What somebody else kept of the host before the first sample."""
+        self.seen["host"].history.learn(earlier)
 
     def _take_wound(self, wound: Wound) -> Taken:
         """What somebody went to, unless it is live again by now."""

@@ -45,6 +45,7 @@ _SHEETS: Final = (
     "owners",
     "group",
     "crash",
+    "leaks",
     "choice",
 )
 _EXPLAINING: Final = ("explain", "terms")
@@ -125,6 +126,7 @@ KEYS: Final = (
     Key("t", "tree", "t", "processes below those that began them", "tree", _PROCESSES),
     Key("C", "columns", "C", "choose the columns of the table", "columns", _PROCESSES),
     Key("P", "read_all", "P", "read the PSS of all processes now", "all PSS", _PROCESSES),
+    Key("L", "leaks", "L", "the leak hunt, and what grew from then to now", "leaks", _PROCESSES),
     Key("K", "signal", "K", "send it a signal; asks first", "signal", _PROCESSES, True),
     Key(
         "a",
@@ -306,8 +308,18 @@ KEYS: Final = (
         "Enter",
         "go to it in the map",
         "go there",
-        ("inside", "difference", "sharers", "owners", "group"),
+        ("inside", "difference", "sharers", "owners", "group", "leaks"),
     ),
+    Key(
+        "d",
+        "grew",
+        "d",
+        "what leaks; what grew: processes, by name, by user, by cgroup",
+        "what grew",
+        ("leaks",),
+    ),
+    Key("slash", "span", "/", "from when until when: -30m, or 14:00 14:30", "when", ("leaks",)),
+    Key("r", "again", "r", "look again, up to now", "again", ("leaks",)),
     Key(
         "enter",
         "go_on",

@@ -135,6 +135,7 @@ def _run_app(begins: _Begins, settings: Settings, early: EarlyScreen, occasion: 
         session.past = _recorded_past(occasion.recorded, deliver, settings)
     try:
         from memtui.tui.app import MemtuiApp
+        from memtui.tui.earlier import look_back
 
         def started() -> None:
             if live is not None and live.machine.still:
@@ -143,6 +144,8 @@ def _run_app(begins: _Begins, settings: Settings, early: EarlyScreen, occasion: 
                 _settled()
                 if live is not None:
                     _keep(live, session, begins.noted, deliver)
+                    if live.files.is_live:
+                        look_back(app, live.files)
             if occasion.begun is not None:
                 occasion.begun(app)
 
@@ -179,9 +182,11 @@ def _live(begins: _Begins, interval_s: float) -> LiveSource:
 
 def _recorded_past(source: RecordedSource, deliver: Reply, settings: Settings) -> Past:
     """All of a recording, which is from now on its thread's."""
+    from memtui.recording.recording import Recording
     from memtui.session.past import Past
 
-    return Past(lambda: source.recording, deliver, settings)
+    recording = source.recording
+    return Past(lambda: recording, deliver, settings, again=lambda: Recording(recording.path))
 
 
 def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | None:

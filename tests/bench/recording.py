@@ -21,6 +21,7 @@ from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from memtui.recording.codec import Block, versions_of
+from memtui.recording.hunt import hunt
 from memtui.recording.lasthour import LastHour
 from memtui.recording.looked import LookedFiles
 from memtui.recording.noted import NotedFiles
@@ -198,11 +199,13 @@ def day(setup: Setup) -> Iterator[Row]:
             seconds(lambda: recording.series({"mem_available_bytes"}, *_FOR_EVER)) for _ in range(3)
         )
         note = f"{recording.ticks:,} samples, {length / 1e6:.0f} MB"
+        hunted = seconds(lambda: hunt(recording, *_FOR_EVER, lambda done, total: True))
         recording.close()
     yield Row("a day is opened", 1000 * opened, None, " ms", note)
     yield Row(
         "any moment of a day", 1000 * jumps, 100.0, " ms", "with its verdict, growth and graphs"
     )
+    yield Row("the leak hunt in a day", hunted, 10.0, " s", "at most 72 blocks of it are opened")
     yield Row("a day's graph", 1000 * graph, 200.0, " ms", "every block's least, largest and last")
 
 

@@ -13,6 +13,8 @@ from memtui.kernel.files import Gap
 from memtui.kernel.pressure import Pressure
 from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample, Sample, SystemSample
+from memtui.recording.earlier import Earlier
+from memtui.recording.sysstat import Entry
 from memtui.session.history import ENTRIES, GrowthTracker, History
 
 FREE = "mem_free_bytes"
@@ -288,3 +290,42 @@ def test_growth_at_five_ticks_a_second() -> None:
     fast = [with_processes(at / 5, process(1, 100 * at)) for at in range(1000)]
     # Changes within a second are one: the beginning is known to a second.
     assert gained(*fast) == pytest.approx(30_000, abs=500)
+
+
+def earlier(*times: float, origin: str = "") -> Earlier:
+    return Earlier([Entry(at, 60.0, {FREE: at}) for at in times], origin)
+
+
+def test_what_was_before_is_learnt_in_front() -> None:
+    history = history_of((1000.0, 5), (1001.0, 6))
+    history.learn(earlier(700, 760, 820, 1000.5, origin="sysstat's"))
+    times, values = history.series(FREE, 3600)
+    assert times == [700, 760, 820, 1000, 1001]
+    assert values == [700, 760, 820, 5, 6]
+    assert history.origin(300) == (1000, "sysstat's")
+    assert history.origin(1) is None
+    history.record(sample(1002.0, 7))
+    assert history.series(FREE, 3600)[1][-2:] == [6, 7]
+    assert history.latest("swap_used_bytes") is None
+    # As coarse as they are: a minute each, held half of one longer.
+    held = history.buckets(FREE, 400, 40).values
+    assert held.count(820.0) == 10
+
+
+def test_no_more_is_learnt_than_there_is_room_for() -> None:
+    history = History(entries=5)
+    for at in range(3):
+        history.record(sample(1000.0 + at, at))
+    history.learn(earlier(*range(100, 900, 100)))
+    assert history.series(FREE, 3600)[1] == [700, 800, 0, 1, 2]
+    history.record(sample(1003.0, 3))
+    assert history.series(FREE, 3600)[1] == [800, 0, 1, 2, 3]
+    history.learn(earlier(1, 2, 3))  # all of it is its own by now
+    assert history.series(FREE, 3600)[1] == [800, 0, 1, 2, 3]
+    assert history.origin(3600) is None
+
+
+def test_nothing_is_learnt_before_the_first_sample() -> None:
+    history = History()
+    history.learn(earlier(1, 2, 3))
+    assert len(history) == 0

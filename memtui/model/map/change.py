@@ -166,7 +166,7 @@ def gains(snapshot: Snapshot, mappings: Mappings, key: str) -> list[int | None]:
     if UNKNOWN not in now and UNKNOWN not in then and _same_layout(before, mappings):
         return list(map(operator.sub, now, then))
     found: list[int | None] = [None if value == UNKNOWN else value for value in now]
-    olds, rows = _overlaps(before, mappings)
+    olds, rows = same_memory(before, mappings)
     shares = [then[old] for old in olds]
     split = [at for at, (one, two) in enumerate(pairwise(olds)) if one == two]
     for old, places in groupby(split, olds.__getitem__):
@@ -299,7 +299,7 @@ class Difference(NamedTuple):
 def difference(before: Snapshot, after: Snapshot) -> Difference:
     """What is not the same in two readings of an address space."""
     old, new = before.mappings, after.mappings
-    olds, rows = _overlaps(old, new)
+    olds, rows = same_memory(old, new)
     gone = set(range(len(old))).difference(olds)
     added = set(range(len(new))).difference(rows)
     changes = [Change("gone", _side(before, [row], row), None, 0) for row in gone]
@@ -340,7 +340,7 @@ def _same_backing(old: Mappings, old_row: int, new: Mappings, row: int) -> bool:
     )
 
 
-def _overlaps(old: Mappings, new: Mappings) -> tuple[list[int], list[int]]:
+def same_memory(old: Mappings, new: Mappings) -> tuple[list[int], list[int]]:
     """Rows, side by side, that are the same memory. Neither list ever goes down."""
     if _same_layout(old, new):
         return list(range(len(old))), list(range(len(new)))

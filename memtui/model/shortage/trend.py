@@ -23,7 +23,7 @@ _OFF: Final = 0.25  # of the fall: the last value may be so far above the line
 _THERE: Final = 0.02  # of the fall: what has so little left has arrived
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """The line through points: its slope, its value at their end, how far they are from it, and the
     share of all pairs of points that rise and that fall."""
 
@@ -47,11 +47,11 @@ def slope_per_s(times: Sequence[float], values: Sequence[float], least_s: float)
     """
     if len(times) < _LEAST_POINTS or times[-1] - times[0] < least_s:
         return None
-    line = _line(list(zip(times, values, strict=True)))
+    line = line_of(list(zip(times, values, strict=True)))
     return line.slope_per_s if line.stands_out(times[-1] - times[0]) else 0.0
 
 
-def _line(points: list[tuple[float, float]]) -> _Line:
+def line_of(points: list[tuple[float, float]]) -> Line:
     """By the median of the slopes between all pairs (Theil and Sen)."""
     now = points[-1][0]
     points = _thinned(points)
@@ -60,12 +60,12 @@ def _line(points: list[tuple[float, float]]) -> _Line:
         for (time, early), (then, late) in combinations(points, 2)
         if then > time
     ]
-    slope = _median(slopes)
-    level = _median(value + slope * (now - time) for time, value in points)
-    scatter = _median(abs(value + slope * (now - time) - level) for time, value in points)
+    slope = median(slopes)
+    level = median(value + slope * (now - time) for time, value in points)
+    scatter = median(abs(value + slope * (now - time) - level) for time, value in points)
     rising = sum(each > 0 for each in slopes) / len(slopes)
     falling = sum(each < 0 for each in slopes) / len(slopes)
-    return _Line(slope, level, scatter, rising, falling)
+    return Line(slope, level, scatter, rising, falling)
 
 
 def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | None:
@@ -82,7 +82,7 @@ def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | N
     span = points[-1][0] - points[0][0]
     if not _falls_throughout(points):
         return None
-    line = _line(points)
+    line = line_of(points)
     slope, level = line.slope_per_s, line.level
     if slope >= 0 or not line.stands_out(span):
         return None
@@ -96,7 +96,7 @@ def time_to_zero_s(times: Sequence[float], values: Sequence[float]) -> float | N
 
 def _falls_throughout(points: list[tuple[float, float]]) -> bool:
     """Whether each part of the time is lower than the one before, by about as much."""
-    levels = [_median(value for _, value in part) for part in _parts(points, _PARTS)]
+    levels = [median(value for _, value in part) for part in parts_of(points, _PARTS)]
     if len(levels) < _PARTS:
         return False
     average = (levels[0] - levels[-1]) / (_PARTS - 1)
@@ -109,12 +109,12 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     if len(points) <= _MOST_POINTS:
         return points
     return [
-        (_median(time for time, _ in part), _median(value for _, value in part))
-        for part in _parts(points, _MOST_POINTS)
+        (median(time for time, _ in part), median(value for _, value in part))
+        for part in parts_of(points, _MOST_POINTS)
     ]
 
 
-def _parts(points: list[tuple[float, float]], count: int) -> list[list[tuple[float, float]]]:
+def parts_of(points: list[tuple[float, float]], count: int) -> list[list[tuple[float, float]]]:
     """The points by equal spans of time; spans without any are left out."""
     start, span = points[0][0], points[-1][0] - points[0][0]
     parts: list[list[tuple[float, float]]] = [[] for _ in range(count)]
@@ -123,7 +123,7 @@ def _parts(points: list[tuple[float, float]], count: int) -> list[list[tuple[flo
     return [part for part in parts if part]
 
 
-def _median(values: Iterable[float]) -> float:
+def median(values: Iterable[float]) -> float:
     # Not statistics.median: that module takes longer to import than all of this one's work.
     ordered = sorted(values)
     middle = len(ordered) // 2

@@ -398,6 +398,11 @@ class ProcessesView(View):
             ChoiceSheet("columns", choices, self.processes.names, several=True), choose
         )
 
+    async def action_leaks(self) -> None:
+        from memtui.tui.sheets.leaks import LeaksSheet
+
+        await self.app.push_screen(LeaksSheet(self.session))
+
     def action_read_all(self) -> None:
         """Reads the PSS of all, whatever that costs, and shows how far it is."""
         if self._sample is not None:

@@ -136,7 +136,11 @@ class TimeGraph(PlotextPlot):
         spans = [buckets.last_span for buckets in (*curves, *bands)]
         last_cell = spans[0] if not curves else spans[0] // glyphs.dots_across
         marks = event_marks(self._events, self.window_s / cells, last_cell, cells)
-        wanted = (width, height, low, high, seen, spans, self.window_s, marks)
+        origin = history.origin(self.window_s)
+        end = None
+        if origin is not None:
+            end = math.floor(origin[0] * cells / self.window_s) - last_cell + cells - 1
+        wanted = (width, height, low, high, seen, spans, self.window_s, marks, end)
         if wanted == self._drawn_for:
             return False
         self._drawn_for = wanted
@@ -152,7 +156,10 @@ class TimeGraph(PlotextPlot):
             painted = band_cells(values, high, len(canvas), glyphs.eighths, len(self._bands), low)
         else:
             painted = whole_cells(values, high, len(canvas), len(self._bands), low)
-        self._strips = self._paint(characters, canvas, columns, painted, glyphs, marks)
+        labels = self._labels(characters, canvas, columns, painted)
+        if origin is not None and end is not None:
+            labels |= _caption(f"{origin[1]} ┊", end, characters, canvas, columns, painted, labels)
+        self._strips = self._paint(characters, canvas, columns, painted, glyphs, marks, labels)
         return True
 
     def _range(self, history: History, top: float) -> tuple[float, float]:
@@ -237,9 +244,9 @@ class TimeGraph(PlotextPlot):
         painted: list[list[BandCell]],
         glyphs: theme.Glyphs,
         marks: Mapping[int, Level],
+        labels: Mapping[tuple[int, int], str],
     ) -> list[Strip]:
         base = self.rich_style
-        labels = self._labels(characters, rows, columns, painted)
         strips = []
         # A chart has thousands of cells of a few dozen kinds.
         cell_of = lru_cache(maxsize=None)(partial(self._cell, glyphs=glyphs))
@@ -324,6 +331,34 @@ class TimeGraph(PlotextPlot):
                 for step, character in enumerate(text):
                     placed[columns.start + x + step, rows.start + y] = character
         return placed
+
+
+def _caption(
+    text: str,
+    end: int,
+    characters: list[list[tuple[str, str]]],
+    rows: range,
+    columns: range,
+    painted: list[list[BandCell]],
+    labels: Mapping[tuple[int, int], str],
+) -> dict[tuple[int, int], str]:
+    """Where a text stands that ends in a column of the canvas: in the first row below that of the marks
+    in which nothing crosses it; without room for all of it its last character."""
+    text = text if end >= len(text) - 1 else text[-1:]
+    cells = range(max(0, end - len(text) + 1), end + 1)
+    for y in range(1, len(painted)):
+        places = [(columns.start + x, rows.start + y) for x in cells if x < len(painted[y])]
+        is_clear = all(
+            painted[y][x][0] == painted[y][x][1] is not None and not painted[y][x][2]
+            for x in cells
+            if x < len(painted[y])
+        )
+        is_clear = is_clear and all(
+            characters[row][x][0] == " " and (x, row) not in labels for x, row in places
+        )
+        if is_clear:
+            return dict(zip(places, text, strict=False))
+    return {}
 
 
 def memory_graph() -> TimeGraph:
