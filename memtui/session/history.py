@@ -5,6 +5,7 @@ One thread writes and reads it: the interface's.
 
 from __future__ import annotations
 
+import copy
 import math
 from array import array
 from collections.abc import Callable, Iterable
@@ -57,6 +58,12 @@ class History:
             if self._times[(self._next - 1 - self._hidden) % self._entries] <= time_s:
                 break
             self._hidden += 1
+
+    def ending(self, time_s: float) -> History:
+        """The same, where everything that is asked for ends elsewhere; as long as nothing is recorded."""
+        history = copy.copy(self)
+        history.until_s = time_s
+        return history
 
     @property
     def end_s(self) -> float:
