@@ -78,8 +78,10 @@ class LiveSource:
         machine: Machine | None = None,
         sampler: Sampler | None = None,
         clock: Clock | None = None,
+        looked: Files | None = None,
     ) -> None:
-        """A `sampler` of these files that has taken the first sample already goes on with it."""
+        """A `sampler` of these files that has taken the first sample already goes on with it; `looked`:
+        the same files, as maps and what processes pay for are read of them."""
         self.files = files
         self._machine = machine or machine_of(files)
         self._post: Callable[[Reading], None] = _to_nobody
@@ -92,7 +94,9 @@ class LiveSource:
         self._threads: list[threading.Thread] = []
         self.sampler = sampler or Sampler(files, self._clock)
         self._processes: Mapping[ProcessKey, ProcessSample] = FrozenDict()
+        self._looked = looked or files
         self._signs: DeathSigns | None = None
+        self._note: Callable[[Sample], None] = _to_nobody
         self._looker: Looker | None = None
         self._handed_on_s = self._clock.monotonic_s()
         self._answered_s = -_ANSWERED_AGAIN_S
@@ -100,6 +104,11 @@ class LiveSource:
     def watch_deaths(self, signs: DeathSigns) -> None:
         """From now on what it reads of deaths stands in the samples. From any thread."""
         self._signs = signs
+
+    def note_with(self, note: Callable[[Sample], None]) -> None:
+        """From now on each sample that was handed on is also told to whoever keeps what was read, on
+        the thread that samples. From any thread."""
+        self._note = note
 
     @property
     def machine(self) -> Machine:
@@ -124,7 +133,7 @@ class LiveSource:
 
     def start(self, post: Callable[[Reading], None]) -> None:
         self._post = post
-        self._looker = Looker(self.files, post, self.sampler.budget, self._clock)
+        self._looker = Looker(self._looked, post, self.sampler.budget, self._clock)
         self._threads = [
             threading.Thread(target=self._tick, args=(post,), name="sampling", daemon=True),
             threading.Thread(target=self._look, args=(self._looker,), name="looking", daemon=True),
@@ -186,7 +195,9 @@ class LiveSource:
                 changed.clear()
                 ticks.restart(self._interval_s, clock.monotonic_s())
             began_s = clock.cpu_s()
-            post(self._sample(ticks.interval_s, ticks.skipped))
+            sample = self._sample(ticks.interval_s, ticks.skipped)
+            post(sample)
+            self._note(sample)
             cost_s = clock.cpu_s() - began_s
             self._handed_on_s = clock.monotonic_s()
             ticks.taken(self._handed_on_s, cost_s)

@@ -4,7 +4,7 @@ process, the files that reports want besides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from heapq import nlargest
 from typing import Final, NamedTuple
 
@@ -17,9 +17,9 @@ from memtui.live.machine import machine_of
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
-from memtui.model.keys import ProcessKey
 from memtui.model.sample import ProcessSample, Sample
 from memtui.recording.noted import NotedFiles
+from memtui.recording.rounds import MACHINE_FILES, Rounds
 
 # How often a field is read, in ticks: at each what is cheap and figures are made of.
 _SELDOM: Final = {
@@ -27,26 +27,8 @@ _SELDOM: Final = {
     60: frozenset({"slabs", "allocations"}),
 }
 _ALWAYS: Final = FIELDS - frozenset[str]().union(*_SELDOM.values())
-# What the Sampler does not read of a process is read once in so many ticks; all when it is new.
-_ROUND: Final = 60
-_NEW_AT_MOST: Final = 200  # a tick
-_PROCESS_FILES: Final = ("cmdline", "cgroup", "oom_score_adj")
-_SAMPLED_FILES: Final = ("status", "stat", "oom_score")
-# What reports read of the machine besides samples, in ticks.
-_MACHINE_FILES: Final = {
-    1: ("proc/uptime",),
-    10: ("proc/pressure/io", "proc/pressure/cpu", "proc/pressure/irq"),
-    60: (
-        *("proc/stat", "proc/self/status", "proc/self/stat", "proc/self/mountinfo"),
-        *("proc/sys/kernel/yama/ptrace_scope", "proc/sys/kernel/randomize_va_space"),
-        *(
-            "proc/sysvipc/shm",
-            "proc/pagetypeinfo",
-            "proc/sys/kernel/hostname",
-            "proc/sys/kernel/osrelease",
-        ),
-    ),
-}
+# Too dear for the dashboard's own past.
+_MACHINE_FILES: Final = {**MACHINE_FILES, 60: (*MACHINE_FILES[60], "proc/pagetypeinfo")}
 
 
 class MapsWanted(NamedTuple):
@@ -80,7 +62,8 @@ class Collector:
         self._sampler = Sampler(self.files, clock or SystemClock())
         self._sampler.prepare()
         self._signs = DeathSigns(self.files, self.machine.page_bytes)
-        self._seen: Set[ProcessKey] = frozenset()
+        self._rounds = Rounds(self.files, _MACHINE_FILES)
+        self._clock = clock or SystemClock()
         self._ticks = 0
 
     def tick(self, interval_s: float, skipped: int = 0) -> Sample:
@@ -90,11 +73,7 @@ class Collector:
         )
         sample = self._sampler.sample(interval_s, Plan(fields=fields), skipped)
         sample = sample._replace(signs=self._signs.read(sample))
-        for every, names in _MACHINE_FILES.items():
-            if self._ticks % every == 0:
-                for name in names:
-                    self.files.read(name)
-        self._read_processes(sample)
+        self._rounds.read(sample)
         if self._ticks % self._maps.every == 0:
             self._read_maps(sample.processes.values())
         self._ticks += 1
@@ -103,20 +82,6 @@ class Collector:
     def close(self) -> None:
         self._sampler.close()
         self._signs.close()
-
-    def _read_processes(self, sample: Sample) -> None:
-        """Those whose turn it is, and new ones."""
-        turn = self._ticks % _ROUND
-        new = sorted(sample.processes.keys() - self._seen)
-        if self._ticks:
-            new = new[:_NEW_AT_MOST]
-        for key in new:
-            for name in (*_PROCESS_FILES, *_SAMPLED_FILES):
-                self.files.read(f"proc/{key.pid}/{name}")
-        for pid in [key.pid for key in sample.processes if key.pid % _ROUND == turn]:
-            for name in _PROCESS_FILES:
-                self.files.read(f"proc/{pid}/{name}")
-        self._seen = (self._seen & sample.processes.keys()) | set(new)
 
     def _read_maps(self, processes: Iterable[ProcessSample]) -> None:
         everyone = [each for each in processes if not each.is_kernel_thread]
@@ -130,6 +95,7 @@ class Collector:
             for name in ("smaps", "smaps_rollup"):
                 for _ in self.files.pieces(f"proc/{pid}/{name}"):
                     pass
+            self.files.note_read(f"proc/{pid}/smaps", self._clock.boot_s())
 
     def _is_meant(self, text: str, process: ProcessSample) -> bool:
         """By its pid, its name, or that of its program, which comm cuts after 15 bytes."""

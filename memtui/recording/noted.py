@@ -2,7 +2,8 @@
 
 A *content* is what one question to the files was answered with. Its name is the file's own for bytes
 that were read, else begins with what was asked: `gap:proc/kmsg`, `stat:proc/self/ns/pid`,
-`names:sys/block`, `directories:sys/fs/cgroup`.
+`names:sys/block`, `directories:sys/fs/cgroup`. `read:proc/PID/smaps` is when that was read last, in
+milliseconds since boot: it changes where the file itself may not have.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ GAP: Final = "gap:"
 STAT: Final = "stat:"
 NAMES: Final = "names:"
 DIRECTORIES: Final = "directories:"
+READ: Final = "read:"
 _SEPARATOR: Final = b"\0"
 _STAT_FILE: Final = "proc/stat"  # of which the time of boot alone is kept
 
@@ -54,6 +56,11 @@ class NotedFiles(Files):
         for name in self._by_pid.pop(pid, ()):
             if self.contents.pop(name, None) is not None:
                 self._changes[name] = None
+
+    def note_read(self, name: str, boot_s: float) -> None:
+        """A file was read at a time, where it could be."""
+        if name in self.contents:
+            self._note(READ + name, b"%d" % round(boot_s * 1000))
 
     def _note(self, name: str, data: bytes) -> None:
         if self.contents.get(name) == data:

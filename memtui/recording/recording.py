@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-import time
+import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import quote
 
 from memtui.recording.codec import Damaged, OpenBlock
+from memtui.recording.connecting import connected
 from memtui.recording.files import RecordedFiles, View
+from memtui.recording.moment import Moment
 from memtui.recording.store import (
     EventRow,
     Packed,
     Run,
+    Store,
     Summary,
     Time,
     Unusable,
-    check,
     checksum,
     unpacked_times,
     words_of,
@@ -31,7 +32,6 @@ T = TypeVar("T")
 
 _BLOCKS_KEPT: Final = 4  # that were put together last
 _BASES_KEPT: Final = 2
-_WAIT_S: Final = 5.0
 _TICKS_AT_MOST: Final = 100_000  # in a block: more are damage
 _RUN: Final = (
     "id, machine, boot_id, page_bytes, ticks_per_s, architecture, interval_s, pid, wall, boot"
@@ -39,22 +39,6 @@ _RUN: Final = (
 _RUN_TYPES: Final = (int, str, str, int, int, str, float, int, int, int)
 _RECENT: Final = "id, run, base, cast(times as blob), cast(data as blob), checksum"
 _INDEX: Final = "id, run, base, first_wall, first_boot, last_wall, last_boot, ticks"
-
-
-class Moment(NamedTuple):
-    """A tick of a recording: `time_s` since the epoch, `boot_s` since boot, as samples count."""
-
-    time_s: float
-    boot_s: float
-    run: int
-
-    @property
-    def words(self) -> str:
-        """`2026-11-30 14:32:07`, as clocks on the wall showed it."""
-        try:
-            return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.time_s))
-        except (OverflowError, ValueError, OSError):
-            return f"+{self.boot_s:.0f} s"
 
 
 class Stretch(NamedTuple):
@@ -85,8 +69,8 @@ class Recording:
     It may be written to meanwhile: `refresh` takes in what came.
     """
 
-    def __init__(self, path: str) -> None:
-        """Raises Unusable."""
+    def __init__(self, path: str, store: Store | None = None) -> None:
+        """`store`: what writes it, where it is in no file. Raises Unusable."""
         self.path = path
         self.troubles: list[str] = []
         self.runs: dict[int, Run] = {}
@@ -95,31 +79,35 @@ class Recording:
         self._times: OrderedDict[int, tuple[Time, ...]] = OrderedDict()
         self._bases: OrderedDict[int, dict[str, bytes]] = OrderedDict()
         self._opened: OrderedDict[tuple[int, int], OpenBlock] = OrderedDict()
-        self._database = _connected(path)
+        self._store = store
+        self._lock = store.lock if store is not None else threading.RLock()
+        self._database = store.database if store is not None else connected(path)
         try:
             self.refresh()
         except BaseException:
-            self._database.close()
+            self.close()
             raise
         if not self.runs:
-            self._database.close()
+            self.close()
             raise Unusable(f"{path} is a recording in which nothing can be read")
 
     def close(self) -> None:
-        self._database.close()
+        if self._store is None:
+            self._database.close()
 
     # What there is.
 
     def refresh(self) -> None:
         """Takes in what was recorded, and what was thrown away, since. Raises Unusable."""
         try:
-            self._database.execute("begin")
-            try:
-                self._read_runs()
-                self._read_index()
-                self._read_tails()
-            finally:
-                self._database.execute("rollback")
+            with self._lock:
+                self._database.execute("begin")
+                try:
+                    self._read_runs()
+                    self._read_index()
+                    self._read_tails()
+                finally:
+                    self._database.execute("rollback")
         except sqlite3.Error as error:
             raise Unusable(f"{self.path} cannot be read: {words_of(error)}") from None
 
@@ -320,7 +308,8 @@ class Recording:
 
     def _all(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._database.execute(query, values).fetchall()
+            with self._lock:
+                return self._database.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise Unusable(f"{self.path} cannot be read: {words_of(error)}") from None
 
@@ -409,42 +398,6 @@ class _Contents:
 
     def names(self) -> frozenset[str]:
         return self._block.names(self._tick)
-
-
-def _connected(path: str) -> sqlite3.Connection:
-    """The file, to be read alone. Raises Unusable."""
-    try:
-        with open(path, "rb") as file:
-            begin = file.read(16)
-    except OSError as error:
-        raise Unusable(
-            f"{path}: {error.strerror}", is_denied=isinstance(error, PermissionError)
-        ) from None
-    except ValueError:
-        raise Unusable(f"{path!r} is no name for a file") from None
-    if begin != b"SQLite format 3\0":
-        raise Unusable(f"{path} is no recording of memtui's")
-    failed: sqlite3.Error | None = None
-    # Where nothing may be written beside it, as SQLite does to share it, nobody else writes it either.
-    for how in ("mode=ro", "mode=ro&immutable=1"):
-        database = sqlite3.connect(
-            f"file:{quote(path)}?{how}",
-            uri=True,
-            timeout=_WAIT_S,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            check(database, path)
-            return database
-        except sqlite3.Error as error:
-            failed = failed or error
-        except BaseException:
-            database.close()
-            raise
-        database.close()
-    assert failed is not None
-    raise Unusable(f"{path} cannot be read: {words_of(failed)}")
 
 
 def _is_sound(row: tuple[Any, ...], types: tuple[type, ...]) -> bool:

@@ -10,7 +10,8 @@ from memtui.model.machine import Machine
 from memtui.model.sample import Sample
 from memtui.model.system.metrics import METRICS
 from memtui.recording.files import RecordedFiles
-from memtui.recording.recording import Moment, Recording, Stretch
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording, Stretch
 
 _SIGHT = "maps that were recorded"
 

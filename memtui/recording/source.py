@@ -19,7 +19,8 @@ from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.ondemand.question import Asked, GoOn, Question, begin
 from memtui.recording.files import RecordedFiles
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay
 from memtui.recording.store import Unusable
 

@@ -22,6 +22,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -33,6 +34,8 @@ SCHEMA: Final = 1
 _APPLICATION: Final = 0x4D454D54
 _LOG_PAGES: Final = 256  # of 4 KiB, what SQLite's log holds before it goes into the file
 _WAIT_S: Final = 5.0  # for a reader that holds the file for a moment
+
+MEMORY: Final = ":memory:"  # the path of a recording that is in no file
 
 _TABLES: Final = """
 create table run (
@@ -181,22 +184,25 @@ def check(database: sqlite3.Connection, path: str) -> None:
 class Store:
     """The one writer of a recording. sqlite3.Error comes out of what writes: the file is as it was
     before, and the same may be tried again.
+
+    One in memory is read through the same `database`, by whoever holds its `lock`.
     """
 
     def __init__(self, path: str) -> None:
         """Opens or begins one. Raises Unusable."""
         self.path = path
-        self._lock = _locked(path)
+        self.lock = threading.RLock()
+        self._file = None if path == MEMORY else _locked(path)
         try:
-            self._database = self._opened()
+            self.database = self._opened()
         except BaseException as error:
-            os.close(self._lock)
+            self._unlock()
             if isinstance(error, sqlite3.Error):
                 raise Unusable(f"{path} cannot be recorded to: {words_of(error)}") from None
             raise
 
     def _opened(self) -> sqlite3.Connection:
-        is_new = os.fstat(self._lock).st_size == 0
+        is_new = self._file is None or os.fstat(self._file).st_size == 0
         database = sqlite3.connect(
             self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
         )
@@ -221,27 +227,32 @@ class Store:
         return database
 
     def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._database.close()
+        with self.lock, contextlib.suppress(sqlite3.Error):
+            self.database.close()
         # Not before SQLite's own: closing any descriptor of a file gives its locks up.
-        os.close(self._lock)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is written within it, or nothing."""
-        self._database.execute("begin immediate")
-        try:
-            yield
-            self._database.execute("commit")
-        except BaseException:
-            # SQLite may have done so itself, as where the disk is full.
-            with contextlib.suppress(sqlite3.Error):
-                self._database.execute("rollback")
-            raise
+        with self.lock:
+            self.database.execute("begin immediate")
+            try:
+                yield
+                self.database.execute("commit")
+            except BaseException:
+                # SQLite may have done so itself, as where the disk is full.
+                with contextlib.suppress(sqlite3.Error):
+                    self.database.execute("rollback")
+                raise
 
     def start_run(self, run: Run) -> int:
         values = (__version__, *run)
-        cursor = self._database.execute(
+        cursor = self.database.execute(
             "insert into run (memtui, machine, boot_id, page_bytes, ticks_per_s, architecture, "
             f"interval_s, pid, wall, boot) values ({_marks(values)})",
             values,
@@ -249,13 +260,13 @@ class Store:
         return cursor.lastrowid or 0
 
     def add_base(self, data: bytes) -> int:
-        cursor = self._database.execute(
+        cursor = self.database.execute(
             "insert into base (data, checksum) values (?, ?)", (data, checksum(data))
         )
         return cursor.lastrowid or 0
 
     def add_recent(self, ticks: Packed) -> None:
-        self._database.execute(
+        self.database.execute(
             "insert into recent (run, base, times, data, checksum) values (?, ?, ?, ?, ?)",
             (
                 *(ticks.run, ticks.base, packed_times(ticks.times)),
@@ -265,7 +276,7 @@ class Store:
 
     def add_block(self, ticks: Packed, summaries: Mapping[str, Summary]) -> None:
         first, last = ticks.times[0], ticks.times[-1]
-        cursor = self._database.execute(
+        cursor = self.database.execute(
             "insert into block (run, base, first_wall, last_wall, first_boot, last_boot, ticks, times, "
             "data, checksum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -274,10 +285,10 @@ class Store:
                 *(packed_times(ticks.times), ticks.data, checksum(ticks.data)),
             ),
         )
-        self._database.executemany(
+        self.database.executemany(
             "insert or ignore into figure (name) values (?)", [(name,) for name in summaries]
         )
-        self._database.executemany(
+        self.database.executemany(
             "insert into summary select ?, id, ?, ?, ? from figure where name = ?",
             [(cursor.lastrowid, *summary, name) for name, summary in summaries.items()],
         )
@@ -285,14 +296,14 @@ class Store:
     @property
     def has_recent(self) -> bool:
         """Whether there are ticks in no block."""
-        return self._database.execute("select 1 from recent limit 1").fetchone() is not None
+        return self.database.execute("select 1 from recent limit 1").fetchone() is not None
 
     def forget_recent(self) -> None:
         """They are in a block now."""
-        self._database.execute("delete from recent")
+        self.database.execute("delete from recent")
 
     def add_event(self, event: EventRow) -> None:
-        self._database.execute(
+        self.database.execute(
             "insert into event (run, wall, boot, kind, level, text, metric, detail) "
             f"values ({_marks(event)})",
             event,
@@ -301,17 +312,18 @@ class Store:
     @property
     def size_bytes(self) -> int:
         """What of the file is in use."""
-        counts = [
-            self._database.execute(f"pragma {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        ]
+        with self.lock:
+            counts = [
+                self.database.execute(f"pragma {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
         return int((counts[0] - counts[1]) * counts[2])
 
     def trim(self, before_wall_ms: int | None, most_bytes: int | None) -> None:
         """The oldest blocks go: those that end before a time, and what is too much; at least one stays."""
         with self.transaction():
             while True:
-                rows = self._database.execute(
+                rows = self.database.execute(
                     "select id, last_wall from block order by id limit 2"
                 ).fetchall()
                 if len(rows) < 2:
@@ -322,10 +334,11 @@ class Store:
                 if not (is_old or is_much):
                     break
                 self._remove(number, last_wall)
-        self._database.execute("pragma incremental_vacuum").fetchall()
+        with self.lock:
+            self.database.execute("pragma incremental_vacuum").fetchall()
 
     def _remove(self, block: int, last_wall: int) -> None:
-        execute = self._database.execute
+        execute = self.database.execute
         execute("delete from block where id = ?", (block,))
         execute("delete from summary where block = ?", (block,))
         execute("delete from event where wall <= ?", (last_wall,))

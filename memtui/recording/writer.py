@@ -101,6 +101,10 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._store.close()
+
     def _write(self) -> None:
         while (tick := self._queue.get()) is not None:
             try:

@@ -15,7 +15,8 @@ from memtui.live.plan import Plan
 from memtui.model.csvlines import csv_lines
 from memtui.model.sample import Sample
 from memtui.model.system.metrics import FIELDS, METRICS, Metric, Value
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay
 from memtui.recording.store import Unusable
 from memtui.reports.output import USAGE, Failure, Options, document, form_of

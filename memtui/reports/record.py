@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Final
 
 from memtui import units
 from memtui.kernel.files import Files
+from memtui.recording.beginning import make_room
 from memtui.recording.collector import MapsWanted
 from memtui.recording.recorder import Recorder
 from memtui.recording.store import Unusable, default_path
@@ -38,9 +38,9 @@ def run(files: Files, options: Options) -> Iterator[str]:
         max(1, round(_MAPS_EVERY_S / options.interval_s)),
     )
     keep = Keep(_span(options.keep), _size(options.max_size))
-    if not options.argument:
-        _make_room(path)
     try:
+        if not options.argument:
+            make_room(path)
         recorder = Recorder(
             files,
             path,
@@ -99,15 +99,6 @@ def _tell(words: str) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"memtui: {units.printable(words)}\n")
             sys.stderr.flush()
-
-
-def _make_room(path: str) -> None:
-    """The default place's directory."""
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    except OSError as error:
-        status = NOT_PERMITTED if isinstance(error, PermissionError) else FAILED
-        raise Failure(f"{os.path.dirname(path)}: {error.strerror}: name a FILE", status) from None
 
 
 def _count(text: str | None) -> int:

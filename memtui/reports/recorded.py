@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Final
 
 from memtui.recording.files import RecordedFiles
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.store import Unusable
 from memtui.recording.times import time_of
 from memtui.reports.output import FAILED, NOT_PERMITTED, USAGE, Failure

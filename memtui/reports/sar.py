@@ -42,7 +42,8 @@ from memtui.settings.table import INTERVAL_RANGE_S
 if TYPE_CHECKING:
     # SQLite and the compressors are imported where a recording is read.
     from memtui.recording.files import RecordedFiles
-    from memtui.recording.recording import Moment, Recording
+    from memtui.recording.moment import Moment
+    from memtui.recording.recording import Recording
 
 T = TypeVar("T")
 

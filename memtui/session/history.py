@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from memtui.model.keys import ProcessKey
@@ -65,6 +65,14 @@ class History:
         history.until_s = time_s
         return history
 
+    def until(self, time_s: float) -> History:
+        """As it is now, for somebody who stands at a time of it, whatever is recorded after."""
+        history = copy.copy(self)
+        history._times, history._intervals = self._times[:], self._intervals[:]
+        history._series = {name: series[:] for name, series in self._series.items()}
+        history.until_s = time_s
+        return history
+
     @property
     def end_s(self) -> float:
         """The time of the newest sample that is to be seen; 0 before there is one."""
@@ -102,6 +110,22 @@ class History:
             value = metric.value(sample, before)
             series[slot] = _NAN if value is None else value
         self._last = sample
+
+    def fill(self, time_s: float, interval_s: float, figures: Mapping[str, float]) -> None:
+        """Adds what is known of a time after the last without a sample of it: that stands for so long."""
+        from memtui.model.system.metrics import METRICS
+
+        if not self._series:
+            self._series = {name: array("d") for name in METRICS}
+        slot = self._next
+        self._next = (slot + 1) % self._entries
+        if self._count < self._entries:
+            self._count += 1
+            for ring in (self._times, self._intervals, *self._series.values()):
+                ring.append(_NAN)
+        self._times[slot], self._intervals[slot] = time_s, interval_s
+        for name, series in self._series.items():
+            series[slot] = figures.get(name, _NAN)
 
     def _forget(self) -> None:
         for series in (self._times, self._intervals, *self._series.values()):
@@ -263,6 +287,12 @@ class GrowthTracker:
         if len(changes) > len(sample.processes):
             for key in changes.keys() - sample.processes.keys():
                 del changes[key]
+
+    def still(self) -> GrowthTracker:
+        """As it is now, whatever is recorded after."""
+        growth = copy.copy(self)
+        growth._changes = {key: changes[:] for key, changes in self._changes.items()}
+        return growth
 
     def gained_bytes(self, key: ProcessKey) -> int:
         """RSS now less RSS a minute ago, or less the first one seen since; 0 if never seen."""

@@ -10,6 +10,7 @@ from memtui.live.source import Reading
 from memtui.model.keys import ProcessKey
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import Sample
+from memtui.session.wound import NoWound, Wound
 
 SAMPLES_AT_MOST: Final = 256
 
@@ -17,14 +18,14 @@ SAMPLES_AT_MOST: Final = 256
 class Inbox:
     """Any thread puts, one takes, in the order of arrival.
 
-    Of a process's map the last reading alone waits. Of samples the newest 256 do; `lost` counts those
-    before them that nobody took.
+    Of a process's map the last reading alone waits, and of moments of the past the last. Of samples
+    the newest 256 do; `lost` counts those before them that nobody took.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # A map stands here as its process, and once: its last reading is in `_maps`.
-        self._waiting: deque[Reading | ProcessKey] = deque()
+        self._waiting: deque[Reading | Wound | NoWound | ProcessKey] = deque()
         self._maps: dict[ProcessKey, MapReading] = {}
         self._samples = 0
         self.lost = 0
@@ -32,8 +33,11 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, reading: Reading) -> None:
+    def put(self, reading: Reading | Wound | NoWound) -> None:
         with self._lock:
+            if isinstance(reading, Wound):
+                waiting = [each for each in self._waiting if not isinstance(each, Wound)]
+                self._waiting = deque(waiting)
             if isinstance(reading, MapReading):
                 if reading.key not in self._maps:
                     self._waiting.append(reading.key)
@@ -45,7 +49,7 @@ class Inbox:
                 if self._samples > SAMPLES_AT_MOST:
                     self._lose_oldest()
 
-    def take(self) -> Reading | None:
+    def take(self) -> Reading | Wound | NoWound | None:
         """The next one; None where nothing waits."""
         with self._lock:
             if not self._waiting:

@@ -36,6 +36,7 @@ class Seen:
         self.events = Events()
         self.marks = Events()
         self.obituaries: OrderedDict[Event, Obituary] = OrderedDict()
+        self.last: Sample | None = None
         self.before: Sample | None = None  # the sample before the last
         self.verdict: Verdict | None = None
         self._sar: SarTrack | None = None
@@ -50,7 +51,8 @@ class Seen:
         from memtui.model.shortage.judge import Judge
 
         alerts, judge, state = self._watching or (self._settings.alerts, Judge(), State())
-        before = self.before = self.history.last
+        before = self.before = self.last
+        self.last = sample
         self.history.record(sample)
         if self._sar is not None:
             self._sar.record(sample, before)
@@ -77,8 +79,8 @@ class Seen:
             from memtui.session.sartrack import SarTrack
 
             self._sar = SarTrack()
-            if self.history.last is not None:
-                self._sar.record(self.history.last, self.before)
+            if self.last is not None:
+                self._sar.record(self.last, self.before)
         return self._sar
 
     def lost_per_hour(self) -> float | None:
@@ -88,6 +90,17 @@ class Seen:
             slope = self.history.trend_per_minute("unaccounted_bytes", _HOUR_S)
             self._hour = now_s, None if slope is None else slope * 60
         return self._hour[1]
+
+    def then(self, past: Seen, time_s: float) -> Seen:
+        """What was seen up to a time: figures and events of this one, the verdict as of the other,
+        which saw the samples again."""
+        seen = copy.copy(past)
+        seen.history = self.history.until(time_s)
+        seen.events, seen.marks = self.events.until(time_s), self.marks.until(time_s)
+        seen.obituaries = OrderedDict(
+            (event, each) for event, each in self.obituaries.items() if event.time_s <= time_s
+        )
+        return seen
 
     def still(self) -> Seen:
         """As it is now, whatever is recorded after; only the history goes on, and knows where to end."""

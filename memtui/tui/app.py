@@ -34,6 +34,7 @@ from memtui.ondemand.question import Answer, Progress
 from memtui.ondemand.questions import ContextOf
 from memtui.session.inbox import Inbox
 from memtui.session.session import Session
+from memtui.session.wound import NoWound, Wound
 from memtui.targets import Target, meant
 from memtui.tui import theme
 from memtui.tui.alerting import tell
@@ -126,7 +127,7 @@ class MemtuiApp(TimeKeys):
 
     # From the source's threads.
 
-    def deliver(self, reading: Reading) -> None:
+    def deliver(self, reading: Reading | Wound | NoWound) -> None:
         """Hands in a reading, from any thread, at any time."""
         self._inbox.put(reading)
         self.wake()
@@ -208,6 +209,8 @@ class MemtuiApp(TimeKeys):
                 continue
             taken = session.take(reading)
             events += taken.events
+            if taken.complaint:
+                self.notify(taken.complaint, severity="warning", markup=False)
             is_news, map_read = is_news or taken.is_news, map_read or taken.map_read
             scope_lost = scope_lost or taken.scope_lost
             if time.monotonic() > until_s:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 from textual.widget import Widget
 
 from memtui.kernel.files import Gap
-from memtui.live.source import Source
 from memtui.ondemand.question import Answer, Asked, Progress, Question, Reply, Work, begin
+from memtui.session.session import Session
 
 T = TypeVar("T")
 
@@ -24,8 +24,8 @@ class Asking:
     """What is asked and not answered yet. A widget waits for one answer of each type of question: to
     ask another ends the one before. Of the interface's thread."""
 
-    def __init__(self, source: Source, reply: Reply) -> None:
-        self._source = source
+    def __init__(self, session: Session, reply: Reply) -> None:
+        self._session = session
         self._reply = reply
         self._waiting: dict[Asked, _Waiting] = {}
 
@@ -49,12 +49,12 @@ class Asking:
         if isinstance(question, Work):
             asked = begin(question, lambda _go_on: question.work(), self._reply)
         else:
-            asked = self._source.ask(question)
+            asked = self._session.ask(question)
         self._waiting[asked] = _Waiting(widget, then, progress)
         return asked
 
     def may_look_again(self) -> bool:
-        return self._source.may_look_again()
+        return self._session.may_look_again()
 
     def forget(self, widget: Widget, kind: type | None = None) -> None:
         """Ends what a widget waits for: questions of that type, or all."""

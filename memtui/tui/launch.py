@@ -31,12 +31,13 @@ _SWITCH_S: Final = 0.001
 class Occasion(NamedTuple):
     """What the dashboard is opened for, where it is not the machine alone.
 
-    `machine`: not the one that runs it. `running`: a program under watch. `begun` is called once, after
-    the first frame.
+    `machine`: not the one that runs it. `running`: a program under watch. `recorded`: a recording that
+    is played. `begun` is called once, after the first frame.
     """
 
     machine: Machine | None = None
     running: Running | None = None
+    recorded: RecordedSource | None = None
     begun: Callable[[MemtuiApp], None] | None = None
 
 
@@ -60,7 +61,9 @@ def run(
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
     occasion = occasion or Occasion()
     machine = occasion.machine or machine_of(files)
-    sampler, early = Sampler(files), EarlyScreen()
+    # What is read is kept from the first sample on.
+    noted = NotedFiles(files)
+    sampler, early = Sampler(noted), EarlyScreen()
     size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from memtui.recording.moment import Moment
 from memtui.recording.recorder import Recorder
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.recording import Recording
 from memtui.recording.store import Unusable
 from memtui.recording.writer import FOREVER, Keep
 from tests.conftest import HOSTS_DIR

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from memtui.recording.moment import Moment
 from memtui.recording.recorder import Recorder
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.recording import Recording
 from memtui.recording.store import SCHEMA, Unusable
 from tests.recorded import recorded
 from tests.recording.machines import (

@@ -10,7 +10,8 @@ import pytest
 from memtui.kernel.files import Gap
 from memtui.live.plan import Plan
 from memtui.live.sampler import Sampler
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay, figures_of
 from memtui.recording.store import Unusable
 from memtui.recording.times import span_of, time_of

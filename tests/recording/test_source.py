@@ -14,7 +14,8 @@ from memtui.model.machine import Machine as KnownMachine
 from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import Sample
 from memtui.ondemand.question import Answer, GoOn, Question
-from memtui.recording.recording import Moment, Recording
+from memtui.recording.moment import Moment
+from memtui.recording.recording import Recording
 from memtui.recording.source import ReplaySource
 from memtui.recording.store import Unusable
 from tests.recording.machines import Machine

@@ -15,6 +15,7 @@ from memtui.model.sample import Sample
 from memtui.ondemand.question import Answer, Asked
 from memtui.ondemand.questions import TightestGroup
 from memtui.session.inbox import SAMPLES_AT_MOST, Inbox
+from memtui.session.wound import NoWound, Wound
 from tests.samples import sample
 
 
@@ -22,7 +23,7 @@ def reading(pid: int, time_s: float) -> MapReading:
     return MapReading(ProcessKey(pid, 1), Gap("proc/1/maps", "denied"), None, time_s, 0.0)
 
 
-def emptied(inbox: Inbox) -> list[Reading]:
+def emptied(inbox: Inbox) -> list[Reading | Wound | NoWound]:
     found = []
     while (each := inbox.take()) is not None:
         found.append(each)

@@ -43,6 +43,12 @@ class Events:
     def add(self, event: Event) -> None:
         self._events.append(event)
 
+    def until(self, time_s: float) -> Events:
+        """Those not newer."""
+        events = Events()
+        events._events.extend(event for event in self._events if event.time_s <= time_s)
+        return events
+
     def since(self, time_s: float) -> list[Event]:
         """Those not older, oldest first."""
         found = []
