@@ -63,9 +63,7 @@ class ScriptedPast:
         map_ = None if key is None or key not in script.maps else script.maps[key]
         reading = None if map_ is None or key is None else MapReading(key, map_, None, 1e9, 0.0)
         moment = Moment((script.machine.booted_s or 0.0) + sample.time_s, sample.time_s, 0)
-        wound = Wound(
-            epoch, moment, script.machine, memory, reading, self.lacking, self.has_all
-        )
+        wound = Wound(epoch, moment, script.machine, memory, reading, self.lacking, self.has_all)
         self._app.deliver(wound)
 
 

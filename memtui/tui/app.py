@@ -343,6 +343,8 @@ class MemtuiApp(TimeKeys):
         if self.session.machine.still and name != "map":
             self.notify("a core dump is one process's memory: its map is all there is", timeout=4)
             return
+        if not self.may_open(name):
+            return
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
             # The styles of all views but the first would take their time before the first frame.
@@ -352,7 +354,6 @@ class MemtuiApp(TimeKeys):
             await views.mount(made(name, self.session))
         self.close_sheets()
         self.view_name = name
-        self.leave_past_for(name)
         for view in views.children:
             view.display = view.id == name
         self._focus()

@@ -142,8 +142,8 @@ class Glyphs(NamedTuple):
 
     `fills` are the three bands of the memory graph where colour cannot tell them apart, else
     blanks on coloured backgrounds with `eighths` where two meet; `line` is plotext's marker;
-    `heights` is nothing up to all of a cell, and never empty; `ticks` are right and wrong, `past` and `plays`
-    stand before a moment that is not now.
+    `heights` is nothing up to all of a cell, and never empty; `ticks` are right and wrong, `past` and
+    `plays` stand before a moment that is not now.
     """
 
     coloured: bool

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from textual import on
 from textual.app import App
@@ -15,12 +16,8 @@ from memtui.tui.views.view import View
 from memtui.tui.widgets.timewindow import MomentWanted
 from memtui.tui.words.time import Replaying, Standing
 
-if TYPE_CHECKING:
-    from memtui.session.past import Past
-
 _MINUTE_S: Final = 60.0
 INTERVALS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-SPEEDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1000.0)
 # What goes on by itself and has no other moment than now.
 _LIVE_ONLY: Final = {"lab": "the lab", "run": "a run under watch"}
 _SHORT_S: Final = 4.0
@@ -31,13 +28,6 @@ class TimeKeys(App[None]):
 
     session: Session
     view_name: str
-    _speed = 1.0  # of a recording, while it is played
-
-    @property
-    def _played(self) -> Past | None:
-        """What is played where that is a recording, with all its past and none that goes on."""
-        past = self.session.past
-        return past if past is not None and past.has_all else None
 
     @property
     def view(self) -> View:
@@ -53,6 +43,14 @@ class TimeKeys(App[None]):
         raise NotImplementedError
 
     @property
+    def replayed(self) -> str:
+        """The name of the file that is replayed; "" where none is."""
+        from memtui.recording.source import RecordedSource
+
+        source = self.session.source
+        return os.path.basename(source.recording.path) if isinstance(source, RecordedSource) else ""
+
+    @property
     def standing(self) -> Standing:
         """Where the screen stands in time, for its header."""
         session, moment = self.session, self.session.moment
@@ -63,12 +61,12 @@ class TimeKeys(App[None]):
         day = "" if at[:3] == time.localtime()[:3] else time.strftime("%a %d %b", at)
         ago_s: float | None = moment.ago_s
         replaying = None
-        if (played := self._played) is not None:
+        if session.is_replay and session.past is not None:
             ago_s = None
             begin_s, end_s = session.kept or (0.0, 0.0)
             length_s = end_s - begin_s
             share = (moment.sample.time_s - begin_s) / length_s if length_s > 0 else None
-            replaying = Replaying(played.name, played.speed, share)
+            replaying = Replaying(self.replayed, session.past.speed, share)
         return Standing(
             time.strftime("%H:%M:%S", at), ago_s, day, moment.missing, replaying, records
         )
@@ -106,7 +104,9 @@ class TimeKeys(App[None]):
             return
         time_s = self.session.find_event(by > 0)
         if time_s is None:
-            self.notify(f"nothing happened {'after' if by > 0 else 'before'} this", timeout=_SHORT_S)
+            self.notify(
+                f"nothing happened {'after' if by > 0 else 'before'} this", timeout=_SHORT_S
+            )
         else:
             self.go_to(time_s)
 
@@ -154,14 +154,20 @@ class TimeKeys(App[None]):
         at_s = moment.sample.time_s
         if way < 0 and at_s <= kept[0]:
             self.notify("nothing before this is kept", timeout=_SHORT_S)
-        elif way > 0 and at_s >= kept[1] and self._played is not None:
+        elif way > 0 and at_s >= kept[1] and self.session.is_replay:
             self.notify("the recording ends here", timeout=_SHORT_S)
 
-    def leave_past_for(self, view: str) -> None:
-        """A view that is opened may have no past."""
-        if self.session.is_past and self._played is None and view in _LIVE_ONLY:
-            self.session.go_to(None)
-            self.notify(f"{_LIVE_ONLY[view]} is live only: this is now again", timeout=_SHORT_S)
+    def may_open(self, view: str) -> bool:
+        """Whether a view is to be had; one that has no past leads back to now."""
+        session = self.session
+        if view not in _LIVE_ONLY or not session.is_past:
+            return True
+        if session.is_replay:
+            self.notify(f"{_LIVE_ONLY[view]} is live only: this is a recording", timeout=_SHORT_S)
+            return False
+        session.go_to(None)
+        self.notify(f"{_LIVE_ONLY[view]} is live only: this is now again", timeout=_SHORT_S)
+        return True
 
     def close_sheets(self) -> None:
         """Whatever is open over the view: it is of another moment."""
@@ -172,9 +178,11 @@ class TimeKeys(App[None]):
 
     def action_freeze(self) -> None:
         """Freezes what is live, and plays a recording or pauses it."""
+        from memtui.tui.replay import play
+
         session = self.session
-        if (played := self._played) is not None:
-            played.speed = 0.0 if played.speed else self._speed
+        if session.is_replay:
+            play(session)
             self.show_frame()
         elif session.is_past:
             self.notify("this moment stands still: 0 goes back to now", timeout=_SHORT_S)
@@ -187,11 +195,13 @@ class TimeKeys(App[None]):
 
     def action_interval(self, step: int) -> None:
         """How often it is sampled; of a recording, how fast it is played."""
-        source = self.session.source
-        if (played := self._played) is not None:
-            played.speed = self._speed = _beside(SPEEDS, self._speed, step)
+        from memtui.tui.replay import faster, slower
+
+        session = self.session
+        if session.is_replay:
+            (faster if step > 0 else slower)(session)
         else:
-            source.interval_s = _beside(INTERVALS_S, source.interval_s, step)
+            session.source.interval_s = _beside(INTERVALS_S, session.source.interval_s, step)
         self.show_frame()
 
     # Recording.
@@ -206,7 +216,7 @@ class TimeKeys(App[None]):
             session.stop_recording()
             self.show_frame()
             self.notify(f"recorded to {units.printable(path)}", markup=False)
-        elif self._played is not None:
+        elif self.session.is_replay:
             self.notify("this is a recording already", timeout=_SHORT_S)
         else:
             self.close_sheets()

@@ -304,7 +304,7 @@ async def test_a_frozen_screen_is_let_go_by_going_back() -> None:
 
 
 async def test_at_the_first_that_is_kept_it_says_so() -> None:
-    app, past = machine()
+    app, _ = machine()
     async with running(app) as pilot:
         await press(pilot, "T")
         await answer(pilot, "-239s")

@@ -57,7 +57,9 @@ def test_what_was_not_kept_is_said_before_how_to_get_back() -> None:
     lacking = PAST_MOMENT._replace(missing="maps not kept")
     assert "maps not kept · 0 live" in header(120, lacking)
     assert "14:32:07 · maps not kept " in header(38, lacking)
-    assert "not all kept" in header(38, PAST_MOMENT._replace(missing="maps and details were not kept"))
+    assert "not all kept" in header(
+        38, PAST_MOMENT._replace(missing="maps and details were not kept")
+    )
 
 
 def test_a_recording_says_its_file_and_its_speed() -> None:

@@ -27,7 +27,7 @@ class ObituarySheet(Sheet):
     def begin(self) -> None:
         self.show(obituary_page(self._obituary, self.session.machine, self.size.width))
 
-    def action_goto(self) -> None:
+    async def action_goto(self) -> None:
         """To the machine as it was then."""
         self.post_message(MomentWanted(self._obituary.time_s))
 

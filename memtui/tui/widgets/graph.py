@@ -31,7 +31,6 @@ from memtui.tui.widgets.plotting import (
 )
 from memtui.tui.widgets.timewindow import MomentWanted, Wound
 
-
 CURSOR: Final = theme.style(theme.PAST, bold=True)
 _JUST_S: Final = 0.001
 
@@ -59,10 +58,6 @@ class TimeGraph(PlotextPlot):
     The last band may be given without a metric: it is the rest up to the top. Zoomed, the axis is
     cut to where bands and curves move, which its labels say.
     """
-
-    def __init__(self, time_s: float) -> None:
-            super().__init__()
-            self.time_s = time_s
 
     def __init__(
         self,

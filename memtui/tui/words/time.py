@@ -73,7 +73,9 @@ def standing_forms(standing: Standing) -> tuple[Line, ...]:
             (f"REPLAY {at}", f"{share} "),
             (at, ""),
         )
-    return tuple([*records, (f"{mark}{when} ", PAST), (rest.lstrip(), _WORDS)] for when, rest in pieces)
+    return tuple(
+        [*records, (f"{mark}{when} ", PAST), (rest.lstrip(), _WORDS)] for when, rest in pieces
+    )
 
 
 def speed_words(speed: float) -> str:
