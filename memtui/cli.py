@@ -233,6 +233,8 @@ def _no_document(line: _Line) -> str:
 def _recorded_and_not(line: _Line) -> str:
     options, command = line.options, line.command
     if options.recording is None:
+        if command is not None and command.takes_time:
+            return ""
         return f"--at goes with --from FILE: {line.hint}" if options.at is not None else ""
     if options.roots:
         return f"--from or --root, not both: {line.hint}"

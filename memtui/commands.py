@@ -48,6 +48,7 @@ class Command(NamedTuple):
     is_table: bool = True  # and so goes with --csv
     is_document: bool = True  # and so goes with --json
     is_report: bool = True  # of a machine, and so goes with --from
+    takes_time: bool = False  # of a recording that is its argument, and so goes with --at
     is_phrase: bool = False  # whose argument may be several words
     rest: str = ""  # what help calls it
     source: str = ""
@@ -253,6 +254,18 @@ COMMANDS: Final = (
         is_table=False,
         is_document=False,
         is_report=False,
+    ),
+    Command(
+        "replay",
+        "FILE",
+        "a recording in the dashboard, from its last moment or --at: wind, step, play; without a terminal "
+        "or with --json what is in it",
+        "memtui.reports.replay:run",
+        source="memtui.reports.replay:opened",
+        screen="memtui.tui.replay:run",
+        is_table=False,
+        is_report=False,
+        takes_time=True,
     ),
     Command(
         "export",

@@ -94,7 +94,7 @@ class LiveSource:
         self._threads: list[threading.Thread] = []
         self.sampler = sampler or Sampler(files, self._clock)
         self._processes: Mapping[ProcessKey, ProcessSample] = FrozenDict()
-        self._looked = looked or files
+        self.looked = looked or files
         self._signs: DeathSigns | None = None
         self._note: Callable[[Sample], None] = _to_nobody
         self._looker: Looker | None = None
@@ -133,7 +133,7 @@ class LiveSource:
 
     def start(self, post: Callable[[Reading], None]) -> None:
         self._post = post
-        self._looker = Looker(self._looked, post, self.sampler.budget, self._clock)
+        self._looker = Looker(self.looked, post, self.sampler.budget, self._clock)
         self._threads = [
             threading.Thread(target=self._tick, args=(post,), name="sampling", daemon=True),
             threading.Thread(target=self._look, args=(self._looker,), name="looking", daemon=True),

@@ -33,7 +33,7 @@ import lzma
 import re
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, chain, groupby
 from typing import Final, NamedTuple
@@ -65,6 +65,7 @@ class _Changed(NamedTuple):
 
 
 Version = bytes | _Changed | None
+Versions = Mapping[str, Sequence[tuple[int, Version]]]
 
 
 def _version(before: bytes | None, now: bytes | None) -> Version:
@@ -122,6 +123,11 @@ class Block:
         for name, version in versions.items():
             self._versions.setdefault(name, []).append((self.ticks, version))
         self.ticks += 1
+
+    @property
+    def versions(self) -> Versions:
+        """Those of each file by their ticks, also for another thread, as of now."""
+        return {name: list(each) for name, each in list(self._versions.items())}
 
     def packed(self, base: Iterable[str] = (), *, quick: bool = False) -> bytes:
         """The block as bytes. `base`: the names in the base, else names stand in it in full."""
@@ -227,6 +233,17 @@ class _Run(NamedTuple):
     growths: list[int]
 
 
+def _run(kind: int, versions: list[tuple[int, Version]]) -> _Run:
+    run = _Run(kind, [tick for tick, _ in versions], [], [], [], [])
+    changed = [version for _, version in versions if isinstance(version, _Changed)]
+    run.whole.extend(version for _, version in versions if isinstance(version, bytes))
+    run.patches.extend(version.patches for version in changed)
+    run.places.extend(sorted({place for version in changed for place in version.numbers}))
+    for place in run.places:
+        run.growths.extend(version.numbers.get(place, 0) for version in changed)
+    return run
+
+
 class OpenBlock:
     """A block that is read, beside the contents of its base. A file is put together when it is asked
     for.
@@ -241,6 +258,18 @@ class OpenBlock:
         except (IndexError, ValueError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise Damaged(f"a damaged block: {error}") from None
         self._names: dict[int, frozenset[str]] = {}
+
+    @classmethod
+    def of(cls, ticks: int, versions: Versions, base: Contents) -> OpenBlock:
+        """One whose ticks have not been packed: of each file its versions, by their ticks."""
+        block = cls.__new__(cls)
+        block._base, block.ticks, block._names = base, ticks, {}
+        block._runs = {
+            name: [_run(kind, run) for kind, run in _runs(found)]
+            for name, each in versions.items()
+            if (found := [version for version in each if version[0] < ticks])
+        }
+        return block
 
     @property
     def changed(self) -> Iterable[str]:

@@ -48,7 +48,8 @@ class LastHour:
         self._machine = machine
         self._alerts = alerts
         self._clock = clock or SystemClock()
-        self._rounds = Rounds(noted, new_at_most=_NEW_AT_MOST)
+        # What samples are made of is read for them alone: the same is shown again.
+        self._rounds = Rounds(noted, new_at_most=_NEW_AT_MOST, of_new=())
         self._store = Store(MEMORY)
         self._run = run_of(noted, machine, interval_s, self._now())
         self._writer = Writer(self._store, self._run, keep)

@@ -17,6 +17,7 @@ from memtui.recording.store import (
     EventRow,
     Packed,
     Run,
+    Running,
     Store,
     Summary,
     Time,
@@ -25,13 +26,14 @@ from memtui.recording.store import (
     unpacked_times,
     words_of,
 )
-from memtui.recording.tail import Tail
+from memtui.recording.tail import RunningTail, Tail
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-_BLOCKS_KEPT: Final = 4  # that were put together last
+_BLOCKS_KEPT: Final = 8  # that were put together last
 _BASES_KEPT: Final = 2
+_RUNNING: Final = -1  # the place of a tail that is in no row
 _TICKS_AT_MOST: Final = 100_000  # in a block: more are damage
 _RUN: Final = (
     "id, machine, boot_id, page_bytes, ticks_per_s, architecture, interval_s, pid, wall, boot"
@@ -76,6 +78,7 @@ class Recording:
         self.runs: dict[int, Run] = {}
         self._chunks: list[_Chunk] = []
         self._tails: list[Tail] = []
+        self._running: RunningTail | None = None
         self._times: OrderedDict[int, tuple[Time, ...]] = OrderedDict()
         self._bases: OrderedDict[int, dict[str, bytes]] = OrderedDict()
         self._opened: OrderedDict[tuple[int, int], OpenBlock] = OrderedDict()
@@ -103,9 +106,10 @@ class Recording:
             with self._lock:
                 self._database.execute("begin")
                 try:
+                    running = self._store.running if self._store is not None else None
                     self._read_runs()
                     self._read_index()
-                    self._read_tails()
+                    self._read_tails(running)
                 finally:
                     self._database.execute("rollback")
         except sqlite3.Error as error:
@@ -171,6 +175,14 @@ class Recording:
                 if since_ms <= each.wall_ms <= until_ms
             ]
         return found
+
+    def since_boot(self, moment: Moment) -> float:
+        """When a moment was, in seconds since the last boot that is in it: what was before that boot
+        counts by the clock on the wall."""
+        last = self.last
+        if last is None or self.runs[last.run].boot_id == self.run_of(moment).boot_id:
+            return moment.boot_s
+        return moment.time_s - (last.time_s - last.boot_s)
 
     def run_of(self, moment: Moment) -> Run:
         """Which recorder, on which machine."""
@@ -260,7 +272,7 @@ class Recording:
 
     def _times_of(self, chunk: _Chunk) -> tuple[Time, ...]:
         if chunk.is_tail:
-            return tuple(self._tails[chunk.id].times)
+            return tuple(self._tail(chunk.id).times)
         if chunk.id not in self._times:
             row = self._one("select cast(times as blob) from block where id = ?", chunk.id)
             try:
@@ -272,7 +284,7 @@ class Recording:
 
     def _block(self, chunk: _Chunk) -> OpenBlock:
         if chunk.is_tail:
-            return self._tails[chunk.id].opened()
+            return self._tail(chunk.id).opened()
 
         def opened() -> OpenBlock:
             data = self._data("block", chunk.id)
@@ -360,8 +372,19 @@ class Recording:
         if trouble not in self.troubles:
             self.troubles.append(trouble)
 
-    def _read_tails(self) -> None:
+    def _read_tails(self, running: Running | None) -> None:
         """The rows that are in no block yet; of those that are known only what came since."""
+        self._running = None
+        if running is not None:
+            last = self._chunks[-1] if self._chunks else None
+            if (
+                last is None
+                or last.run != running.run
+                or last.last.boot_ms < running.times[0].boot_ms
+            ):
+                self._running = RunningTail(running, self._base(running.base))
+                self._append(self._running, _RUNNING)
+            return
         rows = self._readable("recent", _RECENT, (int, int, int, bytes, bytes, int), 0)
         known = [tail for tail in self._tails if tail.rows]
         if not rows or not known or known[0].rows[0] != (rows[0][0], rows[0][3]):
@@ -380,10 +403,14 @@ class Recording:
                 self._complain(f"{self.path}: recent {number} is damaged, and what follows it")
         for at, tail in enumerate(self._tails):
             if tail.times and tail.run in self.runs:
-                first, last = tail.times[0], tail.times[-1]
-                self._chunks.append(
-                    _Chunk(at, True, tail.run, tail.base, first, last, len(tail.times))
-                )
+                self._append(tail, at)
+
+    def _append(self, tail: Tail | RunningTail, at: int) -> None:
+        first, last = tail.times[0], tail.times[-1]
+        self._chunks.append(_Chunk(at, True, tail.run, tail.base, first, last, len(tail.times)))
+
+    def _tail(self, at: int) -> Tail | RunningTail:
+        return self._tails[at] if self._running is None else self._running
 
 
 class _Contents:

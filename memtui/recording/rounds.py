@@ -15,7 +15,7 @@ from memtui.model.sample import Sample
 _ROUND: Final = 60
 _NEW_AT_MOST: Final = 200  # a tick
 _PROCESS_FILES: Final = ("cmdline", "cgroup", "oom_score_adj")
-_SAMPLED_FILES: Final = ("status", "stat", "oom_score")
+SAMPLED_FILES: Final = ("status", "stat", "oom_score")
 # What reports read of the machine besides samples, in ticks.
 MACHINE_FILES: Final = {
     1: ("proc/uptime",),
@@ -37,10 +37,14 @@ class Rounds:
         files: Files,
         machine_files: Mapping[int, Iterable[str]] = MACHINE_FILES,
         new_at_most: int | None = None,
+        *,
+        of_new: tuple[str, ...] = SAMPLED_FILES,
     ) -> None:
+        """`of_new`: what is read of a new process beside what is read of all in turn."""
         self._files = files
         self._machine_files = machine_files
         self._new_at_most = new_at_most
+        self._of_new = of_new
         self._seen: Set[ProcessKey] = frozenset()
         self._ticks = 0
 
@@ -55,7 +59,7 @@ class Rounds:
         if self._ticks or self._new_at_most is not None:
             new = new[: self._new_at_most or _NEW_AT_MOST]
         for key in new:
-            for name in (*_PROCESS_FILES, *_SAMPLED_FILES):
+            for name in (*_PROCESS_FILES, *self._of_new):
                 self._files.read(f"proc/{key.pid}/{name}")
         for pid in [key.pid for key in sample.processes if key.pid % _ROUND == turn]:
             for name in _PROCESS_FILES:

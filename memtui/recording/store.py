@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from memtui import __version__
-from memtui.recording.codec import Damaged
+from memtui.recording.codec import Block, Damaged
 
 SCHEMA: Final = 1
 _APPLICATION: Final = 0x4D454D54
@@ -102,6 +102,15 @@ class Packed(NamedTuple):
     base: int
     times: tuple[Time, ...]
     data: bytes
+
+
+class Running(NamedTuple):
+    """The ticks of a recording in memory that are in no block yet."""
+
+    run: int
+    base: int
+    times: tuple[Time, ...]
+    block: Block
 
 
 Summary = tuple[float, float, float]  # the least, the largest, the last
@@ -185,13 +194,15 @@ class Store:
     """The one writer of a recording. sqlite3.Error comes out of what writes: the file is as it was
     before, and the same may be tried again.
 
-    One in memory is read through the same `database`, by whoever holds its `lock`.
+    One in memory is read through the same `database`, by whoever holds its `lock`; its `recent` ticks
+    are `running`, and in no row.
     """
 
     def __init__(self, path: str) -> None:
         """Opens or begins one. Raises Unusable."""
         self.path = path
         self.lock = threading.RLock()
+        self.running: Running | None = None
         self._file = None if path == MEMORY else _locked(path)
         try:
             self.database = self._opened()
@@ -235,6 +246,10 @@ class Store:
     def _unlock(self) -> None:
         if self._file is not None:
             os.close(self._file)
+
+    @property
+    def is_memory(self) -> bool:
+        return self._file is None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

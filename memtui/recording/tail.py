@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from memtui.recording.codec import Block, Damaged, OpenBlock, versions_of
-from memtui.recording.store import Packed, Time, unpacked_times
+from memtui.recording.store import Packed, Running, Time, unpacked_times
 
 
 class Tail:
@@ -58,3 +58,21 @@ class Tail:
     def packed(self) -> Packed:
         """All of it as a block for the file."""
         return Packed(self.run, self.base, tuple(self.times), self._block.packed(self._base))
+
+
+class RunningTail:
+    """The end of a recording in memory, as of when it was asked for."""
+
+    def __init__(self, running: Running, contents: Mapping[str, bytes]) -> None:
+        self.run = running.run
+        self.base = running.base
+        self.times = list(running.times)
+        self._base = contents
+        self._versions = running.block.versions
+        self._opened: OpenBlock | None = None
+
+    def opened(self) -> OpenBlock:
+        """All of it as one block."""
+        if self._opened is None:
+            self._opened = OpenBlock.of(len(self.times), self._versions, self._base)
+        return self._opened

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from memtui.defects import defect
 from memtui.recording.codec import Block, Changes, packed_contents, versions_of
-from memtui.recording.store import EventRow, Packed, Run, Store, Summary, Time, words_of
+from memtui.recording.store import EventRow, Packed, Run, Running, Store, Summary, Time, words_of
 
 BLOCK_TICKS: Final = 60
 _BLOCKS_A_BASE: Final = 30
@@ -192,12 +192,17 @@ class Writer:
         except sqlite3.Error as error:
             self._tell(error)
             return False
+        self._store.running = None
         self._written(sum(len(packed.times) for packed, _ in self._unwritten))
         self._unwritten.clear()
         return True
 
     def _write_row(self) -> None:
         """Writes what of the running block is not in the file yet."""
+        if self._store.is_memory:
+            self._store.running = Running(self._run, self._base_id, tuple(self._times), self._block)
+            self._row = Block()
+            return
         times = tuple(self._times[-self._row.ticks :])
         packed = Packed(self._run, self._base_id, times, self._row.packed(quick=True))
         try:

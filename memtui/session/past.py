@@ -191,7 +191,6 @@ class Past:
         if last is None:
             return None
         if wanted is not None:
-            rebuilt.refresh()
             moment, missing = rebuilt.found(wanted.time_s, wanted.ticks)
             if moment is None:
                 raise Unusable("nothing has been kept yet")

@@ -39,6 +39,7 @@ _EVER: Final = (float("-inf"), float("inf"))
 # it will last from five.
 _FIRST_S: Final = 22.0
 _WHOLE_S: Final = 310.0
+_LOOK_EVERY_S: Final = 0.9  # at first: a faster interval adds nothing to the verdict
 _GROWTH_S: Final = 60.0
 _GROWTH_EVERY_S: Final = 6.0
 _ON_AT_MOST: Final = 30  # ticks that are gone through, and not begun anew
@@ -115,19 +116,12 @@ class Rebuilt:
         if first is None or last is None:
             self.kept = None
             return
-        self._boot = recording.run_of(last).boot_id
         self._booted_s = last.time_s - last.boot_s
         self._begins = [begin for begin, _ in recording.stretches(*_EVER)]
-        self._starts = [self.since_boot(begin) for begin in self._begins]
-        self.kept = self.since_boot(first), self.since_boot(last)
+        self._starts = [self._recording.since_boot(begin) for begin in self._begins]
+        self.kept = self._recording.since_boot(first), self._recording.since_boot(last)
         if self._live is None:
             self.events = tuple(self._events())
-
-    def since_boot(self, moment: Moment) -> float:
-        """When a moment was, in seconds since the last boot."""
-        if self._recording.run_of(moment).boot_id == self._boot:
-            return moment.boot_s
-        return moment.time_s - self._booted_s
 
     def _events(self) -> list[Event]:
         found = []
@@ -137,15 +131,26 @@ class Rebuilt:
                 moment = Moment(row.wall_ms / 1000, row.boot_ms / 1000, row.run)
                 level = row.level if row.level in ("note", "warning", "alarm") else "note"
                 found.append(
-                    Event(self.since_boot(moment), row.kind, level, row.text, row.metric)  # type: ignore[arg-type]
+                    Event(self._recording.since_boot(moment), row.kind, level, row.text, row.metric)  # type: ignore[arg-type]
                 )
         return sorted(found, key=lambda event: event.time_s)
 
     def found(self, time_s: float | None, ticks: int) -> tuple[Moment | None, str]:
         """The moment at a time, and so many ticks from there; what was not kept of that time."""
-        recording, last = self._recording, self._recording.last
-        if time_s is None or last is None:
-            return last, ""
+        recording = self._recording
+        if time_s is None:
+            self.refresh()
+            return recording.last, ""
+        found = self._found(time_s, ticks)
+        if found[0] is None or found[0] == recording.last:
+            self.refresh()  # there may be more
+            found = self._found(time_s, ticks)
+        return found
+
+    def _found(self, time_s: float, ticks: int) -> tuple[Moment | None, str]:
+        recording = self._recording
+        if recording.last is None:
+            return None, ""
         at = max(0, bisect_right(self._starts, time_s + 0.0005) - 1)
         begin = self._begins[at]
         boot_s = begin.boot_s + time_s - self._starts[at]
@@ -156,9 +161,9 @@ class Rebuilt:
 
     def _lacking(self, moment: Moment, time_s: float) -> str:
         recording, clock = self._recording, self._clock
-        was_s = self.since_boot(moment)
+        was_s = self._recording.since_boot(moment)
         # An interval may have been changed: a hole is what is longer than those around it.
-        before_s = was_s - self.since_boot(recording.step(moment, -1))
+        before_s = was_s - self._recording.since_boot(recording.step(moment, -1))
         longest_s = 3 * max(recording.run_of(moment).interval_s, before_s) + 1
         if time_s < was_s - 0.5:
             return f"nothing was kept before {clock(was_s)}"
@@ -167,7 +172,7 @@ class Rebuilt:
         after = recording.step(moment, 1)
         if after == moment:
             return f"nothing was kept after {clock(was_s)}"
-        return f"nothing was kept from {clock(was_s)} to {clock(self.since_boot(after))}"
+        return f"nothing was kept from {clock(was_s)} to {clock(self._recording.since_boot(after))}"
 
     def _clock(self, time_s: float) -> str:
         try:
@@ -252,7 +257,7 @@ class Rebuilt:
         if plan.shares and files is not None:
             shares = {key: _shares(files, key, moment) for key in plan.shares}
             sample = sample._replace(shares=FrozenDict(shares))
-        return sample._replace(time_s=self.since_boot(moment))
+        return sample._replace(time_s=self._recording.since_boot(moment))
 
     def _machine(self, moment: Moment) -> Machine:
         if self._live is not None:
@@ -273,18 +278,21 @@ class Rebuilt:
             if each.run == moment.run and each.boot_s < moment.boot_s
         ]
         if self._live is None:
-            self._fill_before(memory, self.since_boot(moment) - seconds)
+            self._fill_before(memory, self._recording.since_boot(moment) - seconds)
         statm = Replay(recording, details=False)
         is_first = seconds == _FIRST_S
-        due_s = moment.boot_s - _GROWTH_S
+        due_s, looked_s = moment.boot_s - _GROWTH_S, float("-inf")
         for each in before:
             if not go_on():
                 return None
             if each.boot_s >= due_s - self.interval_s / 2:
                 due_s = moment.boot_s if is_first else each.boot_s + _GROWTH_EVERY_S
-                sample = statm.sample(each)._replace(time_s=self.since_boot(each))
+                sample = statm.sample(each)._replace(time_s=self._recording.since_boot(each))
                 memory.growth.record(sample)
-            if each.boot_s >= moment.boot_s - seconds:
+            if each.boot_s < moment.boot_s - seconds:
+                continue
+            if not is_first or each.boot_s >= looked_s + _LOOK_EVERY_S:
+                looked_s = each.boot_s
                 memory.warm(scopes_of(self._look(each)))
         return memory
 
@@ -292,7 +300,7 @@ class Rebuilt:
         """The machine's own figures."""
         interval_s = self._recording.run_of(moment).interval_s
         sample = look(self._recording.files_at(moment))
-        return sample._replace(time_s=self.since_boot(moment), interval_s=interval_s)
+        return sample._replace(time_s=self._recording.since_boot(moment), interval_s=interval_s)
 
     def _map(
         self, files: RecordedFiles, key: ProcessKey | None, sample: Sample, moment: Moment
@@ -355,7 +363,7 @@ class Rebuilt:
             known = self._coarse = begin_s, end_s, stretches
         found = []
         for begin, end, figures in known[2]:
-            at_s = self.since_boot(end)
+            at_s = self._recording.since_boot(end)
             if since_s < at_s <= until_s and figures:
                 span_s = max(1.0, end.time_s - begin.time_s)
                 last = {name: each[2] for name, each in figures.items()}

@@ -149,7 +149,12 @@ class Session:
     @property
     def is_past(self) -> bool:
         """Whether what is shown is not now."""
-        return self._wound is not None
+        return self._wound is not None or self.is_replay
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether all there is was recorded."""
+        return self.past is not None and self.past.has_all
 
     @property
     def moment(self) -> Moment | None:
@@ -164,7 +169,7 @@ class Session:
         sample = samples.get(self.scope)
         if sample is None:
             return None
-        return Moment(
+        moment = Moment(
             self.machine,
             self.scope,
             sample,
@@ -174,6 +179,11 @@ class Session:
             memory.rates,
             self.is_frozen,
         )
+        if not self.is_past:
+            return moment
+        return moment._replace(
+            is_past=True, at=(moment.machine.booted_s or 0.0) + sample.time_s
+        )  # of a recording, before the first moment of it has been put together
 
     def _moment_then(self) -> Moment:
         wound = self._wound
@@ -339,8 +349,10 @@ class Session:
     def at(self, time_s: float | None) -> None:
         """Shows a time and stays there, which `now_s` freezes; None: now, as it goes on.
 
-        Readings are taken in all the same.
+        Readings are taken in all the same. A recording is not left by that.
         """
+        if self.is_replay:
+            return
         self._leave_past()
         for seen in self.seen.values():
             seen.history.until_s = time_s
@@ -364,7 +376,7 @@ class Session:
         """
         if self.past is None:
             return
-        if time_s is None and not self.past.has_all:
+        if time_s is None and not self.is_replay:
             self.at(None)
             return
         self._unfreeze()
@@ -390,7 +402,7 @@ class Session:
             return None
         moment = self.moment
         now_s = moment.sample.time_s if moment else 0.0
-        events = self.past.events if self.past.has_all else self.seen[self.scope].events
+        events = self.past.events if self.is_replay else self.seen[self.scope].events
         return next_event(events, now_s, forward, kinds)
 
     @property

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from memtui.kernel.files import Files
@@ -14,6 +15,9 @@ from memtui.live.sampler import Sampler
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.sample import Sample
+from memtui.recording.looked import LookedFiles
+from memtui.recording.noted import NotedFiles
+from memtui.recording.source import RecordedSource
 from memtui.settings.values import Settings
 from memtui.targets import Target, largest_first
 from memtui.tui import palettes
@@ -22,6 +26,9 @@ from memtui.tui.earlyscreen import EarlyScreen
 
 if TYPE_CHECKING:
     from memtui.live.source import LiveSource
+    from memtui.session.past import Past, Reply
+    from memtui.session.session import Session
+    from memtui.session.wound import NoWound, Wound
     from memtui.tui.app import MemtuiApp
     from memtui.tui.running import Running
 
@@ -60,10 +67,12 @@ def run(
     os.environ["TEXTUAL_COLOR_SYSTEM"] = system()
     palettes.chosen = settings.theme  # before anything is imported that takes its colours
     occasion = occasion or Occasion()
-    machine = occasion.machine or machine_of(files)
-    # What is read is kept from the first sample on.
+    recorded, early = occasion.recorded, EarlyScreen()
+    machine = occasion.machine or (recorded.machine if recorded else machine_of(files))
+    # What is read is kept, from the first sample on.
     noted = NotedFiles(files)
-    sampler, early = Sampler(noted), EarlyScreen()
+    noted.page_bytes = files.page_bytes
+    sampler = Sampler(files if machine.still else noted)
     size = early.size()
     # Before the imports and not beside them: an import holds the interpreter, and each of the
     # thousand reads would wait for it.
@@ -71,9 +80,10 @@ def run(
         sample = sampler.sample(settings.interval_s)  # a filter wants everyone's name
     else:
         pid = target.pid if target else None
-        sample = sampler.first(settings.interval_s, pid, *(size or ())[1:])  # a row each
+        first = recorded.first if recorded else partial(sampler.first, settings.interval_s)
+        sample = first(pid, *(size or ())[1:])  # a row each
     with early:
-        if size is not None and not machine.still and occasion.running is None:
+        if size is not None and not machine.still and occasion.running is None and not recorded:
             from memtui.tui.firstfigures import first_figures, painted
 
             rows = first_figures(
@@ -86,48 +96,56 @@ def run(
             )
             if rows:
                 early.show(painted(rows))
-        return _run_app(files, machine, settings, target, sampler, sample, early, occasion)
+        begins = _Begins(files, noted, machine, sampler, sample, target)
+        return _run_app(begins, settings, early, occasion)
 
 
-def _run_app(
-    files: Files,
-    machine: Machine,
-    settings: Settings,
-    target: Target | None,
-    sampler: Sampler,
-    sample: Sample,
-    early: EarlyScreen,
-    occasion: Occasion,
-) -> int:
-    from memtui.live.source import LiveSource, Reading
-    from memtui.live.still import StillSource
+class _Begins(NamedTuple):
+    """What there is before the interface."""
+
+    files: Files
+    noted: NotedFiles
+    machine: Machine
+    sampler: Sampler
+    sample: Sample
+    target: Target | None
+
+
+def _run_app(begins: _Begins, settings: Settings, early: EarlyScreen, occasion: Occasion) -> int:
+    from memtui.live.source import Reading
     from memtui.session.inbox import Inbox
     from memtui.session.session import Session
 
-    kind = StillSource if machine.still else LiveSource
-    source, inbox = kind(files, settings.interval_s, machine, sampler), Inbox()
+    live = None if occasion.recorded else _live(begins, settings.interval_s)
+    source, inbox = occasion.recorded or live, Inbox()
+    assert source is not None
+    session = Session(source, settings)
     wake: list[Callable[[], None]] = []
 
-    def deliver(reading: Reading) -> None:
+    def deliver(reading: Reading | Wound | NoWound) -> None:
         inbox.put(reading)
         for call in wake:
             call()
 
-    deliver(sample)
+    deliver(begins.sample)
     source.start(deliver)
+    if occasion.recorded is not None:
+        session.past = _recorded_past(occasion.recorded, deliver, settings)
     try:
         from memtui.tui.app import MemtuiApp
 
         def started() -> None:
-            _started(source)
+            _started()
+            if live is not None and not live.machine.still:
+                _keep(live, session, begins.noted, deliver)
             if occasion.begun is not None:
                 occasion.begun(app)
 
         app = MemtuiApp(
-            Session(source, settings),
+            session,
             inbox,
-            first=_first(files, sample, target),
-            target=target,
+            first=_first(begins.files, begins.sample, begins.target),
+            target=begins.target,
             started=started,
             running=occasion.running,
         )
@@ -137,7 +155,29 @@ def _run_app(
         app.run()
     finally:
         source.stop()
+        if session.past is not None:
+            session.past.stop()
+        if session.kept_by is not None:
+            session.kept_by.close()
     return app.return_code or 0
+
+
+def _live(begins: _Begins, interval_s: float) -> LiveSource:
+    """What samples the machine; its maps are noted too."""
+    from memtui.live.source import LiveSource
+    from memtui.live.still import StillSource
+
+    files, machine, sampler = begins.files, begins.machine, begins.sampler
+    if machine.still:
+        return StillSource(files, interval_s, machine, sampler)
+    return LiveSource(files, interval_s, machine, sampler, looked=LookedFiles(files))
+
+
+def _recorded_past(source: RecordedSource, deliver: Reply, settings: Settings) -> Past:
+    """All of a recording, which is from now on its thread's."""
+    from memtui.session.past import Past
+
+    return Past(lambda: source.recording, deliver, settings)
 
 
 def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | None:
@@ -148,16 +188,32 @@ def _first(files: Files, sample: Sample, target: Target | None) -> ProcessKey | 
     return first_readable(files, [each.key for each in candidates if each.rss_bytes])
 
 
-def _started(source: LiveSource) -> None:
-    """What can wait until the first frame is out: to watch for deaths, which takes 15 ms to import."""
+def _started() -> None:
+    """What can wait until the first frame is out."""
     # What there is now stays, and need not be looked through again.
     gc.collect()
     gc.freeze()
     gc.enable()
-    if source.machine.still:
-        return
+
+
+def _keep(source: LiveSource, session: Session, noted: NotedFiles, deliver: Reply) -> None:
+    """From here on deaths are watched for, and what is read is kept: 40 ms to import."""
     from memtui.live.deathsigns import DeathSigns
+    from memtui.recording.lasthour import LastHour
+    from memtui.session.past import Past
     from memtui.tui.resident import stay_in_memory
 
-    source.watch_deaths(DeathSigns(source.files, source.machine.page_bytes))
+    machine, looked = source.machine, source.looked
+    source.watch_deaths(DeathSigns(source.files, machine.page_bytes))
+    assert isinstance(looked, LookedFiles)
+    kept_by = LastHour(noted, looked, machine, session.settings.alerts, source.interval_s)
+    session.kept_by = kept_by
+    session.past = Past(
+        kept_by.opened,
+        deliver,
+        session.settings,
+        machine=lambda: source.machine,
+        kept=lambda: kept_by.kept,
+    )
+    source.note_with(kept_by.note)
     stay_in_memory()
