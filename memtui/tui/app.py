@@ -50,6 +50,7 @@ from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.timerail import TimeRail
 from memtui.tui.widgets.verdictlines import tiny_lines
 from memtui.views import RUN, VIEWS
 
@@ -149,6 +150,8 @@ class MemtuiApp(TimeKeys):
         if (waiting := self._inbox.first_sample()) is not None:
             self.session.preview(waiting)
         yield Header(id="header")
+        if self.session.is_replay:
+            yield TimeRail()
         with Container(id="views"):
             overview = made("overview", self.session)
             overview.display = self.running is None  # or it would be seen for a moment
@@ -287,6 +290,7 @@ class MemtuiApp(TimeKeys):
             standing=self.standing,
         )
         self.query_one(Footer).update(self.view_name, self.readonly)
+        self.show_rail()
 
     def _show_map(self) -> None:
         if not self.is_tiny:

@@ -13,8 +13,10 @@ from memtui import units
 from memtui.recording.times import time_of
 from memtui.session.session import Session
 from memtui.tui.views.view import View
+from memtui.tui.widgets.timerail import TimeRail
 from memtui.tui.widgets.timewindow import MomentWanted
 from memtui.tui.words.time import Replaying, Standing
+from memtui.tui.words.timerail import Kept
 
 _MINUTE_S: Final = 60.0
 INTERVALS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -70,6 +72,16 @@ class TimeKeys(App[None]):
         return Standing(
             time.strftime("%H:%M:%S", at), ago_s, day, moment.missing, replaying, records
         )
+
+    def show_rail(self) -> None:
+        """Where in a recording it stands, in a row of its own."""
+        past, moment, kept = self.session.past, self.session.moment, self.session.kept
+        if past is None or moment is None or kept is None or not self.session.is_replay:
+            return
+        marks = [(event.time_s, event.level) for event in past.events]
+        clock = moment.machine.time_of_day
+        for each in self.query(TimeRail):
+            each.update(Kept(*kept, past.holes, marks), moment.sample.time_s, clock)
 
     # Winding.
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from memtui.tui.words.cells import cells
 from memtui.tui.words.time import PAST
-from memtui.tui.words.timerail import Stretches, rail, time_at
+from memtui.tui.words.timerail import Kept, rail, time_at
 
-HOUR = Stretches(0.0, 3600.0, ((0.0, 1800.0), (2700.0, 3600.0)), ((900.0, "alarm"),))
+HOUR = Kept(0.0, 3600.0, ((1800.0, 2699.0),), ((900.0, "alarm"),))
 
 
 def clock(time_s: float) -> str:
     return f"{time_s / 60:02.0f}:00"
 
 
-def drawn(width: int, at_s: float, kept: Stretches = HOUR) -> str:
+def drawn(width: int, at_s: float, kept: Kept = HOUR) -> str:
     return "".join(text for text, _ in rail(width, kept, at_s, clock).line)
 
 
 def test_holes_marks_and_the_moment() -> None:
-    assert drawn(54, 3000.0) == " 00:00 ──────────◆──────────         ───◀────── 60:00 "
+    assert drawn(54, 3000.0) == " 00:00 ──────────◆─────────··········───◀────── 60:00 "
 
 
 def test_it_is_as_wide_as_there_is_room() -> None:
@@ -35,7 +35,7 @@ def test_the_ends_are_the_ends() -> None:
 
 
 def test_of_one_moment_there_is_a_line_too() -> None:
-    assert "◀" in drawn(40, 10.0, Stretches(10.0, 10.0, ((10.0, 10.0),)))
+    assert "◀" in drawn(40, 10.0, Kept(10.0, 10.0))
 
 
 def test_a_cell_leads_to_the_time_that_is_drawn_in_it() -> None:

@@ -9,7 +9,7 @@ from textual import events
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.widgets.timewindow import MomentWanted
 from memtui.tui.words.cells import Line
-from memtui.tui.words.timerail import NO_RAIL, Stretches, rail, time_at
+from memtui.tui.words.timerail import NO_RAIL, Kept, rail, time_at
 
 
 class TimeRail(Lines):
@@ -17,10 +17,10 @@ class TimeRail(Lines):
 
     def __init__(self) -> None:
         super().__init__(id="rail")
-        self._kept: Stretches | None = None
+        self._kept: Kept | None = None
         self._rail = NO_RAIL
 
-    def update(self, kept: Stretches, at_s: float, clock: Callable[[float], str]) -> None:
+    def update(self, kept: Kept, at_s: float, clock: Callable[[float], str]) -> None:
         """What there is, and the moment that is shown; `clock` tells the time of day of both."""
         self._kept = kept
 

@@ -16,13 +16,13 @@ _THERE: Final = theme.style(theme.FRAME)
 _LEAST: Final = 20  # cells between the ends' times
 
 
-class Stretches(NamedTuple):
-    """What is kept, all in seconds of one clock: from when to when, what of it is there, oldest first,
-    and what happened, with how bad that was."""
+class Kept(NamedTuple):
+    """What there is, all in seconds of one clock: from when to when, between which times nothing, and
+    what happened, with how bad that was."""
 
     first_s: float
     last_s: float
-    there: Sequence[tuple[float, float]]
+    holes: Sequence[tuple[float, float]] = ()
     marks: Sequence[tuple[float, Level]] = ()
 
 
@@ -36,18 +36,18 @@ class Rail(NamedTuple):
 NO_RAIL: Final = Rail((), range(0))
 
 
-def rail(width: int, kept: Stretches, at_s: float, clock: Callable[[float], str]) -> Rail:
-    """`14:00:01 ────◆──┃──    ───── 15:02:33`; a hole is a gap. Without the times where it is narrow."""
+def rail(width: int, kept: Kept, at_s: float, clock: Callable[[float], str]) -> Rail:
+    """`14:00:01 ────◆──◀──····───── 15:02:33`; without the times where it is narrow."""
     begin, end = f" {clock(kept.first_s)} ", f" {clock(kept.last_s)} "
     room = width - units.width(begin) - units.width(end)
     if room < _LEAST:
         begin, end, room = " ", " ", width - 2
     if room < 1:
         return NO_RAIL
-    cells: list[Part] = [(" ", _THERE)] * room
-    for since_s, until_s in kept.there:
+    cells: list[Part] = [("─", _THERE)] * room
+    for since_s, until_s in kept.holes:
         for x in range(_cell(since_s, kept, room), _cell(until_s, kept, room) + 1):
-            cells[x] = ("─", _THERE)
+            cells[x] = (theme.glyphs().hole, _DIM)
     worst: dict[int, Level] = {}
     for time_s, level in kept.marks:
         x = _cell(time_s, kept, room)
@@ -58,12 +58,12 @@ def rail(width: int, kept: Stretches, at_s: float, clock: Callable[[float], str]
     return Rail([(begin, _DIM), *cells, (end, _DIM)], range(len(begin), len(begin) + room))
 
 
-def time_at(cell: int, kept: Stretches, cells: int) -> float:
+def time_at(cell: int, kept: Kept, cells: int) -> float:
     """The last time that is in a cell."""
     return kept.first_s + (kept.last_s - kept.first_s) * (cell + 1) / cells
 
 
-def _cell(time_s: float, kept: Stretches, cells: int) -> int:
+def _cell(time_s: float, kept: Kept, cells: int) -> int:
     length_s = kept.last_s - kept.first_s
     share = (time_s - kept.first_s) / length_s if length_s > 0 else 1.0
     return max(0, min(cells - 1, int(share * cells)))
