@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from memtui.defects import defect
@@ -41,6 +42,7 @@ class LastHour:
         interval_s: float = 1.0,
         keep: Keep = HOUR,
         clock: Clock | None = None,
+        wall_s: Callable[[], float] = time.time,
     ) -> None:
         """`noted` is what the sampler reads, `looked` what is read of address spaces."""
         self._noted = noted
@@ -48,6 +50,7 @@ class LastHour:
         self._machine = machine
         self._alerts = alerts
         self._clock = clock or SystemClock()
+        self._wall_s = wall_s
         # What samples are made of is read for them alone: the same is shown again.
         self._rounds = Rounds(noted, new_at_most=_NEW_AT_MOST, of_new=())
         self._store = Store(MEMORY)
@@ -116,7 +119,7 @@ class LastHour:
         return self._store.size_bytes
 
     def _now(self) -> Time:
-        return Time(round(time.time() * 1000), round(self._clock.boot_s() * 1000))
+        return Time(round(self._wall_s() * 1000), round(self._clock.boot_s() * 1000))
 
     # In a file.
 

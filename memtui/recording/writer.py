@@ -8,7 +8,6 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -71,6 +70,7 @@ class Writer:
         self._block = Block()
         self._row = Block()  # the ticks of the block that have not been written yet
         self._times: list[Time] = []
+        self._now_ms = 0
         self._summaries: dict[str, Summary] = {}
         self._events: deque[EventRow] = deque(maxlen=_EVENTS_AT_MOST)
         self._unwritten: deque[tuple[Packed, dict[str, Summary]]] = deque()
@@ -124,6 +124,7 @@ class Writer:
         else:
             self._add(tick.changes)
         self._times.append(tick.time)
+        self._now_ms = tick.time.wall_ms
         for name, value in tick.figures.items():
             least, most, _ = self._summaries.get(name, (value, value, value))
             self._summaries[name] = min(least, value), max(most, value), value
@@ -226,7 +227,7 @@ class Writer:
 
     def _trim(self) -> None:
         age_s, most = self._keep
-        before = None if age_s is None else int((time.time() - age_s) * 1000)
+        before = None if age_s is None else self._now_ms - round(age_s * 1000)
         try:
             if before is not None or most is not None:
                 self._store.trim(before, most)

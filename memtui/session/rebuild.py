@@ -30,6 +30,7 @@ from memtui.recording.moment import Moment
 from memtui.recording.noted import READ
 from memtui.recording.recording import Recording, Stretch
 from memtui.recording.replay import Replay
+from memtui.session.finding import largest_growth
 from memtui.session.memory import Memory
 from memtui.session.scope import scopes_of
 from memtui.session.wound import Wound
@@ -70,6 +71,7 @@ class Rebuilt:
         self._memory: Memory | None = None
         self._moment: Moment | None = None
         self._is_whole = False
+        self._has_growth = False
         self._behind_s = 0.0  # of what is played
         self._coarse: tuple[float, float, list[Stretch]] | None = None
         self.missing = ""
@@ -128,6 +130,7 @@ class Rebuilt:
             self.holes = tuple(
                 (since_boot(one), since_boot(next_)) for one, next_ in holes(recording)
             )
+            self._has_growth = False
 
     def _events(self) -> list[Event]:
         found = []
@@ -140,6 +143,16 @@ class Rebuilt:
                     Event(self._recording.since_boot(moment), row.kind, level, row.text, row.metric)  # type: ignore[arg-type]
                 )
         return sorted(found, key=lambda event: event.time_s)
+
+    def _note_growth(self) -> None:
+        """The largest growth is an event of its own: it takes a look through all blocks."""
+        name = "mem_available_bytes"
+        stretches = self._recording.series({name}, *_EVER)
+        known = [(self._recording.since_boot(each.end), each) for each in stretches]
+        known = [each for each in known if name in each[1].figures]
+        values = [each.figures[name][2] for _, each in known]
+        found = largest_growth([time_s for time_s, _ in known], values)
+        self.events = tuple(sorted([*self.events, *found], key=lambda event: event.time_s))
 
     def found(self, time_s: float | None, ticks: int) -> tuple[Moment | None, str]:
         """The moment at a time, and so many ticks from there; what was not kept of that time."""
@@ -206,6 +219,9 @@ class Rebuilt:
         moment = self._moment
         if moment is None or self._is_whole:
             return None
+        if self._live is None and not self._has_growth:
+            self._has_growth = True
+            self._note_growth()
         memory = self._warmed(moment, _WHOLE_S, go_on)
         if memory is None:
             return None

@@ -6,7 +6,7 @@ One thread uses it: the interface's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from memtui.live.plan import Plan
@@ -20,7 +20,8 @@ from memtui.model.shortage.events import Event
 from memtui.model.system.free import Free, free_figures
 from memtui.ondemand.question import Asked, Question
 from memtui.session.chosen import Chosen
-from memtui.session.history import GrowthTracker, History
+from memtui.session.finding import GROWTH, largest_growth, next_event
+from memtui.session.history import ENTRIES, GrowthTracker, History
 from memtui.session.memory import Memory
 from memtui.session.scope import Scope, scope_at_first, scopes_of
 from memtui.session.seen import Seen
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from memtui.session.past import Past
 
 _PAST: Final = "this is the past, where nothing can be changed: 0 goes back to now"
-_SAME_S: Final = 0.001
 
 
 class Moment(NamedTuple):
@@ -303,7 +303,7 @@ class Session:
         self._plan = plan
         self.source.look_at(plan)
         if self.past is not None and self.is_past:
-            self.past.look_at(plan)
+            self.past.look_at(self._plan_then)
 
     def ask(self, question: Question[Any]) -> Asked:
         """Answers once, through the same channel as the samples; of the moment that is shown."""
@@ -396,18 +396,23 @@ class Session:
 
     def find_event(self, forward: bool, kinds: Collection[str] = ()) -> float | None:
         """When the next event of some kinds was, or the one before; of all kinds without any. None:
-        there is none. Of a recording also the largest growth, of kind `growth`.
+        there is none. The largest growth is one too, of kind `growth`.
         """
         if self.past is None:
             return None
         moment = self.moment
         now_s = moment.sample.time_s if moment else 0.0
-        events = self.past.events if self.is_replay else self.seen[self.scope].events
+        events = list(self.past.events if self.is_replay else self.seen[self.scope].events)
+        if not self.is_replay and (not kinds or GROWTH in kinds):
+            history = self.history
+            events += largest_growth(*history.series("mem_available_bytes", ENTRIES))
         return next_event(events, now_s, forward, kinds)
 
     @property
     def _plan_then(self) -> Plan:
-        return self._plan._replace(map_of=self.chosen.key)
+        """With all that figures are made of, which costs the past nothing."""
+        fields = self._plan.fields | self.fields
+        return self._plan._replace(map_of=self.chosen.key, fields=fields)
 
     @property
     def _from_s(self) -> float:
@@ -446,13 +451,3 @@ class Session:
         """Ends the file whole."""
         if self.kept_by is not None:
             self.kept_by.stop_recording()
-
-
-def next_event(
-    events: Iterable[Event], now_s: float, forward: bool, kinds: Collection[str]
-) -> float | None:
-    """The time of the event after, or before, a time; see Session.find_event."""
-    times = [event.time_s for event in events if not kinds or event.kind in kinds]
-    if forward:
-        return min((each for each in times if each > now_s + _SAME_S), default=None)
-    return max((each for each in times if each < now_s - _SAME_S), default=None)

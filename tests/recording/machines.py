@@ -25,13 +25,22 @@ class Machine:
     """A captured machine whose figures and processes change by chance; each tick is noted."""
 
     def __init__(
-        self, path: str, *, keep: Keep = FOREVER, seed: int = 1, whole: bool = False
+        self,
+        path: str,
+        *,
+        keep: Keep = FOREVER,
+        seed: int = 1,
+        whole: bool = False,
+        boot: bytes | None = None,
     ) -> None:
-        """`whole`: all of the captured machine; else its own files alone, and made processes."""
+        """`whole`: all of the captured machine; else its own files alone, and made processes. `boot`:
+        the id of another boot."""
         self.chance = random.Random(seed)
         files = recorded(DEBIAN).files
         if not whole:
             files = {name: data for name, data in files.items() if not name[5:6].isdigit()}
+        if boot is not None:
+            files["proc/sys/kernel/random/boot_id"] = boot
         self.files = Recorded(files)
         self.wall_s = 1_800_000_000.0
         self.seen: list[tuple[Moment, dict[str, bytes]]] = []

@@ -53,8 +53,9 @@ def test_any_bytes_come_back(base: dict[str, bytes], ticks: list[Changes]) -> No
         state = after(state, changes)
         states.append(state)
     block = block_of(base, states)
-    for data in (block.packed(base), block.packed(quick=True)):
-        found = OpenBlock(data, base)
+    packed = (block.packed(base), block.packed(quick=True))
+    unpacked = OpenBlock.of(len(states), block.versions, base)
+    for found in (unpacked, *(OpenBlock(data, base) for data in packed)):
         assert found.ticks == len(states)
         for tick, each in enumerate(states):
             assert found.contents(tick) == each

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from memtui.kernel.files import Files, Gap
 from memtui.live.plan import Plan
-from memtui.live.source import Reading
 from memtui.model.machine import Machine as KnownMachine
-from memtui.model.map.addressmap import MapReading
-from memtui.model.sample import Sample
-from memtui.ondemand.question import Answer, GoOn, Question
-from memtui.recording.moment import Moment
+from memtui.ondemand.question import Answer, GoOn, Progress, Question
 from memtui.recording.recording import Recording
-from memtui.recording.source import ReplaySource
-from memtui.recording.store import Unusable
+from memtui.recording.source import RecordedSource, ReplayedFiles
+from memtui.session.inbox import Inbox
+from memtui.session.past import Past
+from memtui.session.session import Session
+from memtui.session.wound import NoWound, Wound
+from memtui.settings.values import DEFAULTS
 from tests.recording.machines import Machine
 from tests.terminal import wait_until
 
@@ -27,84 +28,160 @@ class MemFree(Question[bytes]):
         return files.read("proc/meminfo")
 
 
-class Heard:
-    def __init__(self, source: ReplaySource) -> None:
-        self.readings: list[Reading] = []
-        self.source = source
-        source.start(self.readings.append)
+class Replaying:
+    """A session of a recording, and what has come to it."""
 
-    def samples(self) -> list[Sample]:
-        return [each for each in self.readings if isinstance(each, Sample)]
+    def __init__(self, path: str) -> None:
+        recording = Recording(path)
+        last = recording.last
+        assert last is not None
+        self.source = RecordedSource(ReplayedFiles(recording, last))
+        self.inbox = Inbox()
+        self.session = Session(self.source, DEFAULTS)
+        self.past = self.session.past = Past(lambda: recording, self.inbox.put, DEFAULTS)
+        self.answers: list[Answer] = []
+        self.times: list[float] = []
+        self.source.start(self.inbox.put)
+        self.inbox.put(self.source.first(None))
 
-    def wait_at(self, moment: Moment) -> None:
-        wait_until(lambda: self.samples() and self.samples()[-1].time_s == moment.boot_s)
+    def take(self) -> None:
+        while (reading := self.inbox.take()) is not None:
+            if isinstance(reading, Answer | Progress):
+                assert isinstance(reading, Answer)
+                self.answers.append(reading)
+                continue
+            taken = self.session.take(reading)
+            assert not taken.complaint and not isinstance(reading, NoWound)
+            if isinstance(reading, Wound):
+                self.times.append(reading.time_s)
+
+    def wait_at(self, time_s: float) -> None:
+        def is_there() -> bool:
+            self.take()
+            return bool(self.times) and self.times[-1] == pytest.approx(time_s, abs=0.001)
+
+        wait_until(is_there)
+
+    def answer(self, question: Question[Any]) -> Any:
+        asked = self.session.ask(question)
+
+        def is_answered() -> bool:
+            self.take()
+            return any(each.asked is asked for each in self.answers)
+
+        wait_until(is_answered)
+        return next(each.value for each in self.answers if each.asked is asked)
 
 
 @pytest.fixture
-def moments(tmp_path: Path) -> list[Moment]:
-    machine = Machine(str(tmp_path / "day.memtui"))
-    for _ in range(70):
-        machine.tick()
-    machine.end()
-    recording = Recording(str(tmp_path / "day.memtui"))
-    found = recording.moments(float("-inf"), float("inf"))
-    recording.close()
-    return found
+def machine(tmp_path: Path) -> Machine:
+    made = Machine(str(tmp_path / "day.memtui"))
+    for _ in range(130):
+        made.tick()
+    made.end()
+    return made
 
 
 @pytest.fixture
-def heard(tmp_path: Path, moments: list[Moment]) -> Iterator[Heard]:
-    source = ReplaySource(str(tmp_path / "day.memtui"), moments[0])
-    yield Heard(source)
-    source.stop()
+def replaying(tmp_path: Path, machine: Machine) -> Iterator[Replaying]:
+    made = Replaying(str(tmp_path / "day.memtui"))
+    yield made
+    made.past.stop()
 
 
-def test_it_stands_and_steps_and_goes_anywhere(heard: Heard, moments: list[Moment]) -> None:
-    source = heard.source
-    heard.wait_at(moments[0])
-    source.step(3)
-    heard.wait_at(moments[3])
-    source.go_to(moments[65].time_s + 0.4)
-    heard.wait_at(moments[65])
-    source.step(-1)
-    heard.wait_at(moments[64])
-    source.go_to_moment(moments[10])
-    heard.wait_at(moments[10])
-    assert source.moment == moments[10]
-    assert source.machine.booted_s == moments[10].time_s - moments[10].boot_s
+def test_it_begins_with_a_sample_and_is_the_past(replaying: Replaying, machine: Machine) -> None:
+    replaying.take()
+    session, (last, _) = replaying.session, machine.seen[-1]
+    moment = session.moment
+    assert moment is not None and moment.is_past and session.is_replay
+    assert moment.sample.time_s == last.boot_s and moment.at == pytest.approx(last.time_s)
+    assert moment.machine.no_acting
+    assert b"MemFree" in replaying.answer(MemFree())
 
 
-def test_it_plays_to_the_end_in_order(heard: Heard, moments: list[Moment]) -> None:
-    heard.source.speed = 200.0
-    heard.wait_at(moments[-1])
-    times = [sample.time_s for sample in heard.samples()]
-    assert times == sorted(set(times))
+def test_it_steps_and_goes_anywhere(replaying: Replaying, machine: Machine) -> None:
+    session, times = replaying.session, [moment.boot_s for moment, _ in machine.seen]
+    session.go_to(times[100])
+    replaying.wait_at(times[100])
+    assert session.kept == (times[0], times[-1])
+    session.step(-3)
+    replaying.wait_at(times[97])
+    session.step_by(-90)
+    replaying.wait_at(times[7])
+    session.step(-20)
+    replaying.wait_at(times[0])
+    moment, contents = machine.seen[0]
+    assert session.moment is not None and session.moment.at == moment.time_s
+    assert session.moment.ago_s == times[-1] - times[0]
+    assert replaying.answer(MemFree()) == contents["proc/meminfo"]
+    session.go_to(None)
+    replaying.wait_at(times[-1])
+    session.at(session.now_s)
+    assert session.is_past and not session.is_frozen
 
 
-def test_it_reads_what_is_looked_at(heard: Heard, moments: list[Moment]) -> None:
-    heard.wait_at(moments[0])
-    (key, *_) = heard.samples()[-1].processes
-    heard.source.look_at(Plan(map_of=key, shares=frozenset({key}), fields=frozenset({"zones"})))
-    wait_until(lambda: isinstance(heard.readings[-1], MapReading))
-    reading = heard.readings[-1]
-    assert isinstance(reading, MapReading) and reading.key == key
-    assert isinstance(reading.map, Gap) and reading.map.reason == "not recorded"
-    sample = heard.samples()[-1]
-    assert sample.system.zones is not None and key in sample.shares
+def test_its_graphs_are_full_before_and_after(replaying: Replaying, machine: Machine) -> None:
+    session, times = replaying.session, [moment.boot_s for moment, _ in machine.seen]
+    session.go_to(times[100])
+    replaying.wait_at(times[100])
+    moment = session.moment
+    assert moment is not None
+    known, values = moment.history.series("mem_free_bytes", 3600)
+    assert known[-1] == times[100] and values[-1] == moment.free.free
+    assert known[0] <= times[60] and len(known) >= 20
+    later, _ = moment.history.until(times[-1]).series("mem_free_bytes", 3600)
+    assert session.moment is moment and len(later) >= len(known)
 
 
-def test_it_answers_of_its_moment(heard: Heard, moments: list[Moment]) -> None:
-    heard.wait_at(moments[0])
-    heard.source.ask(MemFree())
-    wait_until(lambda: isinstance(heard.readings[-1], Answer))
-    answer = heard.readings[-1]
-    assert isinstance(answer, Answer) and b"MemFree" in answer.value
+def test_it_plays_to_the_end_in_order_and_stands(replaying: Replaying, machine: Machine) -> None:
+    session, times = replaying.session, [moment.boot_s for moment, _ in machine.seen]
+    session.go_to(times[0])
+    replaying.wait_at(times[0])
+    replaying.past.speed = 200.0
+    replaying.wait_at(times[-1])
+    assert replaying.times == sorted(replaying.times) and len(set(replaying.times)) > 3
+    replaying.past.speed = 0.0
+    session.step(-1)
+    replaying.wait_at(times[-2])
 
 
-def test_nothing_to_replay(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="No such file"):
-        ReplaySource(str(tmp_path / "none"))
-    machine = Machine(str(tmp_path / "day.memtui"))
-    machine.end()
-    with pytest.raises(Unusable, match="nothing has been recorded yet"):
-        ReplaySource(str(tmp_path / "day.memtui"))
+def test_it_reads_what_is_looked_at(replaying: Replaying, machine: Machine) -> None:
+    session, times = replaying.session, [moment.boot_s for moment, _ in machine.seen]
+    replaying.take()
+    session.go_to(times[50])
+    replaying.wait_at(times[50])
+    assert session.moment is not None
+    (process, *_) = session.moment.sample.processes.values()
+    session.choose(process)
+    replaying.times.clear()
+    wanted = Plan(map_of=process.key, shares=frozenset({process.key}), fields=frozenset({"zones"}))
+    session.look_at(wanted)
+    replaying.wait_at(times[50])
+    sample = session.moment.sample
+    assert sample.system.zones is not None and process.key in sample.shares
+    assert session.chosen.gap is not None and session.chosen.gap.reason == "not recorded"
+
+
+def test_what_was_before_a_boot_counts_by_the_clock_on_the_wall(tmp_path: Path) -> None:
+    path = str(tmp_path / "day.memtui")
+    first = Machine(path)
+    for _ in range(20):
+        first.tick()
+    first.end()
+    again = Machine(path, boot=b"another\n")
+    again.wall_s = first.wall_s + 60
+    again.files.clock.now_s = 5.0
+    for _ in range(20):
+        again.tick()
+    again.end()
+    replaying = Replaying(path)
+    session = replaying.session
+    session.go_to(None)
+    replaying.wait_at(25.0)
+    session.step(-25)
+    replaying.wait_at(5.0 - 60 - 5)
+    moment = session.moment
+    assert moment is not None and moment.at == pytest.approx(first.seen[-6][0].time_s)
+    session.step(6)
+    replaying.wait_at(6.0)
+    replaying.past.stop()
