@@ -235,9 +235,14 @@ class TimeKeys(App[None]):
             await ask(self.view, "record to: ", self._record, default_path())
 
     def _record(self, path: str, _final: bool) -> str:
-        complaint = self.session.record_to(path) if path else ""
+        from memtui.recording.store import default_path
+
+        if not path:
+            return ""
+        # The default place's directory is made where it is not there.
+        complaint = self.session.record_to("" if path == default_path() else path)
         self.show_frame()
-        return units.printable(complaint)
+        return units.printable(complaint.removeprefix(path).lstrip(": "))
 
 
 def _beside(values: tuple[float, ...], value: float, step: int) -> float:

@@ -45,7 +45,7 @@ class TimeWindow:
             self._end_s = None
             return None
         history, at_s = moment.history, moment.sample.time_s
-        now_s = max(at_s, history.last.time_s if history.last else at_s)
+        now_s = max(at_s, history.newest_s)
         end_s = now_s if self._end_s is None else self._end_s
         if not end_s - window_s < at_s <= end_s:
             end_s = min(now_s, at_s + window_s / 2)
