@@ -39,6 +39,7 @@ def first_figures(
     height: int,
     *,
     interval_s: float,
+    state: str = "LIVE",
     readonly: bool = False,
     whole: bool = True,
 ) -> list[list[Part]]:
@@ -62,7 +63,7 @@ def first_figures(
         width,
         machine,
         sample,
-        "LIVE",
+        state,
         interval_s,
         scope=scope,
         total_bytes=free.total,

@@ -83,14 +83,15 @@ def run(
         first = recorded.first if recorded else partial(sampler.first, settings.interval_s)
         sample = first(pid, *(size or ())[1:])  # a row each
     with early:
-        if size is not None and not machine.still and occasion.running is None and not recorded:
+        if size is not None and not machine.still and occasion.running is None:
             from memtui.tui.firstfigures import first_figures, painted
 
             rows = first_figures(
                 machine,
                 sample,
                 *size,
-                interval_s=settings.interval_s,
+                interval_s=recorded.interval_s if recorded else settings.interval_s,
+                state="REPLAY" if recorded else "LIVE",
                 readonly=settings.readonly,
                 whole=target is None and settings.view == "overview",
             )
