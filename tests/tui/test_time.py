@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from memtui.model.shortage.events import Event
 from memtui.tui.app import MemtuiApp
 from memtui.tui.sheets.help import HelpScreen
 from memtui.tui.sheets.sharers import SharersSheet
@@ -220,6 +221,21 @@ async def test_the_events_lead_to_their_moments() -> None:
         assert "nothing happened before this" in "".join(toasts(app))
         await press(pilot, "right_parenthesis")
         assert app.session.moment.sample.time_s > events[0].time_s
+
+
+async def test_events_between_two_samples_do_not_hold_it_up() -> None:
+    samples = [moment(1000.0 + at) for at in range(20)]
+    app = app_of(samples, MAPS)
+    with_past(app, samples)
+    async with running(app) as pilot:
+        for time_s in (1005.4, 1005.7, 1012.5):
+            app.session.seen["host"].events.add(Event(time_s, "note", "note", f"at {time_s}"))
+        shown = []
+        for key in ("left", "left", "left", "right", "right"):
+            await press(pilot, f"{key}_parenthesis")
+            assert app.session.moment is not None
+            shown.append(app.session.moment.sample.time_s)
+        assert shown == [1012.0, 1005.0, 1005.0, 1005.0, 1012.0]
 
 
 async def test_the_verdict_is_that_of_then() -> None:

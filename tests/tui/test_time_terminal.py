@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,14 +67,14 @@ def test_what_is_shown_is_recorded_to_a_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Iterator[str]:
+def recorded(tmp_path: Path) -> str:
     """Four minutes of a machine that is made."""
     path = str(tmp_path / "made.memtui")
     machine = Machine(path)
     for _ in range(60 * MINUTES):
         machine.tick()
     machine.end()
-    yield path
+    return path
 
 
 def test_a_recording_is_played_and_gone_through(recorded: str) -> None:
