@@ -52,7 +52,7 @@ class Tail:
     def opened(self) -> OpenBlock:
         """All of it as one block."""
         if self._opened is None:
-            self._opened = OpenBlock(self._block.packed(self._base, quick=True), self._base)
+            self._opened = OpenBlock(self._block.packed(self._base, zlib_level=1), self._base)
         return self._opened
 
     def packed(self) -> Packed:

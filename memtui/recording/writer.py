@@ -20,6 +20,7 @@ BLOCK_TICKS: Final = 60
 _BLOCKS_A_BASE: Final = 30
 _QUEUED_AT_MOST: Final = 120  # ticks that wait for the disk
 _UNWRITTEN_AT_MOST: Final = 30  # blocks that wait for room
+_MEMORY_LEVEL: Final = 6  # of what is in no file: LZMA takes less room, and more of all else
 _EVENTS_AT_MOST: Final = 500
 _CLOCK_WAS_SET_MS: Final = 2000
 
@@ -57,6 +58,7 @@ class Writer:
         self.size_bytes = 0
         self._store = store
         self._keep = keep
+        self._zlib_level = _MEMORY_LEVEL if store.is_memory else 0
         with store.transaction():
             self._run = store.start_run(run)
         self._queue: queue.Queue[Tick | None] = queue.Queue(_QUEUED_AT_MOST)
@@ -139,7 +141,7 @@ class Writer:
     def _rebase(self, changes: Changes) -> None:
         """From here on what is known now is the base."""
         _apply(self._state, changes)
-        data = packed_contents(self._state)
+        data = packed_contents(self._state, zlib_level=self._zlib_level)
         try:
             with self._store.transaction():
                 self._base_id = self._store.add_base(data)
@@ -171,7 +173,7 @@ class Writer:
 
     def _roll(self) -> None:
         """The running block is whole."""
-        data = self._block.packed(self._base)
+        data = self._block.packed(self._base, zlib_level=self._zlib_level)
         packed = Packed(self._run, self._base_id, tuple(self._times), data)
         self._unwritten.append((packed, self._summaries))
         if len(self._unwritten) > _UNWRITTEN_AT_MOST:
@@ -205,7 +207,7 @@ class Writer:
             self._row = Block()
             return
         times = tuple(self._times[-self._row.ticks :])
-        packed = Packed(self._run, self._base_id, times, self._row.packed(quick=True))
+        packed = Packed(self._run, self._base_id, times, self._row.packed(zlib_level=1))
         try:
             with self._store.transaction():
                 self._store.add_recent(packed)

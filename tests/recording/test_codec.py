@@ -53,7 +53,7 @@ def test_any_bytes_come_back(base: dict[str, bytes], ticks: list[Changes]) -> No
         state = after(state, changes)
         states.append(state)
     block = block_of(base, states)
-    packed = (block.packed(base), block.packed(quick=True))
+    packed = (block.packed(base), block.packed(zlib_level=1))
     unpacked = OpenBlock.of(len(states), block.versions, base)
     for found in (unpacked, *(OpenBlock(data, base) for data in packed)):
         assert found.ticks == len(states)
@@ -109,7 +109,7 @@ def test_a_number_that_grows_costs_a_byte_or_two() -> None:
 @given(data=st.data(), states=st.lists(_STATE, min_size=1, max_size=4))
 def test_damage_is_told(data: st.DataObject, states: list[dict[str, bytes]]) -> None:
     """Never anything else than Damaged, nor without end: the checksum is not asked here."""
-    good = block_of({}, states).packed(quick=data.draw(st.booleans()))
+    good = block_of({}, states).packed(zlib_level=data.draw(st.integers(0, 9)))
     at = data.draw(st.integers(0, len(good) - 1))
     bad = data.draw(
         st.sampled_from(
