@@ -12,7 +12,6 @@ from memtui.tui.words.cells import Line, Part
 from memtui.tui.words.time import PAST
 
 _DIM: Final = theme.style(theme.DIM)
-_THERE: Final = theme.style(theme.FRAME)
 _LEAST: Final = 20  # cells between the ends' times
 
 
@@ -44,7 +43,7 @@ def rail(width: int, kept: Kept, at_s: float, clock: Callable[[float], str]) -> 
         begin, end, room = " ", " ", width - 2
     if room < 1:
         return NO_RAIL
-    cells: list[Part] = [("─", _THERE)] * room
+    cells: list[Part] = [("─", _DIM)] * room
     for since_s, until_s in kept.holes:
         for x in range(_cell(since_s, kept, room), _cell(until_s, kept, room) + 1):
             cells[x] = (theme.glyphs().hole, _DIM)
