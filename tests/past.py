@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,3 +73,11 @@ def with_past(app: MemtuiApp, samples: Sequence[Sample], lacking: str = "") -> S
     past = ScriptedPast(app, samples, lacking)
     app.session.past = past  # type: ignore[assignment]
     return past
+
+
+def today_at(app: MemtuiApp, last: Sample, hour: int, minute: int, second: int) -> None:
+    """From now on the clock on the wall showed that when a sample was taken, whatever it shows now."""
+    day = time.localtime()[:3]
+    at_s = time.mktime((*day, hour, minute, second, 0, 0, -1))
+    script = script_of(app)
+    script.machine = script.machine._replace(booted_s=at_s - last.time_s)

@@ -331,6 +331,14 @@ KEYS: Final = (
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
     Key("c", "scope", "c", "switch between the host and the control group around memtui"),
+    Key("tab", "focus_next", "Tab", "go to the next panel"),
+    Key(
+        "i",
+        "explain",
+        "i",
+        "explain what is under the cursor: definition, today's numbers, source",
+        "explain",
+    ),
     # Time.
     Key(
         "left_square_bracket",
@@ -355,14 +363,7 @@ KEYS: Final = (
     ),
     Key("less_than_sign", "interval(-1)", "<", "sample more often; play a recording slower"),
     Key("greater_than_sign", "interval(1)", ">", "sample less often; play a recording faster"),
-    Key("tab", "focus_next", "Tab", "go to the next panel"),
-    Key(
-        "i",
-        "explain",
-        "i",
-        "explain what is under the cursor: definition, today's numbers, source",
-        "explain",
-    ),
+    # The last two keep their places in the footer.
     Key(
         "question_mark,f1",
         "help",
