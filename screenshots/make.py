@@ -19,6 +19,7 @@ from memtui.model.sample import ProcessSample, Sample
 from memtui.tui.sheets import help as help_sheet
 from tests.conftest import open_host
 from tests.interface import MACHINE, Script, app_on, captured, settle
+from tests.past import today_at, with_past
 from tests.situations import load
 
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ class Picture(NamedTuple):
     """File, size, keys pressed before it is taken, and the host if it is another.
 
     "later" among the keys reads the map as it was later. Of a recorded situation, the first `seconds`
-    are shown on that host.
+    are shown on that host. `is_past`: it can be wound back.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Picture(NamedTuple):
     host: str = HOST
     situation: str = ""
     seconds: int = 0
+    is_past: bool = False
 
 
 _TO_POSTGRES = ("down", "down", "down", "enter")
@@ -54,6 +56,7 @@ PICTURES = (
     Picture(
         "pressure-120x40", (120, 40), ("4", "minus", "plus", "plus"), HOST, "squeezed-to-death", 33
     ),
+    Picture("past-120x40", (120, 40), (*["left_curly_bracket"] * 2,), is_past=True),
     Picture("oom-120x40", (120, 40), ("4", "left", "left")),
     Picture("processes-120x40", (120, 40), ("2", "down", "down", "down")),
     Picture("physical-120x40", (120, 40), ("5",), NODES),
@@ -137,8 +140,12 @@ async def take(picture: Picture) -> None:
     samples = story(now)
     if picture.situation:
         samples = recorded(now, picture.situation, picture.seconds)
-    for sample in samples[-240:]:
+    samples = samples[-240:]
+    for sample in samples:
         app.deliver(sample)
+    if picture.is_past:
+        with_past(app, samples)
+        today_at(app, samples[-1], 14, 34, 8)
     async with app.run_test(size=picture.size) as pilot:
         await settle(pilot)
         for key in picture.keys:
@@ -149,7 +156,7 @@ async def take(picture: Picture) -> None:
             else:
                 await pilot.press(key)
             await settle(pilot)
-        if not picture.situation:
+        if not (picture.situation or picture.is_past):
             app.deliver(samples[-1]._replace(time_s=samples[-1].time_s + 1))
             await settle(pilot)
         svg = app.export_screenshot(title=" ")

@@ -10,17 +10,16 @@ from typing import Any, Final
 
 from memtui import units
 from memtui.kernel.files import Files
+from memtui.recording.holes import holes
 from memtui.recording.moment import Moment
 from memtui.recording.recording import Recording
 from memtui.recording.source import ReplayedFiles
 from memtui.recording.store import EventRow, Unusable
-from memtui.recording.writer import BLOCK_TICKS
 from memtui.reports.output import Failure, Options, form_of
 from memtui.reports.recorded import moment_of, recording_of
 
 _EVER: Final = (float("-inf"), float("inf"))
 _SHOWN: Final = 20
-_HOLE: Final = 3.0  # intervals, and a second
 
 
 def opened(_files: Files, options: Options) -> ReplayedFiles:
@@ -46,25 +45,6 @@ def run(files: ReplayedFiles, options: Options) -> Iterator[str]:
     else:
         for line in _lines(recording, first, last, found, events):
             yield units.printable(line) + "\n"
-
-
-def holes(recording: Recording) -> list[tuple[Moment, Moment]]:
-    """Between which moments nothing was recorded. Raises Unusable."""
-    found = []
-    before: Moment | None = None
-    for begin, end in recording.stretches(*_EVER):
-        interval_s = max(0.01, recording.run_of(begin).interval_s)
-        moments = [begin, end]
-        if end.time_s - begin.time_s > interval_s * (BLOCK_TICKS + _HOLE) + 1:
-            moments = recording.moments(begin.time_s, end.time_s)
-        for moment in moments:
-            longest_s = _HOLE * interval_s + 1
-            if len(moments) == 2 and moment is end:
-                longest_s = interval_s * (BLOCK_TICKS + _HOLE) + 1
-            if before is not None and moment.time_s - before.time_s > longest_s:
-                found.append((before, moment))
-            before = moment
-    return found
 
 
 def _document(

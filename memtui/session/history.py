@@ -42,6 +42,7 @@ class History:
         self._until_s: float | None = None
         self._hidden = 0  # entries that are newer
         self._origin: tuple[float, str] | None = None
+        self._ends: float | None = None  # where that is after the last sample
 
     def __len__(self) -> int:
         return self._count
@@ -63,6 +64,17 @@ class History:
                 break
             self._hidden += 1
 
+    @property
+    def newest_s(self) -> float:
+        """The time of the newest entry, hidden or filled in as it may be; 0 without one."""
+        return self._times[(self._next - 1) % self._entries] if self._count else 0.0
+
+    def ending(self, time_s: float) -> History:
+        """The same, where everything that is asked for ends elsewhere; as long as nothing is recorded."""
+        history = copy.copy(self)
+        history.until_s, history._ends = time_s, time_s
+        return history
+
     def until(self, time_s: float) -> History:
         """As it is now, for somebody who stands at a time of it, whatever is recorded after."""
         history = copy.copy(self)
@@ -75,6 +87,8 @@ class History:
     def end_s(self) -> float:
         """The time of the newest sample that is to be seen; 0 before there is one."""
         last_s = self._last.time_s if self._last else 0.0
+        if self._ends is not None:
+            return self._ends
         return last_s if self._until_s is None else min(last_s, self._until_s)
 
     def record(self, sample: Sample) -> None:

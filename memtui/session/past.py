@@ -87,6 +87,11 @@ class Past:
         return self._rebuilt.events if self._rebuilt is not None else ()
 
     @property
+    def holes(self) -> Sequence[tuple[float, float]]:
+        """Between which times nothing was recorded, of a recording that is replayed."""
+        return self._rebuilt.holes if self._rebuilt is not None else ()
+
+    @property
     def speed(self) -> float:
         return self._speed
 
@@ -178,7 +183,9 @@ class Past:
                 break
             try:
                 with self._reading:
-                    rest_s = self._go_on(time.monotonic() - began_s)
+                    # What it stood before it was told to play is not played.
+                    rested_s = 0.0 if rest_s is None else time.monotonic() - began_s
+                    rest_s = self._go_on(rested_s)
             except Unusable as error:
                 rest_s = None
                 self._complain(str(error))
@@ -206,7 +213,11 @@ class Past:
         if self._speed:
             moment = rebuilt.played(rested_s * self._speed)
             if moment is not None:
-                self._hand_on(rebuilt.at(moment, last.plan), "", last)
+                wound = rebuilt.at(moment, last.plan)
+                with self._lock:
+                    if self._last is last:  # another plan is for where it has come to
+                        self._last = last._replace(time_s=wound.time_s, ticks=0)
+                self._hand_on(wound, "", last)
             return self._frame_s(rebuilt)
         whole = rebuilt.completed(last.plan, lambda: not self._woken.is_set())
         if whole is not None:

@@ -25,6 +25,7 @@ from memtui.model.map.addressmap import MapReading
 from memtui.model.sample import Sample
 from memtui.model.shortage.events import Event, Events
 from memtui.recording.files import RecordedFiles, View
+from memtui.recording.holes import holes
 from memtui.recording.moment import Moment
 from memtui.recording.noted import READ
 from memtui.recording.recording import Recording, Stretch
@@ -51,7 +52,7 @@ _EVENTS_KEPT: Final = 500
 
 
 class Rebuilt:
-    """For one thread. `events` and `kept` may be read by another."""
+    """For one thread. `events`, `holes` and `kept` may be read by another."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Rebuilt:
         self._coarse: tuple[float, float, list[Stretch]] | None = None
         self.missing = ""
         self.events: tuple[Event, ...] = ()
+        self.holes: tuple[tuple[float, float], ...] = ()
         self.kept: tuple[float, float] | None = None
         self._index()
 
@@ -124,6 +126,10 @@ class Rebuilt:
         self.kept = self._recording.since_boot(first), self._recording.since_boot(last)
         if self._live is None:
             self.events = tuple(self._events())
+            since_boot = recording.since_boot
+            self.holes = tuple(
+                (since_boot(one), since_boot(next_)) for one, next_ in holes(recording)
+            )
             self._has_growth = False
 
     def _events(self) -> list[Event]:

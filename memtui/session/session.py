@@ -112,6 +112,7 @@ class Session:
         self._held: tuple[Mapping[Scope, Sample], Mapping[Scope, Seen]] | None = None
         self._wound: Wound | None = None
         self._chosen_then: Chosen | None = None
+        self._found_s: float | None = None  # the event that was last gone to
         self._epoch = 0  # what was asked for before it was live again is not shown
         self._deaths: DeathWatch | None = None
         self._moment: Moment | None = None
@@ -407,11 +408,17 @@ class Session:
             return None
         moment = self.moment
         now_s = moment.sample.time_s if moment else 0.0
+        longest_s = 2 * moment.sample.interval_s if moment else 0.0
+        if self._found_s is not None and 0 <= self._found_s - now_s < longest_s:
+            now_s = self._found_s  # it was between two samples, the first of which is shown
         events = list(self.past.events if self.is_replay else self.seen[self.scope].events)
         if not self.is_replay and (not kinds or GROWTH in kinds):
             history = self.history
             events += largest_growth(*history.series("mem_available_bytes", ENTRIES))
-        return next_event(events, now_s, forward, kinds)
+        found_s = next_event(events, now_s, forward, kinds)
+        if found_s is not None:
+            self._found_s = found_s
+        return found_s
 
     @property
     def _plan_then(self) -> Plan:

@@ -44,11 +44,13 @@ from memtui.tui.dashboard import Dashboard
 from memtui.tui.keys import bindings, elsewhere, keys_of
 from memtui.tui.opening import Opening
 from memtui.tui.pulse import Pulse
+from memtui.tui.timekeys import TimeKeys
 from memtui.tui.views import breadth, made
 from memtui.tui.views.view import View
 from memtui.tui.widgets.bars import Footer, Header
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.timerail import TimeRail
 from memtui.tui.widgets.verdictlines import tiny_lines
 from memtui.views import RUN, VIEWS
 
@@ -58,7 +60,6 @@ if TYPE_CHECKING:
 
 _VIEW_STYLES = Path(__file__).with_name("views.tcss")
 _TAKING_AT_MOST_S = 0.02  # before the screen has its turn
-INTERVALS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Arrived(Message):
@@ -68,7 +69,7 @@ class Arrived(Message):
         return isinstance(message, Arrived)
 
 
-class MemtuiApp(App[None]):
+class MemtuiApp(TimeKeys):
     """The dashboard. Only this thread writes anything that widgets draw."""
 
     CSS_PATH = "memtui.tcss"
@@ -149,6 +150,8 @@ class MemtuiApp(App[None]):
         if (waiting := self._inbox.first_sample()) is not None:
             self.session.preview(waiting)
         yield Header(id="header")
+        if self.session.is_replay:
+            yield TimeRail()
         with Container(id="views"):
             overview = made("overview", self.session)
             is_first = self.running is None and not self.session.machine.still
@@ -178,7 +181,7 @@ class MemtuiApp(App[None]):
     def _show_first(self) -> None:
         """The first sample as it is: what judges and remembers is imported when it stands."""
         self._opening.try_on(self.query_one(ProcessList), self._choose_first)
-        (self._show if self.view.display else self._show_frame)()
+        (self.show_moment if self.view.display else self.show_frame)()
 
     def _started(self) -> None:
         """The first frame is out."""
@@ -192,8 +195,8 @@ class MemtuiApp(App[None]):
 
     def _watch_source(self) -> None:
         """Says so where samples no longer come, for whatever reason."""
-        if self._pulse.feel():
-            self._show_frame()
+        if self._pulse.feel() or self.session.is_past:
+            self.show_frame()
 
     @on(Arrived)
     def _take(self) -> None:
@@ -223,7 +226,7 @@ class MemtuiApp(App[None]):
             self.notify("the group has no limit any more: this is the host", severity="warning")
         if is_news:
             self._opening.try_on(self.query_one(ProcessList), self._choose_first)
-            self._show()
+            self.show_moment()
         elif map_read:
             self._show_map()
 
@@ -253,10 +256,10 @@ class MemtuiApp(App[None]):
             )
         )
 
-    def _show(self) -> None:
+    def show_moment(self) -> None:
         """Draws the moment in what is visible."""
         moment = self.session.moment
-        self._show_frame()
+        self.show_frame()
         if moment is None:
             return
         if self.is_tiny:
@@ -273,7 +276,7 @@ class MemtuiApp(App[None]):
         """Gives the keys to what the view is about."""
         self.view.main.focus()
 
-    def _show_frame(self) -> None:
+    def show_frame(self) -> None:
         source = self.session.source
         state = "FROZEN" if self.session.is_frozen else "LIVE"
         if self._pulse.is_silent:
@@ -285,8 +288,10 @@ class MemtuiApp(App[None]):
             source.interval_s,
             lost=self._pulse.lost_lately(),
             readonly=self.readonly,
+            standing=self.standing,
         )
         self.query_one(Footer).update(self.view_name, self.readonly)
+        self.show_rail()
 
     def _show_map(self) -> None:
         if not self.is_tiny:
@@ -303,7 +308,7 @@ class MemtuiApp(App[None]):
                 screen.set_class(is_so, name)
         if self._taking:
             # It lays out after the application has heard of it; what is drawn goes by widths.
-            self.screen.call_after_refresh(self._show)
+            self.screen.call_after_refresh(self.show_moment)
 
     # What the widgets tell.
 
@@ -343,6 +348,8 @@ class MemtuiApp(App[None]):
         if self.session.machine.still and name != "map":
             self.notify("a core dump is one process's memory: its map is all there is", timeout=4)
             return
+        if not self.may_open(name):
+            return
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
             # The styles of all views but the first would take their time before the first frame.
@@ -350,45 +357,25 @@ class MemtuiApp(App[None]):
                 self.stylesheet.read(_VIEW_STYLES)
                 self.stylesheet.parse()  # or the first that is mounted would not have them yet
             await views.mount(made(name, self.session))
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        self.close_sheets()
         self.view_name = name
         for view in views.children:
             view.display = view.id == name
         self._focus()
-        self._show()
+        self.show_moment()
         self.call_after_refresh(self._plan)  # once it is laid out, its table knows its columns
-
-    def action_interval(self, step: int) -> None:
-        source = self.session.source
-        longer = [each for each in INTERVALS_S if each > source.interval_s + 1e-9]
-        shorter = [each for each in INTERVALS_S if each < source.interval_s - 1e-9]
-        if step > 0 and longer:
-            source.interval_s = longer[0]
-        elif step < 0 and shorter:
-            source.interval_s = shorter[-1]
-        self._show_frame()
-
-    def action_freeze(self) -> None:
-        if self.session.is_frozen:
-            self.session.at(None)
-            self._show()
-        else:
-            self.session.at(self.session.now_s)
-            self._show_frame()
 
     def action_scope(self) -> None:
         """Between the host and the group that memtui is confined to."""
         if self.session.switch_scope():
-            self._show()
+            self.show_moment()
         else:
             self.notify("no control group around memtui has a limit below the host's memory")
 
     async def action_open(self) -> None:
         from memtui.tui.openprompt import ask_for_process
 
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        self.close_sheets()
         await ask_for_process(self.query_one("#views"), self.session, self.asking, self._open)
 
     async def action_open_pid(self, pid: int) -> None:

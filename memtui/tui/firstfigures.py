@@ -39,7 +39,7 @@ def first_figures(
     height: int,
     *,
     interval_s: float,
-    state: str = "LIVE",
+    is_replay: bool = False,
     readonly: bool = False,
     whole: bool = True,
 ) -> list[list[Part]]:
@@ -51,6 +51,8 @@ def first_figures(
     room = breadth(width, height)
     if room["-tiny"]:
         return []
+    has_rail = is_replay and not room["-low"]
+    height -= has_rail
     samples = scopes_of(sample)
     scope = scope_at_first(samples)
     sample = samples[scope]
@@ -63,7 +65,7 @@ def first_figures(
         width,
         machine,
         sample,
-        state,
+        "REPLAY" if is_replay else "LIVE",
         interval_s,
         scope=scope,
         total_bytes=free.total,
@@ -80,6 +82,8 @@ def first_figures(
         list_ = _processes(machine, sample, share, height - at - 2)
         for y, line in enumerate(list_, at + 1):
             rows[y] = _filled(line, width, ground)
+    if has_rail:
+        rows.insert(1, _filled((), width, frame))
     return rows
 
 

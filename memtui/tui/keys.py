@@ -224,7 +224,8 @@ KEYS: Final = (
         "enter",
         "enter",
         "Enter",
-        "all that is known of a death; the OOM ranking in a process's group",
+        "on an event, to that moment; all that is known of a death; the OOM ranking in a "
+        "process's group",
         "",
         _PRESSURE,
     ),
@@ -310,6 +311,7 @@ KEYS: Final = (
         "go there",
         ("inside", "difference", "sharers", "owners", "group", "leaks"),
     ),
+    Key("enter", "goto", "Enter", "to that moment: every view as it was", "then", ("obituary",)),
     Key(
         "d",
         "grew",
@@ -341,9 +343,6 @@ KEYS: Final = (
     # Everywhere.
     Key("o", "open", "o", "open a process by its pid or name", "open"),
     Key("c", "scope", "c", "switch between the host and the control group around memtui"),
-    Key("space", "freeze", "Space", "freeze the screen; sampling goes on"),
-    Key("less_than_sign", "interval(-1)", "<", "sample more often"),
-    Key("greater_than_sign", "interval(1)", ">", "sample less often"),
     Key("tab", "focus_next", "Tab", "go to the next panel"),
     Key(
         "i",
@@ -352,6 +351,31 @@ KEYS: Final = (
         "explain what is under the cursor: definition, today's numbers, source",
         "explain",
     ),
+    # Time.
+    Key(
+        "left_square_bracket",
+        "step(-1)",
+        "[",
+        "back in time, a sample; every view shows that moment, and sampling goes on",
+        "back",
+    ),
+    Key("right_square_bracket", "step(1)", "]", "forward in time, a sample"),
+    Key("left_curly_bracket", "minute(-1)", "{", "back in time, a minute"),
+    Key("right_curly_bracket", "minute(1)", "}", "forward in time, a minute"),
+    Key("0", "live", "0", "back to now; in a recording to its end"),
+    Key("T", "time", "T", "go to a time that is typed: -15m, 14:32, 14:32:07"),
+    Key("left_parenthesis", "event(-1)", "(", "back to the event before: a kill, an alert"),
+    Key("right_parenthesis", "event(1)", ")", "forward to the next event"),
+    Key("R", "record", "R", "record what is shown to a file; once more stops that"),
+    Key(
+        "space",
+        "freeze",
+        "Space",
+        "freeze the screen; sampling goes on. A recording: play it, and pause",
+    ),
+    Key("less_than_sign", "interval(-1)", "<", "sample more often; play a recording slower"),
+    Key("greater_than_sign", "interval(1)", ">", "sample less often; play a recording faster"),
+    # The last two keep their places in the footer.
     Key(
         "question_mark,f1",
         "help",

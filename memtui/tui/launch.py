@@ -92,7 +92,7 @@ def run(
                 sample,
                 *size,
                 interval_s=recorded.interval_s if recorded else settings.interval_s,
-                state="REPLAY" if recorded else "LIVE",
+                is_replay=recorded is not None,
                 readonly=settings.readonly,
                 whole=target is None and settings.view == "overview",
             )

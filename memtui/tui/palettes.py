@@ -29,6 +29,7 @@ class Palette(NamedTuple):
     grows: str
     shrinks: str
     alarm: str
+    past: str  # of what says that this is not now, and of nothing else
 
 
 PALETTES: Final = {
@@ -50,6 +51,7 @@ PALETTES: Final = {
         grows="#ff9e64",
         shrinks="#7dcfa0",
         alarm="#ff6b6b",
+        past="#e07bff",
     ),
     "light": Palette(
         dark=False,
@@ -69,6 +71,7 @@ PALETTES: Final = {
         grows="#a84300",
         shrinks="#17724a",
         alarm="#b81d1a",
+        past="#8b1fb8",
     ),
     "high-contrast": Palette(
         dark=True,
@@ -88,6 +91,7 @@ PALETTES: Final = {
         grows="#ffb000",
         shrinks="#5fffa0",
         alarm="#ff8787",
+        past="#ff9cff",
     ),
 }
 

@@ -33,6 +33,7 @@ REST: Final = _PALETTE.rest
 GROWS: Final = _PALETTE.grows
 SHRINKS: Final = _PALETTE.shrinks
 ALARM: Final = _PALETTE.alarm
+PAST: Final = _PALETTE.past
 
 # What the style sheet's $background, $surface and $foreground come to: the default theme leaves them
 # as Textual has them.
@@ -141,7 +142,8 @@ class Glyphs(NamedTuple):
 
     `fills` are the three bands of the memory graph where colour cannot tell them apart, else
     blanks on coloured backgrounds with `eighths` where two meet; `line` is plotext's marker;
-    `heights` is nothing up to all of a cell, and never empty; `ticks` are right and wrong.
+    `heights` is nothing up to all of a cell, and never empty; `ticks` are right and wrong, `past` and
+    `plays` stand before a moment that is not now.
     """
 
     coloured: bool
@@ -155,18 +157,22 @@ class Glyphs(NamedTuple):
     hole: str
     heights: str
     ticks: tuple[str, str]
+    past: str
+    plays: str
 
 
 HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 
 _LEAST_COLOURS: Final = 8  # that tell three bands, an alarm and a cursor apart
 _RICH: Final = Glyphs(
-    True, True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS, ("✓", "✗")
+    *(True, True, (" ", " ", " "), " ▁▂▃▄▅▆▇", "braille", 2, "▌", "●", "·", HEIGHTS, ("✓", "✗")),
+    *("◀", "▶"),
 )
 _GREY: Final = _RICH._replace(coloured=False, shaded=False, fills=("█", "▒", " "))
 # The Linux console's fonts have no braille, of the eighths only the half, and of ticks none.
 _CONSOLE: Final = Glyphs(
-    False, False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█", ("√", "x")
+    *(False, False, ("█", "▒", " "), "    ▄▄▄▄", "─", 1, "▌", "*", ".", "_▄█", ("√", "x")),
+    *("<", ">"),
 )
 
 

@@ -15,7 +15,7 @@ from memtui.model.map.kinds import KINDS
 from memtui.model.system.metrics import METRICS
 from memtui.settings.table import WINDOWS_S
 from memtui.tui import theme
-from memtui.tui.app import INTERVALS_S, MemtuiApp
+from memtui.tui.app import MemtuiApp
 from memtui.tui.keys import KEYS
 from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.sheets.crash import CrashSheet
@@ -29,6 +29,7 @@ from memtui.tui.sheets.pagetable import PageTableSheet
 from memtui.tui.sheets.pagetypes import PageTypesSheet
 from memtui.tui.sheets.policy import PolicySheet
 from memtui.tui.sheets.sharers import SharersSheet
+from memtui.tui.timekeys import INTERVALS_S
 from memtui.tui.views.lab import LabView
 from memtui.tui.views.map import MapView
 from memtui.tui.views.overview import Overview

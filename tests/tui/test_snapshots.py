@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from memtui.tui.sheets.help import help_text
 from tests.interface import Hands, app_of, captured, deliver, minutes_of, press, screen, until
+from tests.past import today_at, with_past
 from tests.samples import sample
 from tests.tui.labs import BIG, PROGRAM, LabScript, app_in_lab, asks
 
@@ -71,6 +72,17 @@ def test_an_experiment(snap_compare: Compare, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("keys", [(), ("enter", "down", "down")], ids=["overview", "map"])
 def test_a_captured_machine(snap_compare: Compare, size: tuple[int, int], keys: Keys) -> None:
     assert snap_compare(machine("debian-6.18"), terminal_size=size, run_before=after(*keys))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+def test_wound_back(snap_compare: Compare, size: tuple[int, int]) -> None:
+    now, maps = captured("debian-6.18")
+    samples = minutes_of(now)
+    app = app_of(samples, maps)
+    with_past(app, samples)
+    today_at(app, now, 14, 34, 8)
+    back = after("left_curly_bracket", "left_curly_bracket", "left_square_bracket")
+    assert snap_compare(app, terminal_size=size, run_before=back)
 
 
 def test_hostile_names(snap_compare: Compare) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from textual import events
+
 from memtui.model.machine import Machine
 from memtui.model.shortage.events import Event, Events
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Table
+from memtui.tui.widgets.timewindow import MomentWanted
 from memtui.tui.words.cells import Column, Part
 
 
@@ -27,10 +30,10 @@ class EventTable(Table):
         self._rows: list[Event] = []
         self._machine: Machine | None = None
 
-    def show(self, events: Events, machine: Machine) -> None:
+    def show(self, happened: Events, machine: Machine) -> None:
         """The cursor stays with its event, or with the newest."""
         self._machine = machine
-        before, self._rows = self._rows, list(events)[::-1]
+        before, self._rows = self._rows, list(happened)[::-1]
         came = 0
         if before:
             came = next((row for row, each in enumerate(self._rows) if each is before[0]), 0)
@@ -41,6 +44,11 @@ class EventTable(Table):
     @property
     def current(self) -> Event | None:
         return self._rows[self.cursor] if self.cursor < len(self._rows) else None
+
+    def on_click(self, event: events.Click) -> None:
+        row = self.top + event.y - 1
+        if event.y and row < len(self._rows):
+            self.post_message(MomentWanted(self._rows[row].time_s))
 
     def row_count(self) -> int:
         return len(self._rows)

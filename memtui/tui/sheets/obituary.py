@@ -10,6 +10,7 @@ from memtui.model.oom.obituary import Obituary
 from memtui.session.session import Session
 from memtui.tui.keys import bindings
 from memtui.tui.sheets.sheet import Sheet
+from memtui.tui.widgets.timewindow import MomentWanted
 from memtui.tui.words.deaths import obituary_page
 
 
@@ -25,6 +26,10 @@ class ObituarySheet(Sheet):
 
     def begin(self) -> None:
         self.show(obituary_page(self._obituary, self.session.machine, self.size.width))
+
+    async def action_goto(self) -> None:
+        """To the machine as it was then."""
+        self.post_message(MomentWanted(self._obituary.time_s))
 
     def on_resize(self) -> None:
         super().on_resize()

@@ -105,13 +105,16 @@ class MapView(View):
 
     def show_map(self, chosen: Chosen) -> None:
         """The chosen process's map, its state, or why there is none."""
-        if chosen is not self._chosen:
-            self._chosen = chosen
+        before, self._chosen = self._chosen, chosen
+        if before is not chosen and before.key != chosen.key:  # not the same at another time
             sought, self._choice = self._choice.sought, MapRows()
             self._choice.sought, self._before = sought, None
             self._picture.fold()
         machine = self.session.machine
-        self.query_one("#map-title", Lines).draw(lambda width: [title(chosen, machine, width)])
+        is_past = self.session.is_past
+        self.query_one("#map-title", Lines).draw(
+            lambda width: [title(chosen, machine, width, is_past=is_past)]
+        )
         words = self.query_one("#map-words", Lines)
         parts = [self.query_one(name) for name in ("#map-body", "#kinds", "#map-spread")]
         map_ = chosen.map
@@ -120,9 +123,8 @@ class MapView(View):
             part.display = map_ is not None
         if map_ is None:
             self._shown, self._rows = None, ()
-            words.show(
-                *[[(f"  {line}", _PLAIN)] for line in ("", *no_map(chosen, machine.users.name))]
-            )
+            why = no_map(chosen, machine.users.name, machine.ticks_per_s)
+            words.show(*[[(f"  {line}", _PLAIN)] for line in ("", *why)])
             return
         kinds = self.query_one(KindTable)
         kinds.styles.height = 1 + kinds_height(map_, self.size.height)

@@ -24,6 +24,7 @@ from memtui.tui.widgets.bars import Headline, StallTable, SwapLine
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mapbeside import MapBeside
 from memtui.tui.widgets.processes import ProcessList
+from memtui.tui.widgets.timewindow import TimeWindow
 from memtui.tui.widgets.verdictlines import VerdictLine
 from memtui.tui.words.cells import Line, fitted
 from memtui.tui.words.frame import filter_parts
@@ -52,6 +53,7 @@ class Overview(View):
         self._moment: Moment | None = None
         self._window_s = session.settings.window_s
         self._graphs: list[TimeGraph] = []
+        self._time_window = TimeWindow()
 
     def compose(self) -> ComposeResult:
         yield Headline(id="headline")
@@ -88,8 +90,10 @@ class Overview(View):
             return
         if not self._graphs:
             self._mount_graphs()
+        moment, window_s = self._moment, self._window_s
+        wound = self._time_window.wound(moment, window_s)
         for graph in self._graphs:
-            graph.show(self._moment.history, self._window_s, list(self._moment.seen.marks))
+            graph.show(moment.history, window_s, list(moment.seen.marks), wound)
 
     def update(self, moment: Moment) -> None:
         self._moment = moment

@@ -29,6 +29,7 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import wrapped
 from memtui.tui.widgets.section import SectionPanel, SectionTable
 from memtui.tui.widgets.tabs import Tabs
+from memtui.tui.widgets.timewindow import MomentWanted, TimeWindow
 from memtui.tui.widgets.verdictlines import VerdictBanner
 from memtui.tui.words.cells import Line
 from memtui.tui.words.deaths import log_words
@@ -69,6 +70,7 @@ class PressureView(View):
         self._moment: Moment | None = None
         self._graphs: list[TimeGraph] = []
         self._graphed = ""
+        self._time_window = TimeWindow()
         self._page_name = PAGES[0]
 
     def compose(self) -> ComposeResult:
@@ -251,8 +253,9 @@ class PressureView(View):
                 (metric.text(moment.history.latest(name)), theme.style(theme.ACCENT)),
             ]
         )
+        wound = self._time_window.wound(moment, self._window_s)
         for graph in self._graphs:
-            graph.show(moment.history, self._window_s, list(moment.seen.marks))
+            graph.show(moment.history, self._window_s, list(moment.seen.marks), wound)
 
     def _graphed_figure(self) -> tuple[str, str]:
         """The figure under the cursor, or available where that has no graph of its own: the stalls
@@ -288,9 +291,13 @@ class PressureView(View):
         if self._page_name == "OOM":
             self.query_one(OomPage).enter()
             return
-        obituary = self._obituary if self._page_name == "events" else None
-        if obituary is not None:
-            await self.app.push_screen(ObituarySheet(self.session, obituary))
+        event = self.query_one(EventTable).current if self._page_name == "events" else None
+        if event is None:
+            return
+        if self._obituary is not None:
+            await self.app.push_screen(ObituarySheet(self.session, self._obituary))
+        else:
+            self.post_message(MomentWanted(event.time_s))
 
     def action_back(self) -> None:
         if self._page_name == "OOM" and self.query_one(OomPage).back():

@@ -25,6 +25,7 @@ from memtui.tui.words.frame import (
     swap_parts,
     why_no_pressure,
 )
+from memtui.tui.words.time import Standing
 from memtui.views import RUN, VIEWS, ViewEntry
 
 _DIM = theme.style(theme.DIM)
@@ -45,6 +46,7 @@ class Header(Lines):
         *,
         lost: int,
         readonly: bool,
+        standing: Standing,
     ) -> None:
         """`lost` samples came and nobody took them."""
         if moment is None:
@@ -62,6 +64,7 @@ class Header(Lines):
                     total_bytes=moment.free.total,
                     lost=lost,
                     readonly=readonly,
+                    standing=standing,
                 )
             ]
         )

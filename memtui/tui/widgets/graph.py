@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.strip import Strip
 from textual_plotext import PlotextPlot
 
@@ -19,6 +20,7 @@ from memtui.tui import theme
 from memtui.tui.widgets.plotting import (
     BandCell,
     band_cells,
+    clock_ticks,
     cut_ticks,
     event_marks,
     gib_ticks,
@@ -27,6 +29,10 @@ from memtui.tui.widgets.plotting import (
     time_ticks,
     whole_cells,
 )
+from memtui.tui.widgets.timewindow import MomentWanted, Wound
+
+CURSOR: Final = theme.style(theme.PAST, bold=True)
+_JUST_S: Final = 0.001
 
 
 class Band(NamedTuple):
@@ -75,6 +81,9 @@ class TimeGraph(PlotextPlot):
         self._strips: list[Strip] = []
         self._history: History | None = None
         self._events: Sequence[Event] = ()
+        self._wound: Wound | None = None
+        self._canvas = range(0)  # the columns in which time is
+        self._last_cell = 0  # the rightmost of them, counted in their spans of time since boot
 
     def on_mount(self) -> None:
         # Its theme belongs to plotext's own colours, which are not used.
@@ -90,14 +99,31 @@ class TimeGraph(PlotextPlot):
         self._curves, self._top, self._ticks = tuple(curves), top, ticks
         self._drawn_for = None
 
-    def show(self, history: History, window_s: int, events: Sequence[Event] = ()) -> None:
+    def show(
+        self,
+        history: History,
+        window_s: int,
+        events: Sequence[Event] = (),
+        wound: Wound | None = None,
+    ) -> None:
         """Draws the history, if anything that a dot shows has changed.
 
-        `events`, oldest first, are marked in the top row, each at its time.
+        `events`, oldest first, are marked in the top row, each at its time. `wound`: a moment that is
+        not now has a cursor, in the history that is told there.
         """
         self._history, self.window_s, self._events = history, window_s, events
+        if wound is not None:
+            self._history = wound.history
+        self._wound = wound
         if self._draw():
             self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        if event.x in self._canvas:
+            cell = self._last_cell - (self._canvas[-1] - event.x)
+            span_s = self.window_s / len(self._canvas)
+            # The last that is in that cell, as what is drawn there is.
+            self.post_message(MomentWanted((cell + 1) * span_s - _JUST_S))
 
     def render_line(self, y: int) -> Strip:
         if self._size_drawn != self.size:  # a repaint comes with every new size
@@ -112,7 +138,7 @@ class TimeGraph(PlotextPlot):
         top = self._top(history) if history else None
         if history is None or not top or height < 3 + self._time_axis or width < 16:
             changed = bool(self._strips)
-            self._strips, self._drawn_for = [], None
+            self._strips, self._drawn_for, self._canvas = [], None, range(0)
             return changed
         low, high = self._range(history, top) if self.zoomed else (0.0, top)
         rows = height - 2 * self._time_axis
@@ -121,6 +147,7 @@ class TimeGraph(PlotextPlot):
         cells = width - label_width - 1
         glyphs = theme.glyphs()
         dots = cells * glyphs.dots_across
+        wound = self._wound
         curves = [
             history.buckets(curve.metric, self.window_s, dots, curve.keep, glyphs.dots_across)
             for curve in self._curves
@@ -135,12 +162,17 @@ class TimeGraph(PlotextPlot):
         seen = [[v if v is None else round(v / step) for v in b.values] for b in (*curves, *bands)]
         spans = [buckets.last_span for buckets in (*curves, *bands)]
         last_cell = spans[0] if not curves else spans[0] // glyphs.dots_across
-        marks = event_marks(self._events, self.window_s / cells, last_cell, cells)
+        span_s = self.window_s / cells
+        marks = event_marks(self._events, span_s, last_cell, cells)
+        cursor = wound.cell(span_s, last_cell, cells) if wound else None
+        is_now = wound is None
+        self._last_cell = last_cell
         origin = history.origin(self.window_s)
         end = None
         if origin is not None:
-            end = math.floor(origin[0] * cells / self.window_s) - last_cell + cells - 1
-        wanted = (width, height, low, high, seen, spans, self.window_s, marks, end)
+            end = math.floor(origin[0] / span_s) - last_cell + cells - 1
+        shown = (marks, end, cursor, is_now)
+        wanted = (width, height, low, high, seen, spans, self.window_s, *shown)
         if wanted == self._drawn_for:
             return False
         self._drawn_for = wanted
@@ -159,8 +191,19 @@ class TimeGraph(PlotextPlot):
         labels = self._labels(characters, canvas, columns, painted)
         if origin is not None and end is not None:
             labels |= _caption(f"{origin[1]} ┊", end, characters, canvas, columns, painted, labels)
+        self._canvas = columns
         self._strips = self._paint(characters, canvas, columns, painted, glyphs, marks, labels)
+        if cursor is not None and cursor in range(len(columns)):
+            for y in canvas:
+                self._strips[y] = self._with_cursor(self._strips[y], columns[cursor])
         return True
+
+    @staticmethod
+    def _with_cursor(strip: Strip, x: int) -> Strip:
+        """A row of the canvas with the cursor on what is behind it."""
+        before, cell, after = strip.divide([x, x + 1, strip.cell_length])
+        style = next((each.style for each in cell if each.style), Style.null())
+        return Strip.join([before, Strip([Segment("│", style + CURSOR)], 1), after])
 
     def _range(self, history: History, top: float) -> tuple[float, float]:
         """What of the axis the edges between bands and the curves were in, with room around them."""
@@ -208,6 +251,10 @@ class TimeGraph(PlotextPlot):
         plt.yticks([value for value, _ in ticks], [f"{label:>{label_width}}" for _, label in ticks])
         if self._time_axis:
             at = time_ticks(self.window_s, dots)
+            if self._wound is not None:
+                at = clock_ticks(
+                    at, self.window_s, dots, self._wound.history.end_s, self._wound.clock
+                )
             plt.xticks([position for position, _ in at], [label for _, label in at])
         else:
             plt.xticks([], [])

@@ -13,7 +13,7 @@ from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
 from memtui.tui.words.cells import Line, Part, cells
-from memtui.tui.words.nomap import no_map
+from memtui.tui.words.nomap import gone_words, no_map
 
 
 class MapBeside(Vertical):
@@ -46,12 +46,9 @@ class MapBeside(Vertical):
         table.display = ribbon.display = has_map
         words.display = not has_map
         if chosen.map is None:
-            words.show(
-                *[
-                    [(f" {line}", theme.style(theme.DIM))]
-                    for line in ("", *no_map(chosen, self._session.machine.users.name))
-                ]
-            )
+            machine = self._session.machine
+            why = no_map(chosen, machine.users.name, machine.ticks_per_s)
+            words.show(*[[(f" {line}", theme.style(theme.DIM))] for line in ("", *why)])
             return
         table.show(chosen.map, chosen.address)
         ribbon.show(chosen.map, table.address)
@@ -66,8 +63,8 @@ class MapBeside(Vertical):
         ]
         more: list[list[Part]] = []
         if chosen.gone_s is not None:
-            gone = self._session.machine.time_of_day(chosen.gone_s)
-            more.append([(f" · gone at {gone}", theme.style(theme.ALARM, bold=True))])
+            gone = gone_words(chosen, self._session.machine)
+            more.append([(f" · {gone}", theme.style(theme.ALARM, bold=True))])
         if chosen.map is not None:
             totals = chosen.map.totals
             for label, value in (("RSS ", totals.rss), ("PSS ", totals.pss), ("", totals.size)):

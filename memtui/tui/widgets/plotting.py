@@ -150,6 +150,17 @@ def time_ticks(window_s: int, dots: int) -> list[tuple[float, str]]:
     return ticks
 
 
+def clock_ticks(
+    ticks: Sequence[tuple[float, str]],
+    window_s: float,
+    dots: int,
+    end_s: float,
+    clock: Callable[[float], str],
+) -> list[tuple[float, str]]:
+    """The same places with what a clock on the wall showed there, of a window that does not end now."""
+    return [(at, clock(end_s - window_s * (1 - at / (dots - 1)))) for at, _ in ticks]
+
+
 _PARTS: Final = (4, 5, 3, 6, 7, 2)
 
 

@@ -317,9 +317,12 @@ class ProcessList(Table):
         assert facts is not None
         lines = self._lines.get(process.key, "")
         if self.is_gone(process):
+            ticks = facts.ticks_per_s
+            is_to_come = ticks and process.key.start_time_ticks / ticks > facts.sample.time_s
+            word = "not yet" if is_to_come else "gone"
             return {
                 "pid": (str(process.pid), _DIM),
-                "name": (f"{lines}{units.printable(process.name)} gone", _DIM),
+                "name": (f"{lines}{units.printable(process.name)} {word}", _DIM),
                 "rss": (units.size(process.rss_bytes, short=True), _DIM),
             }
         return texts(facts, process, names, lines)

@@ -12,6 +12,7 @@ from memtui.model.sample import Sample
 from memtui.model.system.free import Free
 from memtui.tui import theme
 from memtui.tui.words.cells import Line, Part, fits, spread
+from memtui.tui.words.time import NOW, Standing, recording_parts, standing_forms
 
 if TYPE_CHECKING:
     from memtui.session.scope import Scope
@@ -33,11 +34,13 @@ def header_line(
     total_bytes: int | None = None,
     lost: int = 0,
     readonly: bool = False,
+    standing: Standing = NOW,
 ) -> Line:
     """Which machine, how it is sampled, and in words what this user may see.
 
-    Whole with what may be seen, else without, else names cut: the state always stays. The total is
-    the host's, or the group's limit; `lost` samples came and nobody took them.
+    Whole with what may be seen, else without, else names cut: the state, or the moment that is shown
+    instead of now, always stays. The total is the host's, or the group's limit; `lost` samples came
+    and nobody took them.
     """
     if machine.still:
         return _still_line(width, machine)
@@ -58,6 +61,7 @@ def header_line(
     if lost:
         slower.append((f"{units.count(lost)} samples lost ", theme.style(theme.ALARM)))
     right: list[Part] = [
+        *recording_parts(standing.records),
         (
             f"{theme.glyphs().live} " if live else "‖ ",
             theme.style(theme.SHRINKS if live else theme.ACCENT),
@@ -78,6 +82,12 @@ def header_line(
             parts.append((" · host", _DIM))
         return [*parts, (f" · {total}", _DIM)]
 
+    if not standing.is_now:
+        for moment in standing_forms(standing):
+            for host in (left(64, 32), left(16, 14), left(10, 12, ""), left(8, 6, "")[:2]):
+                if fits(host, moment, width):
+                    return spread(host, moment, width)
+        return spread([], moment, width)
     forms: tuple[tuple[list[Part], list[Part]], ...] = (
         (left(64, 32), [*right, seen]),
         (left(64, 32), [*right, *part]),

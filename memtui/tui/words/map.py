@@ -16,6 +16,7 @@ from memtui.model.map.vmflags import decode
 from memtui.session.chosen import Chosen
 from memtui.tui import theme
 from memtui.tui.words.cells import Line, Part, cells, spread
+from memtui.tui.words.nomap import gone_words
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -29,8 +30,8 @@ _IN_PERMS = frozenset(("rd", "wr", "ex", "sh", "mr", "mw", "me", "ms"))
 _SURE = {"certain": "", "likely": " (likely, from where it lies)", "guess": " (a guess)"}
 
 
-def title(chosen: Chosen, machine: Machine, width: int) -> Line:
-    """Which process it is, and what its map sums up to."""
+def title(chosen: Chosen, machine: Machine, width: int, *, is_past: bool = False) -> Line:
+    """Which process it is, and what its map sums up to; how old that is, where it is not past."""
     process = chosen.process
     if process is None:
         return [(" no process is chosen", _DIM)]
@@ -41,7 +42,7 @@ def title(chosen: Chosen, machine: Machine, width: int) -> Line:
     ]
     if chosen.gone_s is not None:
         last = ": its last map" if chosen.map else ""
-        left.append((f" · gone at {machine.time_of_day(chosen.gone_s)}{last}", _ALARM))
+        left.append((f" · {gone_words(chosen, machine)}{last}", _ALARM))
     right: list[Part] = []
     if chosen.map is not None:
         totals = chosen.map.totals
@@ -62,7 +63,9 @@ def title(chosen: Chosen, machine: Machine, width: int) -> Line:
             right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
         elif not chosen.map.has_usage:
             right.append(("reading usage … ", _DIM))
-        elif chosen.read_at is not None and chosen.gone_s is None and not machine.still:
+        elif (
+            chosen.read_at is not None and chosen.gone_s is None and not (machine.still or is_past)
+        ):
             age = max(0.0, time.monotonic() - chosen.read_at)
             right.append((f"usage read {units.duration(round(age))} ago ", _DIM))
     return spread(left, right, width)

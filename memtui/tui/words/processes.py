@@ -161,7 +161,11 @@ def _cgroup(facts: Facts, process: ProcessSample, place: Place | Gap | None) -> 
 
 def _map(facts: Facts, process: ProcessSample, chosen: Chosen, map_: AddressMap | None) -> Line:
     if map_ is None:
-        why = " ".join(no_map(chosen, facts.user)) if chosen.key == process.key else "reading …"
+        why = (
+            " ".join(no_map(chosen, facts.user, facts.ticks_per_s))
+            if chosen.key == process.key
+            else "reading …"
+        )
         return [(" map ", _DIM), (why, _DIM)]
     parts: list[Part] = [(" map ", _DIM), (f"{units.count(len(map_))} mappings", _PLAIN)]
     if not map_.has_usage:

@@ -11,8 +11,9 @@ from textual.app import App, ComposeResult
 
 from memtui.session.history import History
 from memtui.tui import theme
-from memtui.tui.widgets.graph import Band, Curve, TimeGraph
+from memtui.tui.widgets.graph import CURSOR, Band, Curve, TimeGraph
 from memtui.tui.widgets.plotting import band_cells, gib_ticks, pct_ticks, runs, time_ticks
+from memtui.tui.widgets.timewindow import MomentWanted, Wound
 from tests.interface import running
 from tests.samples import GIB, sample
 
@@ -141,8 +142,13 @@ class GraphApp(App[None]):
             time_axis=time_axis,
         )
 
+        self.pointed: list[float] = []
+
     def compose(self) -> ComposeResult:
         yield self.graph
+
+    def on_moment_wanted(self, event: MomentWanted) -> None:
+        self.pointed.append(event.time_s)
 
 
 def rows(app: GraphApp) -> list[str]:
@@ -245,6 +251,64 @@ async def test_what_no_dot_shows_is_not_drawn() -> None:
         history.record(sample(1300.0, free=4 * GIB))
         app.graph.show(history, 3600)
         assert app.graph._strips is not strips
+
+
+def clock(time_s: float) -> str:
+    return f"t{time_s:.0f}"
+
+
+async def test_a_moment_that_is_not_now_has_a_cursor_in_a_window_that_stays() -> None:
+    app = GraphApp()
+    async with running(app, (40, 10)) as pilot:
+        history = steady(4, range(1000, 1121))
+        history.until_s = 1045.0
+        app.graph.show(history, 60, (), Wound(history.ending(1060.0), 1045.0, clock))
+        await pilot.pause()
+        (x,) = {row.index("│") for row in rows(app)[1:8]}
+        assert x == pytest.approx(6 + 34 * 45 / 60, abs=1)
+        assert "t1000" in rows(app)[-1]
+        assert "now" not in rows(app)[-1]
+        # What came after the moment is there, in its own colours.
+        right = app.graph._strips[7].crop(36, 39)
+        assert all(each.style and each.style.bgcolor for each in right)
+        cursor = next(each for each in app.graph._strips[7] if each.text == "│")
+        assert cursor.style is not None
+        assert cursor.style.color == CURSOR.color
+        assert cursor.style.bgcolor is not None
+        history.until_s = None
+        app.graph.show(history, 60)
+        await pilot.pause()
+        assert "│" not in rows(app)[7]
+        assert rows(app)[-1].endswith("now")
+
+
+async def test_a_cursor_outside_the_window_is_not_drawn() -> None:
+    app = GraphApp()
+    async with running(app, (40, 10)) as pilot:
+        history = steady(4, range(1000, 1121))
+        for at_s in (900.0, 1119.0):
+            app.graph.show(history, 60, (), Wound(history.ending(1060.0), at_s, clock))
+            await pilot.pause()
+            assert "│" not in rows(app)[7]
+
+
+async def test_a_click_is_the_moment_under_the_mouse() -> None:
+    app = GraphApp()
+    async with running(app, (40, 10)) as pilot:
+        history = steady(4, range(1000, 1121))
+        app.graph.show(history, 60)
+        await pilot.pause()
+        await pilot.click(TimeGraph, offset=(39, 4))
+        await pilot.click(TimeGraph, offset=(22, 4))
+        await pilot.click(TimeGraph, offset=(2, 4))  # the axis
+        await pilot.pause()
+        newest, middle = app.pointed
+        assert newest == pytest.approx(1120, abs=2)
+        assert middle == pytest.approx(1090, abs=2)
+        # Where it went the cursor is, in the same cell.
+        app.graph.show(history, 60, (), Wound(history, middle, clock))
+        await pilot.pause()
+        assert rows(app)[7][22] == "│"
 
 
 async def test_without_colours_bands_differ_by_their_fill(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,252 @@
+"""What keys do to time: wind every view back and forth, freeze it, play a recording, make one."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+
+from textual import on
+from textual.app import App
+
+from memtui import units
+from memtui.recording.times import time_of
+from memtui.session.session import Session
+from memtui.tui.views.view import View
+from memtui.tui.widgets.timerail import TimeRail
+from memtui.tui.widgets.timewindow import MomentWanted
+from memtui.tui.words.time import Replaying, Standing
+from memtui.tui.words.timerail import Kept
+
+_MINUTE_S: Final = 60.0
+INTERVALS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+# What goes on by itself and has no other moment than now.
+_LIVE_ONLY: Final = {"lab": "the lab", "run": "a run under watch"}
+_SHORT_S: Final = 4.0
+
+
+class TimeKeys(App[None]):
+    """The application as far as time goes; all else is `MemtuiApp`'s."""
+
+    session: Session
+    view_name: str
+
+    @property
+    def view(self) -> View:
+        """The view that is shown."""
+        raise NotImplementedError
+
+    def show_moment(self) -> None:
+        """Draws the moment in what is visible."""
+        raise NotImplementedError
+
+    def show_frame(self) -> None:
+        """Draws header and footer alone."""
+        raise NotImplementedError
+
+    @property
+    def replayed(self) -> str:
+        """The name of the file that is replayed; "" where none is."""
+        from memtui.recording.source import RecordedSource
+
+        source = self.session.source
+        return os.path.basename(source.recording.path) if isinstance(source, RecordedSource) else ""
+
+    @property
+    def standing(self) -> Standing:
+        """Where the screen stands in time, for its header."""
+        session, moment = self.session, self.session.moment
+        records = bool(session.recording)
+        if moment is None or moment.at is None:
+            return Standing(records=records)
+        at = time.localtime(moment.at)
+        day = "" if at[:3] == time.localtime()[:3] else time.strftime("%a %d %b", at)
+        ago_s: float | None = moment.ago_s
+        replaying = None
+        if session.is_replay and session.past is not None:
+            ago_s = None
+            begin_s, end_s = session.kept or (0.0, 0.0)
+            length_s = end_s - begin_s
+            share = (moment.sample.time_s - begin_s) / length_s if length_s > 0 else None
+            replaying = Replaying(self.replayed, session.past.speed, share)
+        return Standing(
+            time.strftime("%H:%M:%S", at), ago_s, day, moment.missing, replaying, records
+        )
+
+    def show_rail(self) -> None:
+        """Where in a recording it stands, in a row of its own."""
+        past, moment, kept = self.session.past, self.session.moment, self.session.kept
+        if past is None or moment is None or kept is None or not self.session.is_replay:
+            return
+        marks = [(event.time_s, event.level) for event in past.events]
+        clock = moment.machine.time_of_day
+        for each in self.query(TimeRail):
+            each.update(Kept(*kept, past.holes, marks), moment.sample.time_s, clock)
+
+    # Winding.
+
+    def action_step(self, ticks: int) -> None:
+        if self._may_wind():
+            self._say_where_it_ends(ticks)
+            self.session.step(ticks)
+
+    def action_minute(self, minutes: int) -> None:
+        if self._may_wind():
+            self._say_where_it_ends(minutes)
+            self.session.step_by(minutes * _MINUTE_S)
+
+    def action_live(self) -> None:
+        """To now; of a recording, to its end."""
+        self.close_sheets()
+        self.session.go_to(None)
+        self.show_moment()
+
+    @on(MomentWanted)
+    def _moment_wanted(self, event: MomentWanted) -> None:
+        self.go_to(event.time_s)
+
+    def go_to(self, time_s: float) -> None:
+        """To a time in seconds since boot."""
+        if self._may_wind():
+            self.close_sheets()
+            self.session.go_to(time_s)
+
+    def action_event(self, by: int) -> None:
+        if not self._may_wind():
+            return
+        time_s = self.session.find_event(by > 0)
+        if time_s is None:
+            self.notify(
+                f"nothing happened {'after' if by > 0 else 'before'} this", timeout=_SHORT_S
+            )
+        else:
+            self.go_to(time_s)
+
+    async def action_time(self) -> None:
+        from memtui.tui.widgets.prompt import ask
+
+        if self._may_wind():
+            self.close_sheets()
+            await ask(self.view, "go to (-15m, 14:32, 14:32:07): ", self._typed)
+
+    def _typed(self, text: str, _final: bool) -> str:
+        """Goes to a time as somebody types it; what is wrong with it."""
+        session = self.session
+        booted_s = session.machine.booted_s
+        if not text or booted_s is None or (kept := session.kept) is None:
+            return ""
+        try:
+            time_s = time_of(text, booted_s + kept[1]) - booted_s
+        except ValueError as error:
+            return str(error)
+        begin_s, end_s = kept
+        if not begin_s - 1 <= time_s:
+            return f"kept is from {session.machine.time_of_day(begin_s)} on"
+        self.call_later(self.go_to, min(time_s, end_s))
+        return ""
+
+    def _may_wind(self) -> bool:
+        """Whether there is a past for what is looked at; else a word says why not."""
+        why = ""
+        if self.session.machine.still:
+            why = "a core dump is one moment: there is no other"
+        elif self.view_name in _LIVE_ONLY:
+            why = f"{_LIVE_ONLY[self.view_name]} is live only: views 1 to 5 can be wound back"
+        elif self.session.kept is None:
+            why = "nothing of the past is kept yet"
+        if why:
+            self.notify(why, timeout=_SHORT_S)
+        return not why
+
+    def _say_where_it_ends(self, way: int) -> None:
+        """At the first moment that is kept, and at the last of a recording."""
+        moment, kept = self.session.moment, self.session.kept
+        if moment is None or kept is None or not moment.is_past:
+            return
+        at_s = moment.sample.time_s
+        if way < 0 and at_s <= kept[0]:
+            self.notify("nothing before this is kept", timeout=_SHORT_S)
+        elif way > 0 and at_s >= kept[1] and self.session.is_replay:
+            self.notify("the recording ends here", timeout=_SHORT_S)
+
+    def may_open(self, view: str) -> bool:
+        """Whether a view is to be had; one that has no past leads back to now."""
+        session = self.session
+        if view not in _LIVE_ONLY or not session.is_past:
+            return True
+        if session.is_replay:
+            self.notify(f"{_LIVE_ONLY[view]} is live only: this is a recording", timeout=_SHORT_S)
+            return False
+        session.go_to(None)
+        self.notify(f"{_LIVE_ONLY[view]} is live only: this is now again", timeout=_SHORT_S)
+        return True
+
+    def close_sheets(self) -> None:
+        """Whatever is open over the view: it is of another moment."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    # Standing still, and how fast time goes.
+
+    def action_freeze(self) -> None:
+        """Freezes what is live, and plays a recording or pauses it."""
+        from memtui.tui.replay import play
+
+        session = self.session
+        if session.is_replay:
+            play(session)
+            self.show_frame()
+        elif session.is_past:
+            self.notify("this moment stands still: 0 goes back to now", timeout=_SHORT_S)
+        elif session.is_frozen:
+            session.at(None)
+            self.show_moment()
+        else:
+            session.at(session.now_s)
+            self.show_frame()
+
+    def action_interval(self, step: int) -> None:
+        """How often it is sampled; of a recording, how fast it is played."""
+        from memtui.tui.replay import faster, slower
+
+        session = self.session
+        if session.is_replay:
+            (faster if step > 0 else slower)(session)
+        else:
+            session.source.interval_s = _beside(INTERVALS_S, session.source.interval_s, step)
+        self.show_frame()
+
+    # Recording.
+
+    async def action_record(self) -> None:
+        """Asks for a file and records to it, or ends that."""
+        from memtui.recording.store import default_path
+        from memtui.tui.widgets.prompt import ask
+
+        session = self.session
+        if path := session.recording:
+            session.stop_recording()
+            self.show_frame()
+            self.notify(f"recorded to {units.printable(path)}", markup=False)
+        elif self.session.is_replay:
+            self.notify("this is a recording already", timeout=_SHORT_S)
+        else:
+            self.close_sheets()
+            await ask(self.view, "record to: ", self._record, default_path())
+
+    def _record(self, path: str, _final: bool) -> str:
+        from memtui.recording.store import default_path
+
+        if not path:
+            return ""
+        # The default place's directory is made where it is not there.
+        complaint = self.session.record_to("" if path == default_path() else path)
+        self.show_frame()
+        return units.printable(complaint.removeprefix(path).lstrip(": "))
+
+
+def _beside(values: tuple[float, ...], value: float, step: int) -> float:
+    """The next larger or smaller of some values; the same at their ends."""
+    if step > 0:
+        return min((each for each in values if each > value + 1e-9), default=value)
+    return max((each for each in values if each < value - 1e-9), default=value)
