@@ -41,7 +41,7 @@ def test_it_forks_before_threads_and_before_the_interface() -> None:
     ("file", "status", "words"),
     [
         ("no/such/directory/out", 1, "no/such/directory/out: No such file or directory"),
-        ("a\0b", 1, "a\\x00b: embedded null byte"),
+        ("a\0b", 1, "'a\\x00b' is no name for a file"),
     ],
 )
 def test_a_file_that_cannot_be_made_is_a_line(

@@ -152,7 +152,7 @@ class Prompt(Vertical):
         table.show_first()
 
     def action_choose(self, step: int) -> None:
-        if self._offer is not None:
+        if self._offer is not None and self._offers.offers:
             self._offers.action_move(step)
 
     @on(Table.Moved)

@@ -323,7 +323,7 @@ async def test_a_process_is_opened_by_pid_or_name() -> None:
         assert (app.view_name, app.session.chosen.key) == ("map", SMALL.key)
         await press(pilot, "o", *"midd", "enter")
         assert (app.view_name, app.session.chosen.key) == ("map", MIDDLE.key)
-        await press(pilot, "o", *"[nobody]", "enter")
+        await press(pilot, "o", *"[nobody]", "down", "enter")
         assert "no process is or is named" in screen(app)
         assert "[nobody]" in screen(app)
         await press(pilot, "o", "escape")
