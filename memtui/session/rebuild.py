@@ -41,7 +41,9 @@ _EVER: Final = (float("-inf"), float("inf"))
 # it will last from five.
 _FIRST_S: Final = 22.0
 _WHOLE_S: Final = 310.0
-_LOOK_EVERY_S: Final = 0.9  # at first: a faster interval adds nothing to the verdict
+# What rates begin with is no closer together; of the levels of the last seconds each counts.
+_LOOK_EVERY_S: Final = 0.9
+_NEAR_S: Final = 11.0
 _GROWTH_S: Final = 60.0
 _GROWTH_EVERY_S: Final = 6.0
 _ON_AT_MOST: Final = 30  # ticks that are gone through, and not begun anew
@@ -298,11 +300,12 @@ class Rebuilt:
         ]
         if self._live is None:
             self._fill_before(memory, self._recording.since_boot(moment) - seconds)
-        every_s = _LOOK_EVERY_S if seconds == _FIRST_S else 0.0
+        is_first, near_s = seconds == _FIRST_S, moment.boot_s - _NEAR_S
         looked_s = float("-inf")
         for each in before:
             if not go_on():
                 return None
+            every_s = _LOOK_EVERY_S if is_first and each.boot_s < near_s else 0.0
             if each.boot_s >= max(moment.boot_s - seconds, looked_s + every_s):
                 looked_s = each.boot_s
                 memory.warm(scopes_of(self._look(each)))
