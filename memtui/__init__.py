@@ -8,8 +8,10 @@ What lives where, from the kernel up to a pixel:
                  shortage (rules, verdict, alerts), processes, oom, cgroups, map, explain
     ondemand/    what is read when somebody asks: questions and their answers
     live/        what is read again and again, on two threads: `source.LiveSource`
-    recording/   what is kept: codec and store (the file), recorder, recording and replay (read back)
-    session/     what is remembered, and the `Moment` of it that is shown
+    recording/   what is kept: codec and store (the file, or memory), recorder, the dashboard's
+                 `lasthour`; recording and replay read it back
+    session/     what is remembered, and the `Moment` of it that is shown: now, or one of the past,
+                 which `past` goes to and `rebuild` puts together
     reports/     the same figures as text, JSON and CSV    } siblings,
     tui/         the same figures live, drawn with Textual } strangers to each other:
                  views, the sheets that open over them, pages, widgets, words (values as sentences)
@@ -25,7 +27,7 @@ The way of a figure. *Available* in the Overview's headline, function by functio
     live.sampler.Sampler.sample         … which stands in a frozen Sample
     live.source.LiveSource._tick        … taken on the sampling thread, and posted
     session.inbox.Inbox.put             … to wait for the interface's thread
-    session.session.Session.take        … which takes it: history, verdict, events
+    session.session.Session.take        … which takes it; the `memory` has history, verdict, events
     session.session.Session.moment      … and makes of it what is shown, free(1)'s figures once
     tui.app.MemtuiApp._show             … by the view that is visible
     tui.views.overview.Overview.update  … and there by the headline

@@ -36,6 +36,7 @@ MEASURES: Final[dict[str, Callable[[Setup], Iterator[Row]]]] = {
     "run": running.watching,
     "recording-size": recording.size,
     "recording-cost": recording.cost,
+    "last-hour": recording.last_hour,
     "recording-day": recording.day,
 }
 # What is felt, in a minute and a half; the rest takes longer or changes seldom.

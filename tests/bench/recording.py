@@ -16,14 +16,20 @@ from statistics import median
 from typing import Final
 
 from memtui.kernel.livefiles import LiveFiles
+from memtui.live.machine import machine_of
 from memtui.live.plan import Plan
 from memtui.live.readers import FIELDS
 from memtui.live.sampler import Sampler
 from memtui.recording.codec import Block, versions_of
+from memtui.recording.lasthour import LastHour
+from memtui.recording.looked import LookedFiles
+from memtui.recording.noted import NotedFiles
 from memtui.recording.recorder import Recorder
 from memtui.recording.recording import Recording
-from memtui.recording.replay import Replay
 from memtui.recording.store import Time, packed_times, unpacked_times
+from memtui.recording.writer import BLOCK_TICKS
+from memtui.session.rebuild import Rebuilt
+from memtui.settings.values import DEFAULTS
 from tests.bench.loads import many_processes
 from tests.bench.row import Row, seconds
 from tests.bench.setup import Setup
@@ -115,6 +121,46 @@ def cost(setup: Setup) -> Iterator[Row]:
     )
 
 
+def last_hour(setup: Setup) -> Iterator[Row]:
+    """What a dashboard's own past takes, more than sampling the same alone does."""
+    ticks = setup.rounds(240)
+    files, plan = LiveFiles(), Plan(fields=FIELDS)
+    machine = machine_of(files)
+    with many_processes(setup.processes):
+        sampler = Sampler(files)
+        sampler.sample(1.0, plan)
+        alone_s = _cpu_of(lambda: sampler.sample(1.0, plan), ticks)
+        sampler.close()
+        noted, looked = NotedFiles(files), LookedFiles(files)
+        sampler = Sampler(noted)
+        hour = LastHour(noted, looked, machine, DEFAULTS.alerts)
+
+        def tick() -> None:
+            hour.note(sampler.sample(1.0, plan))
+
+        _cpu_of(tick, BLOCK_TICKS + 2)  # which all stands in
+        before = hour.size_bytes
+        ours_s = _cpu_of(tick, ticks)
+        an_hour = (hour.size_bytes - before) / ticks * 3600
+        began = time.perf_counter()
+        rebuilt = Rebuilt(hour.opened(), DEFAULTS, lambda: machine)
+        last, _ = rebuilt.found(None, 0)
+        assert last is not None
+        rebuilt.at(last, plan)
+        took_s = time.perf_counter() - began
+        sampler.close()
+        hour.close()
+    yield Row(
+        f"the last hour of {setup.processes:,} processes, more than sampling",
+        100 * max(0.0, ours_s - alone_s),
+        2.0,
+        " %",
+        f"of a core: {1000 * ours_s:.1f} / {1000 * alone_s:.1f} ms a tick",
+    )
+    yield Row("the last hour in memory", an_hour / 1e6, 16.0, " MB", "within a budget of 16 MiB")
+    yield Row("the first way back", 1000 * took_s, None, " ms", "until there is a moment to draw")
+
+
 def _cpu_of(work: Callable[[], object], ticks: int) -> float:
     began = time.process_time()
     for _ in range(ticks):
@@ -140,12 +186,12 @@ def day(setup: Setup) -> Iterator[Row]:
         recording = Recording(path)
         first, last = recording.first, recording.last
         assert first is not None and last is not None
-        replay = Replay(recording)
+        rebuilt = Rebuilt(recording, DEFAULTS)
 
         def jump() -> None:
             moment = recording.at(random.uniform(first.time_s, last.time_s))
             assert moment is not None
-            replay.sample(moment)
+            rebuilt.at(moment, Plan())
 
         jumps = median(seconds(jump) for _ in range(setup.rounds(50)))
         graph = median(
@@ -154,7 +200,9 @@ def day(setup: Setup) -> Iterator[Row]:
         note = f"{recording.ticks:,} samples, {length / 1e6:.0f} MB"
         recording.close()
     yield Row("a day is opened", 1000 * opened, None, " ms", note)
-    yield Row("any moment of a day", 1000 * jumps, 100.0, " ms", "a whole Sample, every process")
+    yield Row(
+        "any moment of a day", 1000 * jumps, 100.0, " ms", "with its verdict, growth and graphs"
+    )
     yield Row("a day's graph", 1000 * graph, 200.0, " ms", "every block's least, largest and last")
 
 

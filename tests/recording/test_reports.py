@@ -190,3 +190,26 @@ def test_exports_say_the_same(
         )
     families = re.findall(r"^# TYPE (\S+)", metrics, re.MULTILINE)
     assert len(families) == len(set(families))
+
+
+def test_what_is_in_a_recording_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "day.memtui")
+    machine = Machine(path)
+    for at in range(150):
+        machine.tick(600.0 if at == 100 else 1.0)
+    machine.end()
+    first, last = machine.seen[0][0], machine.seen[-1][0]
+    status, out, error = said(capsys, "replay", path)
+    assert (status, error) == (0, "")
+    assert f"from     {first.words}" in out and f"to       {last.words}" in out
+    assert "moments  150, every 1 s" in out
+    hole = machine.seen[99][0]
+    assert f"holes    1\n  {hole.words}  for 10 min" in out
+    status, out, _ = said(capsys, "replay", path, "--json", "--at", "-5m")
+    document = json.loads(out)
+    assert status == 0 and document["ticks"] == 150 and len(document["holes"]) == 1
+    assert {event["kind"] for event in document["events"]} >= {"verdict"}
+    status, _, error = said(capsys, "replay", path, "--at", "-2d")
+    assert status == 1 and f"{path} begins at {first.words}" in error
+    status, _, error = said(capsys, "replay", str(tmp_path / "none"))
+    assert status == 1 and "No such file" in error
