@@ -29,6 +29,7 @@ class ScriptedPast:
         self.has_all = False
         self.events: tuple[Event, ...] = ()
         self.plan = Plan()
+        self.asked: list[str] = []
 
     @property
     def kept(self) -> tuple[float, float]:
@@ -41,6 +42,7 @@ class ScriptedPast:
         """Nothing is under way."""
 
     def ask(self, question: Question[Any], wound: Wound) -> Asked:
+        self.asked.append(type(question).__name__)
         return script_of(self._app).ask(question)
 
     def go_to(self, time_s: float | None, plan: Plan, epoch: int) -> None:

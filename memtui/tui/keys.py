@@ -357,7 +357,7 @@ KEYS: Final = (
         "step(-1)",
         "[",
         "back in time, a sample; every view shows that moment, and sampling goes on",
-        "back",
+        "past",
     ),
     Key("right_square_bracket", "step(1)", "]", "forward in time, a sample"),
     Key("left_curly_bracket", "minute(-1)", "{", "back in time, a minute"),

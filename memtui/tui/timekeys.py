@@ -10,7 +10,6 @@ from textual import on
 from textual.app import App
 
 from memtui import units
-from memtui.recording.times import time_of
 from memtui.session.session import Session
 from memtui.tui.views.view import View
 from memtui.tui.widgets.timerail import TimeRail
@@ -131,6 +130,8 @@ class TimeKeys(App[None]):
 
     def _typed(self, text: str, _final: bool) -> str:
         """Goes to a time as somebody types it; what is wrong with it."""
+        from memtui.recording.times import time_of
+
         session = self.session
         booted_s = session.machine.booted_s
         if not text or booted_s is None or (kept := session.kept) is None:

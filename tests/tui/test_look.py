@@ -134,7 +134,7 @@ async def results(
     found = {}
     async with running(app, (200, 60)) as pilot:
         for key in keys_of(view):
-            if not key.footer or key.action in ("inside", "sort", "goto"):
+            if not key.footer or key.action in ("inside", "sort", "goto", "step(-1)"):
                 continue
             await start_over(pilot, opening)
             before = state(app)

@@ -23,6 +23,7 @@ from tests.interface import (
     running,
     screen,
     screen_text,
+    until,
 )
 from tests.moments import MAPS, events_page, moment, toasts, trouble
 from tests.past import ScriptedPast, with_past
@@ -250,6 +251,19 @@ async def test_the_verdict_is_that_of_then() -> None:
         assert "comfortable" in screen(app)
         await press(pilot, "0")
         assert "thrashing" in screen(app)
+
+
+async def test_the_oom_ranking_is_asked_of_then_and_of_now_again() -> None:
+    app, past = machine()
+    async with running(app) as pilot:
+        await press(pilot, "4", "left", "left")
+        assert not past.asked
+        await press(pilot, BACK)
+        await until(pilot, lambda: past.asked == ["OutlookIn"], "asked")
+        await press(pilot, BACK)
+        await until(pilot, lambda: past.asked == ["OutlookIn"] * 2, "asked of the one before")
+        await press(pilot, "0")
+        assert len(past.asked) == 2
 
 
 async def test_nothing_is_changed_from_the_past() -> None:

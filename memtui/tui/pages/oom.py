@@ -33,7 +33,8 @@ class OomPage(Vertical):
         self._outlook: Outlook | Gap | None = None
         self._trial: Trial | None = None
         self._moment: Moment | None = None
-        self._is_due = True
+        self._is_due, self._waits = True, False
+        self._then_s: float | None = None  # the moment that it is of, None: now
         self._about_width = self._about_height = 0
         self.rows = RankTable()
 
@@ -60,8 +61,13 @@ class OomPage(Vertical):
         if group != self._group:
             # What there was stays until the other is read, and says itself where it is of.
             self._group, self._trial, self._is_due = group, None, True
-        if not moment.is_frozen and (self._is_due or may_look_again(self)):
-            self._is_due = False
+        then_s = moment.sample.time_s if moment.is_past else None
+        if then_s != self._then_s:
+            self._then_s, self._is_due = then_s, True
+        # One at a time: a recording is played faster than answers come.
+        is_due = self._is_due or may_look_again(self)
+        if is_due and not moment.is_frozen and not self._waits:
+            self._is_due, self._waits = False, True
             look_up(self, OutlookIn(group), self._took)
         self._show()
 
@@ -70,9 +76,12 @@ class OomPage(Vertical):
         return self._moment is not None and self._moment.is_frozen
 
     def _took(self, found: Outlook | Gap) -> None:
+        self._waits = False
         if not self._is_frozen:
             self._outlook = found
             self._show()
+        if self._is_due and self._moment is not None:
+            self.look(self._moment)
 
     def _show(self) -> None:
         if not self.is_attached or not self.display:
