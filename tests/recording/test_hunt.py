@@ -65,7 +65,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
     return status, out, error
 
 
-# A real program.
+# A real program, which there is once: it is found by its name.
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,7 @@ def leaks_of(path: Path, pid: int) -> list[Leak]:
         return []  # nothing has been written yet
 
 
+@pytest.mark.xdist_group("leaky")
 def test_a_real_leak_is_found_by_name_and_mapping(leaky: tuple[int, Path]) -> None:
     pid, path = leaky
     process, mapping = leaks_of(path, pid)[:2]
@@ -111,6 +112,7 @@ def test_a_real_leak_is_found_by_name_and_mapping(leaky: tuple[int, Path]) -> No
     assert process.until_full_s > 60
 
 
+@pytest.mark.xdist_group("leaky")
 def test_the_report_of_it(leaky: tuple[int, Path], capsys: pytest.CaptureFixture[str]) -> None:
     pid, path = leaky
     status, out, _ = said(capsys, "leaks", str(path))
@@ -131,6 +133,7 @@ def test_the_report_of_it(leaky: tuple[int, Path], capsys: pytest.CaptureFixture
     assert [row["mapping"] for row in listed if row["pid"] == str(pid)][1] == "[heap]"
 
 
+@pytest.mark.xdist_group("leaky")
 def test_its_mappings_between_two_moments(
     leaky: tuple[int, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
