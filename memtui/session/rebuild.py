@@ -9,20 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from memtui import units
 from memtui.frozen import FrozenDict
 from memtui.kernel.details import Shares, read_shares
-from memtui.kernel.files import Gap
+from memtui.kernel.files import Gap, parsed
+from memtui.kernel.process import parse_extent
 from memtui.live.look import look
 from memtui.live.looker import read_map
 from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.map.addressmap import MapReading
-from memtui.model.sample import Sample
+from memtui.model.sample import ProcessSample, Sample
 from memtui.model.shortage.events import Event, Events
 from memtui.recording.files import RecordedFiles, View
 from memtui.recording.holes import holes
@@ -41,7 +42,9 @@ _EVER: Final = (float("-inf"), float("inf"))
 # it will last from five.
 _FIRST_S: Final = 22.0
 _WHOLE_S: Final = 310.0
-_LOOK_EVERY_S: Final = 0.9  # at first: a faster interval adds nothing to the verdict
+# What rates begin with is no closer together; of the levels of the last seconds each counts.
+_LOOK_EVERY_S: Final = 0.9
+_NEAR_S: Final = 11.0
 _GROWTH_S: Final = 60.0
 _GROWTH_EVERY_S: Final = 6.0
 _ON_AT_MOST: Final = 30  # ticks that are gone through, and not begun anew
@@ -263,6 +266,8 @@ class Rebuilt:
         if memory.last and memory.last["host"].time_s == sample.time_s:
             memory.last = scopes_of(sample)  # only more of it is wanted
         else:
+            if not memory.growth.counted_s:
+                self._grown(memory, sample, moment)
             memory.take(scopes_of(sample))
         self._moment = moment
         files = self._replay.files
@@ -293,7 +298,7 @@ class Rebuilt:
     ) -> Memory | None:
         """What was remembered before a moment; None where it was not to go on."""
         memory, recording = Memory(self._settings), self._recording
-        since_s = moment.time_s - max(seconds, _GROWTH_S)
+        since_s = moment.time_s - seconds
         before = [
             each
             for each in recording.moments(since_s, moment.time_s)
@@ -301,22 +306,50 @@ class Rebuilt:
         ]
         if self._live is None:
             self._fill_before(memory, self._recording.since_boot(moment) - seconds)
-        statm = Replay(recording, details=False)
-        is_first = seconds == _FIRST_S
-        due_s, looked_s = moment.boot_s - _GROWTH_S, float("-inf")
+        is_first, near_s = seconds == _FIRST_S, moment.boot_s - _NEAR_S
+        looked_s = float("-inf")
         for each in before:
             if not go_on():
                 return None
-            if each.boot_s >= due_s - self.interval_s / 2:
-                due_s = moment.boot_s if is_first else each.boot_s + _GROWTH_EVERY_S
-                sample = statm.sample(each)._replace(time_s=self._recording.since_boot(each))
-                memory.growth.record(sample)
-            if each.boot_s < moment.boot_s - seconds:
-                continue
-            if not is_first or each.boot_s >= looked_s + _LOOK_EVERY_S:
+            every_s = _LOOK_EVERY_S if is_first and each.boot_s < near_s else 0.0
+            if each.boot_s >= max(moment.boot_s - seconds, looked_s + every_s):
                 looked_s = each.boot_s
                 memory.warm(scopes_of(self._look(each)))
         return memory
+
+    def _grown(self, memory: Memory, sample: Sample, moment: Moment) -> None:
+        """Notes what processes were in the minute before a sample of them."""
+        since_s = moment.boot_s - _GROWTH_S - self.interval_s / 2
+        before = [
+            each
+            for each in self._recording.moments(moment.time_s - _GROWTH_S - 1, moment.time_s)
+            if each.run == moment.run and since_s <= each.boot_s < moment.boot_s
+        ]
+        due_s = 0.0
+        for each in before:
+            if each.boot_s >= due_s:
+                due_s = each.boot_s + _GROWTH_EVERY_S if self._is_whole else moment.boot_s
+                time_s = self._recording.since_boot(each)
+                processes = self._sizes_at(each, sample)
+                memory.growth.record(sample._replace(time_s=time_s, processes=processes))
+
+    def _sizes_at(self, moment: Moment, sample: Sample) -> Mapping[ProcessKey, ProcessSample]:
+        """The processes of a sample as large as they were at an earlier moment, where they were there."""
+        now, then = self._replay.files, self._recording.files_at(moment)
+        assert now is not None
+        page_bytes = self._recording.run_of(moment).page_bytes
+        found = {}
+        for key, process in sample.processes.items():
+            name = f"proc/{key.pid}/statm"
+            data = then.known(name)
+            if data is None or then.started(key.pid) != key.start_time_ticks:
+                continue
+            if data != now.known(name):
+                extent = parsed(name, data, lambda data: parse_extent(data, page_bytes))
+                rss_bytes = None if isinstance(extent, Gap) else extent.rss_bytes
+                process = process._replace(rss_bytes=rss_bytes)
+            found[key] = process
+        return found
 
     def _look(self, moment: Moment) -> Sample:
         """The machine's own figures."""

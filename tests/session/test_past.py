@@ -21,6 +21,8 @@ from memtui.recording.writer import Keep
 from memtui.session.session import Session
 from tests.conftest import HOSTS_DIR
 from tests.recorded import Recorded, recorded
+from tests.recording.machines import wait_for_ticks
+from tests.recording.test_damage import fill, mounted
 from tests.session.lived import Lived
 from tests.terminal import wait_until
 
@@ -394,3 +396,24 @@ def test_a_file_that_is_not_ours_is_left_alone(changing: Changing, tmp_path: Pat
     assert path.read_text().startswith("Dear all")
     changing.tick()
     assert changing.lived.session.recording_trouble == ""
+
+
+def test_a_full_disk_costs_the_file_and_nothing_else(changing: Changing, tmp_path: Path) -> None:
+    lived, session = changing.lived, changing.lived.session
+    with mounted(tmp_path / "small", "size=1m") as directory:
+        path = directory / "day.memtui"
+        assert session.record_to(str(path)) == ""
+        for _ in range(5):
+            changing.tick()
+        wait_for_ticks(path, 5)
+        fill(directory / "filler")
+        for _ in range(400):
+            changing.tick()
+        wait_until(lambda: "full" in session.recording_trouble)
+        lived.wait_until_kept()
+        session.step(-1)
+        assert lived.next().is_news
+        session.stop_recording()
+        lived.hour.close()
+        with closing(Recording(str(path))) as recording:
+            assert recording.ticks >= 5
