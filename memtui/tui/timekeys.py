@@ -126,7 +126,7 @@ class TimeKeys(App[None]):
 
         if self._may_wind():
             self.close_sheets()
-            await ask(self.view, "go to (-15m, 14:32, 14:32:07): ", self._typed)
+            await ask(self.view, "time (-15m, 14:32): ", self._typed)
 
     def _typed(self, text: str, _final: bool) -> str:
         """Goes to a time as somebody types it; what is wrong with it."""
@@ -138,8 +138,8 @@ class TimeKeys(App[None]):
             return ""
         try:
             time_s = time_of(text, booted_s + kept[1]) - booted_s
-        except ValueError as error:
-            return str(error)
+        except ValueError:
+            return "no time such as -15m, 14:32 or 14:32:07"
         begin_s, end_s = kept
         if not begin_s - 1 <= time_s:
             return f"kept is from {session.machine.time_of_day(begin_s)} on"

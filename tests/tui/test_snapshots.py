@@ -12,7 +12,17 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from memtui.tui.sheets.help import help_text
-from tests.interface import Hands, app_of, captured, deliver, minutes_of, press, screen, until
+from tests.interface import (
+    Hands,
+    app_of,
+    captured,
+    deliver,
+    minutes_of,
+    press,
+    screen,
+    settle,
+    until,
+)
 from tests.past import today_at, with_past
 from tests.samples import sample
 from tests.tui.labs import BIG, PROGRAM, LabScript, app_in_lab, asks
@@ -81,8 +91,13 @@ def test_wound_back(snap_compare: Compare, size: tuple[int, int]) -> None:
     app = app_of(samples, maps)
     with_past(app, samples)
     today_at(app, now, 14, 34, 8)
-    back = after("left_curly_bracket", "left_curly_bracket", "left_square_bracket")
-    assert snap_compare(app, terminal_size=size, run_before=back)
+
+    async def go_back(pilot: Pilot[None]) -> None:
+        pilot = Hands(pilot.app)
+        await settle(pilot)  # all samples are taken: from the last of them it goes back
+        await press(pilot, "left_curly_bracket", "left_curly_bracket", "left_square_bracket")
+
+    assert snap_compare(app, terminal_size=size, run_before=go_back)
 
 
 def test_hostile_names(snap_compare: Compare) -> None:
