@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 class Chosen:
     """One process, for as long as it is looked at; every view shows this one, its cursor at `address`.
 
-    `gone_s` is when it was found to have ended, since boot; `by_itself`: nobody has asked for it.
+    `gone_s` is when it was found to have ended, since boot; `by_itself`: nobody has asked for it;
+    `is_past`: as it was at a moment that is gone, when it may not have begun yet.
     """
 
-    def __init__(self, process: ProcessSample | None = None, *, by_itself: bool = False) -> None:
+    def __init__(
+        self,
+        process: ProcessSample | None = None,
+        *,
+        by_itself: bool = False,
+        is_past: bool = False,
+    ) -> None:
         self.process = process
         self.by_itself = by_itself
+        self.is_past = is_past
         self.map: AddressMap | None = None
         self.gap: Gap | None = None
         self.address: int | None = None

@@ -268,10 +268,10 @@ class Session:
         if chosen.process is not None and (
             chosen is self._chosen or before is None or before.moment != wound.moment
         ):
-            chosen = Chosen(chosen.process, by_itself=chosen.by_itself)
+            chosen = Chosen(chosen.process, by_itself=chosen.by_itself, is_past=True)
             chosen.address = self.chosen.address
         elif chosen is self._chosen:
-            chosen = Chosen()
+            chosen = Chosen(is_past=True)
         chosen.update(wound.memory.last["host"])
         if wound.map is not None:
             chosen.read(wound.map)
@@ -330,7 +330,7 @@ class Session:
             return False
         self._chosen = Chosen(process, by_itself=by_itself)
         if self.is_past:
-            self._chosen_then = Chosen(process, by_itself=by_itself)
+            self._chosen_then = Chosen(process, by_itself=by_itself, is_past=True)
         return True
 
     def switch_scope(self) -> bool:

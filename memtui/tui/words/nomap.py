@@ -21,7 +21,7 @@ def gone_words(chosen: Chosen, machine: Machine) -> str:
 def _is_to_come(chosen: Chosen, ticks_per_s: int | None) -> bool:
     """Whether it began after the moment that is shown."""
     key = chosen.key
-    if key is None or ticks_per_s is None or chosen.gone_s is None:
+    if not chosen.is_past or key is None or ticks_per_s is None or chosen.gone_s is None:
         return False
     return key.start_time_ticks / ticks_per_s > chosen.gone_s
 
