@@ -23,6 +23,7 @@ from memtui.tui.sheets.difference import DifferenceSheet
 from memtui.tui.sheets.explain import ExplainSheet, TermsSheet
 from memtui.tui.sheets.group import GroupSheet
 from memtui.tui.sheets.help import HelpScreen, help_text, own_cost
+from memtui.tui.sheets.leaks import LeaksSheet
 from memtui.tui.sheets.obituary import ObituarySheet
 from memtui.tui.sheets.owners import OwnersSheet
 from memtui.tui.sheets.pagetable import PageTableSheet
@@ -68,7 +69,7 @@ def machine(host: str) -> MemtuiApp:
 
 async def test_header_figures_and_footer_of_the_overview() -> None:
     app = machine("debian-6.18")
-    async with running(app) as pilot:
+    async with running(app, (140, 40)) as pilot:
         lines = screen_text(app)
         assert len(lines) == 40
         for words in ("memtui", "testhost", "23.5 GiB", "LIVE 1 s", "maps of own processes"):
@@ -384,6 +385,7 @@ PLACES: dict[str, type[DOMNode]] = {
     "group": GroupSheet,
     "run": RunView,
     "crash": CrashSheet,
+    "leaks": LeaksSheet,
 }
 
 
