@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,17 +70,18 @@ def watched(
     memtui. Ctrl+C, Ctrl+\\ and the terminal's end are the program's to heed; SIGTERM is handed on,
     and a second one kills it.
     """
-    try:
-        with _output(file, own_output=own_output) as output:
-            _flush()
-            watch = Watch(command, holds=False, output=output)
-    except NotStarted as error:
-        raise Failure(str(error), error.status) from None
-    try:
-        with _signals_handed_on(watch):
+    with _signals_handed_on() as hand_to:
+        try:
+            with _output(file, own_output=own_output) as output:
+                _flush()
+                watch = Watch(command, holds=False, output=output)
+        except NotStarted as error:
+            raise Failure(str(error), error.status) from None
+        try:
+            hand_to(watch)
             crashes = _follow(files, watch)
-    finally:
-        watch.close()
+        finally:
+            watch.close()
     return watch.story, crashes
 
 
@@ -110,29 +111,38 @@ def _flush() -> None:
 
 
 @contextlib.contextmanager
-def _signals_handed_on(watch: Watch) -> Iterator[None]:
+def _signals_handed_on() -> Iterator[Callable[[Watch], None]]:
+    """To what is handed over in the block; those that come before then wait for it."""
     came: list[int] = []
+    watches: list[Watch] = []
+    before: dict[signal.Signals, Any] = {}
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
+    def hand_on(number: int, _frame: FrameType | None = None) -> None:
         came.append(number)
-        if came.count(signal.SIGTERM) > 1:
-            watch.kill()
-        else:
-            watch.signal(number)
+        for watch in watches:
+            if came.count(signal.SIGTERM) > 1:
+                watch.kill()
+            else:
+                watch.signal(number)
 
-    ways: dict[signal.Signals, Any] = {
-        signal.SIGINT: signal.SIG_IGN,
-        signal.SIGQUIT: signal.SIG_IGN,
-        signal.SIGHUP: hand_on,
-        signal.SIGTERM: hand_on,
-    }
-    before = {
-        number: signal.signal(number, way)
-        for number, way in ways.items()
-        if signal.getsignal(number) is not signal.SIG_IGN  # nohup's wish is the program's too
-    }
+    def take(number: signal.Signals, way: Any) -> None:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish is the program's too
+            before[number] = signal.signal(number, way)
+
+    def hand_to(watch: Watch) -> None:
+        # Not before, or the program would ignore them too.
+        take(signal.SIGINT, signal.SIG_IGN)
+        take(signal.SIGQUIT, signal.SIG_IGN)
+        waiting = came[:]
+        came.clear()
+        watches.append(watch)
+        for number in waiting:
+            hand_on(number)
+
+    take(signal.SIGTERM, hand_on)
+    take(signal.SIGHUP, hand_on)
     try:
-        yield
+        yield hand_to
     finally:
         for number, way in before.items():
             signal.signal(number, way)

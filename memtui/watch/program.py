@@ -33,13 +33,12 @@ class NotStarted(Exception):
 class Streams(NamedTuple):
     """What the program has for input and output.
 
-    `terminal`: a pty's slave that becomes its terminal; None: memtui's own, in its process group
-    `group`. `output`: where standard output and error go instead.
+    `terminal`: a pty's slave that becomes its terminal; None: memtui's own. `output`: where standard
+    output and error go instead.
     """
 
     terminal: int | None
     output: int | None
-    group: int
 
 
 def find_program(name: str) -> str:
@@ -146,8 +145,6 @@ def _take_streams(streams: Streams) -> None:
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
         for descriptor in (0, 1, 2):
             os.dup2(terminal, descriptor)
-    else:
-        os.setpgid(0, streams.group)
     if streams.output is not None:
         for descriptor in (1, 2):
             os.dup2(streams.output, descriptor)

@@ -62,7 +62,7 @@ class Watch:
         failed, said = program.pipe()
         with contextlib.suppress(OSError):  # beyond what a user may have in pipes
             fcntl.fcntl(telling, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        streams = program.Streams(terminal, output, os.getpgrp())
+        streams = program.Streams(terminal, output)
         self._watcher = os.fork()
         if self._watcher == 0:
             for descriptor in (told, self._wishes, failed):

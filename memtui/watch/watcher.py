@@ -104,6 +104,9 @@ class Watcher:
         if pid == 0:
             os.close(ours)
             program.become(self._path, self._command, streams, theirs, said, before)
+        # Ctrl+C is for the program. Not a group of the same session: a child's end would then hang up
+        # its group, which is memtui's, where that has stopped jobs and no shell.
+        os.setsid()
         self._start_s = time.monotonic()
         os.close(theirs)
         os.close(said)
@@ -467,7 +470,6 @@ def watch(watcher: Watcher, streams: program.Streams, said: int, out: Outgoing) 
     """In a new process: runs the watcher to its end. Never returns, and never raises."""
     try:
         ptrace.die_with_parent()
-        os.setpgid(0, 0)  # Ctrl+C is for the program
         for number in signal.valid_signals():
             # What memtui handles is the watcher's no more; what is ignored, by nohup, stays so.
             if callable(signal.getsignal(number)):

@@ -148,6 +148,27 @@ def test_without_a_terminal_it_has_no_screen() -> None:
     assert "WHAT HAPPENED" in done.stderr and "exec echo" in done.stderr
 
 
+# A stopped job in a group that no shell looks after, as under nohup, in a container or in CI: where one
+# of the group ends whose parent is in another group of the session, the kernel hangs all of it up.
+_BESIDE_A_STOPPED_JOB = """
+import os, signal, subprocess, sys
+job = subprocess.Popen(["sleep", "1000"])
+job.send_signal(signal.SIGSTOP)
+os.waitpid(job.pid, os.WUNTRACED)
+done = subprocess.run([sys.executable, "-m", "memtui", "run", "--headless", "--", "true"])
+job.kill()
+sys.exit(done.returncode)
+"""
+
+
+def test_its_end_hangs_nobody_up() -> None:
+    argv = [sys.executable, "-c", _BESIDE_A_STOPPED_JOB]
+    done = subprocess.run(
+        argv, cwd=PROJECT, capture_output=True, check=False, start_new_session=True
+    )
+    assert done.returncode == 0
+
+
 def test_rubbish_on_standard_output_is_left_as_it_is() -> None:
     rubbish = bytes(range(256)) * 4
     script = f"import sys; sys.stdout.buffer.write({rubbish!r})"
