@@ -42,6 +42,12 @@ sys.stdin.read()
 """
 
 
+def pytest_configure() -> None:
+    """Programs that tests start heed Ctrl+C, also where a shell has started the tests beside others."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups that one worker takes alone begin first: the other has the rest meanwhile."""

@@ -376,7 +376,6 @@ def test_an_interrupt_is_quiet(stopped_pid: int) -> None:
             cwd=PROJECT,
             stdout=into,
             stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         ) as child,
     ):
         os.close(into)
