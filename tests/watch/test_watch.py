@@ -153,12 +153,12 @@ def test_a_daemon_is_watched_to_its_end_where_somebody_does(lives: str, tmp_path
 
 
 def test_it_stops_and_goes_on(lives: str) -> None:
-    """As a shell's job control would have it: SIGTSTP stops it, SIGCONT lets it go on."""
+    """SIGSTOP and not SIGTSTP, which the kernel lets pass where no shell looks after the group."""
     with running(lives, "wait") as run:
         run.wait_until(lambda: run.printed == b"ready\n")
-        os.kill(run.pid, signal.SIGTSTP)
+        os.kill(run.pid, signal.SIGSTOP)
         run.wait_until(lambda: run.told("stopped"))
-        assert run.told("stopped")[0].words == "stopped by SIGTSTP"
+        assert run.told("stopped")[0].words == "stopped by SIGSTOP"
         assert not run.story.is_over
         os.kill(run.pid, signal.SIGCONT)
         run.wait_until(lambda: any("SIGCONT" in each.words for each in run.told("signal")))
