@@ -210,7 +210,8 @@ def test_ctrl_c_is_for_the_program() -> None:
 
 
 def test_ctrl_z_stops_both_and_both_go_on(tmp_path: Path) -> None:
-    script = "echo ready; read word; echo got $word"
+    # What it says is not what is typed, of which a line may begin anywhere.
+    script = 'echo re""ady; read word; echo got $word'
     with Terminal(["bash", "-i"], directory=tmp_path) as terminal:
         environment = f"PYTHONPATH={PROJECT}"
         words = " ".join([environment, *MEMTUI, "--", "sh", "-c", f"'{script}'"])
