@@ -17,7 +17,6 @@ from memtui.model.machine import Machine
 from memtui.model.sample import Sample
 from memtui.recording.looked import LookedFiles
 from memtui.recording.noted import NotedFiles
-from memtui.recording.source import RecordedSource
 from memtui.settings.values import Settings
 from memtui.targets import Target, largest_first
 from memtui.tui import palettes
@@ -26,6 +25,7 @@ from memtui.tui.earlyscreen import EarlyScreen
 
 if TYPE_CHECKING:
     from memtui.live.source import LiveSource
+    from memtui.recording.source import RecordedSource
     from memtui.session.past import Past, Reply
     from memtui.session.session import Session
     from memtui.session.wound import NoWound, Wound
