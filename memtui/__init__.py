@@ -20,10 +20,12 @@ What lives where, from the kernel up to a pixel:
     tui/         the same figures live, drawn with Textual } strangers to each other:
                  views, the sheets that open over them, pages, widgets, words (values as sentences)
     settings/    the table of settings, their values, the user's file
-    cli.py       the command line; commands.py and views.py are the tables of commands and views
+    cli.py       runs a command line, commandline.py takes it apart; commands.py and views.py are the
+                 tables of commands and views
 
-Imports go downward only (cli → commands → tui | reports → targets → session → recording → lab →
-watch → live | settings → ondemand → model → kernel → units …), which import-linter holds.
+Imports go downward only (cli → commandline → commands → tui | reports → targets → session →
+recording → lab → watch → live | settings → ondemand → model → kernel → units …), which
+import-linter holds.
 
 The way of a figure. *Available* in the Overview's headline, function by function:
 
@@ -33,7 +35,7 @@ The way of a figure. *Available* in the Overview's headline, function by functio
     session.inbox.Inbox.put             … to wait for the interface's thread
     session.session.Session.take        … which takes it; the `memory` has history, verdict, events
     session.session.Session.moment      … and makes of it what is shown, free(1)'s figures once
-    tui.app.MemtuiApp._show             … by the view that is visible
+    tui.app.MemtuiApp.show_moment       … by the view that is visible
     tui.views.overview.Overview.update  … and there by the headline
     tui.words.frame.headline            … as cells of text and colour
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from memtui import __version__, cli
+from memtui import __version__, commandline
 from memtui.cli import main
 from memtui.commands import COMMANDS, Command
 from memtui.kernel.livefiles import LiveFiles
@@ -141,7 +141,7 @@ def launching(monkeypatch: pytest.MonkeyPatch) -> None:
     command = Command(
         "launch", "", "watch a program", "tests.test_cli:what_it_got", rest="CMD [ARG …]"
     )
-    monkeypatch.setitem(cli._COMMAND_BY_NAME, command.name, command)
+    monkeypatch.setitem(commandline._COMMAND_BY_NAME, command.name, command)
 
 
 @pytest.mark.parametrize(
