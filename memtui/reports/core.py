@@ -197,14 +197,12 @@ def _threads(files: CoreFiles, map_: AddressMap) -> Iterator[str]:
 
 def _place(map_: AddressMap, address: int) -> str:
     """`libc.so.6+0x8bdf2`, where in a file; of what is none, what it is."""
-    row = map_.row_at(address)
+    row, found = map_.row_at(address), map_.in_file(address)
     if row is None:
         return "nothing is mapped there"
-    path = map_.mappings.paths[row]
-    if not path.startswith("/"):
-        return units.printable(path or label(map_, row).words)
-    offset = address - map_.mappings.starts[row] + map_.mappings.offsets[row]
-    return f"{units.printable(path.rpartition('/')[2])}+{offset:#x}"
+    if found is None:
+        return units.printable(map_.mappings.paths[row] or label(map_, row).words)
+    return f"{units.printable(found[0].rpartition('/')[2])}+{found[1]:#x}"
 
 
 def _kinds(map_: AddressMap) -> Iterator[str]:

@@ -216,10 +216,8 @@ def _instruction(fault: Segfault, map_: AddressMap | None) -> str:
         return ""
     if fault.file is not None and fault.file_offset is not None:
         return f"; at {fault.file}+{fault.file_offset:#x}"
-    row = None if map_ is None else map_.row_at(fault.instruction)
-    if map_ is not None and row is not None and (path := map_.mappings.paths[row]).startswith("/"):
-        offset = fault.instruction - map_.mappings.starts[row] + map_.mappings.offsets[row]
-        return f"; at {path.rpartition('/')[2]}+{offset:#x}"
+    if map_ is not None and (found := map_.in_file(fault.instruction)) is not None:
+        return f"; at {found[0].rpartition('/')[2]}+{found[1]:#x}"
     if fault.file is None:
         return f"; at {fault.instruction:#x}"
     if fault.file_start is None:

@@ -154,6 +154,14 @@ class AddressMap:
         row = bisect_right(self.mappings.starts, address) - 1
         return row if row >= 0 and address < self.mappings.ends[row] else None
 
+    def in_file(self, address: int) -> tuple[str, int] | None:
+        """The path of the file that an address is in, and the place in it; None where it is in none."""
+        row = self.row_at(address)
+        if row is None or not self.mappings.paths[row].startswith("/"):
+            return None
+        into = address - self.mappings.starts[row]
+        return self.mappings.paths[row], into + self.mappings.offsets[row]
+
     @property
     def programs(self) -> frozenset[str]:
         """The names of all files that are mapped, without their directories."""
