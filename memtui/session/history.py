@@ -105,12 +105,7 @@ class History:
         # What the frozen screen shows is not overwritten either.
         begins = self._count == 0 or (self._until_s is not None and self._hidden == 0)
         if begins or sample.time_s - self._entry_start > 0.999 or sample.interval_s >= 1:
-            slot = self._next
-            self._next = (slot + 1) % self._entries
-            if self._count < self._entries:
-                self._count += 1
-                for ring in (self._times, self._intervals, *self._series.values()):
-                    ring.append(_NAN)
+            slot = self._new_slot()
             self._entry_start = sample.time_s
             if self._until_s is not None:
                 self._hidden = min(self._count, self._hidden + 1)
@@ -157,15 +152,20 @@ class History:
 
         if not self._series:
             self._series = {name: array("d") for name in METRICS}
+        slot = self._new_slot()
+        self._times[slot], self._intervals[slot] = time_s, interval_s
+        for name, series in self._series.items():
+            series[slot] = figures.get(name, _NAN)
+
+    def _new_slot(self) -> int:
+        """Of the next entry: a new one, or that of the oldest."""
         slot = self._next
         self._next = (slot + 1) % self._entries
         if self._count < self._entries:
             self._count += 1
             for ring in (self._times, self._intervals, *self._series.values()):
                 ring.append(_NAN)
-        self._times[slot], self._intervals[slot] = time_s, interval_s
-        for name, series in self._series.items():
-            series[slot] = figures.get(name, _NAN)
+        return slot
 
     def _forget(self) -> None:
         self._origin = None
