@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from memtui.model.machine import Machine
 from memtui.model.oom.deathwatch import DeathWatch
@@ -13,6 +12,7 @@ from memtui.model.shortage.events import Event
 from memtui.model.shortage.judge import Judge
 from memtui.model.shortage.rules import ORDER
 from memtui.model.system.metrics import METRICS
+from memtui.recording.obituaries import written
 from memtui.recording.store import EventRow, Time
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ class Observer:
         # One death is one event: whoever was counted has an obituary, or will have.
         rows = [_row(event, now) for event in found if event.kind != "oom_kill"]
         for event, obituary in self._deaths.see(sample):
-            obituary = obituary._replace(map=None)  # which the recording has, if any
             if not self._commands:
                 obituary = obituary._replace(command=None)
             rows.append(_row(event, now, obituary))
@@ -58,16 +57,5 @@ class Observer:
 def _row(event: Event, now: Time, obituary: Obituary | None = None) -> EventRow:
     boot_ms = round(event.time_s * 1000)
     wall_ms = now.wall_ms - (now.boot_ms - boot_ms)
-    detail = "" if obituary is None else json.dumps(_plain(obituary))
+    detail = "" if obituary is None else written(obituary)
     return EventRow(0, wall_ms, boot_ms, event.kind, event.level, event.text, event.metric, detail)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
-    if hasattr(value, "_asdict"):
-        return {key: _plain(each) for key, each in value._asdict().items()}
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(each) for each in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

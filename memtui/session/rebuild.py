@@ -23,12 +23,14 @@ from memtui.live.plan import Plan
 from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.map.addressmap import MapReading
+from memtui.model.oom.obituary import Obituary
 from memtui.model.sample import ProcessSample, Sample
 from memtui.model.shortage.events import Event, Events
 from memtui.recording.files import RecordedFiles, View
 from memtui.recording.holes import holes
 from memtui.recording.moment import Moment
 from memtui.recording.noted import READ
+from memtui.recording.obituaries import read
 from memtui.recording.recording import Recording, Stretch
 from memtui.recording.replay import Replay
 from memtui.session.finding import largest_growth
@@ -79,6 +81,7 @@ class Rebuilt:
         self._coarse: tuple[float, float, list[Stretch]] | None = None
         self.missing = ""
         self.events: tuple[Event, ...] = ()
+        self._obituaries: dict[Event, Obituary] = {}
         self.holes: tuple[tuple[float, float], ...] = ()
         self.kept: tuple[float, float] | None = None
         self._index()
@@ -142,9 +145,11 @@ class Rebuilt:
             if run is not None:
                 moment = Moment(row.wall_ms / 1000, row.boot_ms / 1000, row.run)
                 level = row.level if row.level in ("note", "warning", "alarm") else "note"
-                found.append(
-                    Event(self._recording.since_boot(moment), row.kind, level, row.text, row.metric)  # type: ignore[arg-type]
-                )
+                time_s = self._recording.since_boot(moment)
+                event = Event(time_s, row.kind, level, row.text, row.metric)  # type: ignore[arg-type]
+                found.append(event)
+                if row.detail and (obituary := read(row.detail)) is not None:
+                    self._obituaries[event] = obituary._replace(time_s=time_s)
         return sorted(found, key=lambda event: event.time_s)
 
     def _note_growth(self) -> None:
@@ -400,6 +405,8 @@ class Rebuilt:
         seen.events, seen.marks = Events(), Events()
         for event in [each for each in self.events if each.time_s <= now_s][-_EVENTS_KEPT:]:
             seen.events.add(event)
+            if event in self._obituaries:
+                seen.obituaries[event] = self._obituaries[event]
             if "mark" in alerts.actions_of(event):
                 seen.marks.add(event)
 

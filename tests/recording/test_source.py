@@ -11,9 +11,13 @@ import pytest
 from memtui.kernel.files import Files, Gap
 from memtui.live.plan import Plan
 from memtui.model.machine import Machine as KnownMachine
+from memtui.model.oom.obituary import Obituary
 from memtui.ondemand.question import Answer, GoOn, Progress, Question
+from memtui.recording.obituaries import written
 from memtui.recording.recording import Recording
 from memtui.recording.source import RecordedSource, ReplayedFiles
+from memtui.recording.store import EventRow, Time
+from memtui.recording.writer import Tick
 from memtui.session.inbox import Inbox
 from memtui.session.past import Past
 from memtui.session.session import Session
@@ -185,3 +189,32 @@ def test_what_was_before_a_boot_counts_by_the_clock_on_the_wall(tmp_path: Path) 
     session.step(6)
     replaying.wait_at(6.0)
     replaying.past.stop()
+
+
+def test_a_death_has_its_obituary_from_then_on(tmp_path: Path) -> None:
+    path = str(tmp_path / "day.memtui")
+    made = Machine(path)
+    for _ in range(70):
+        made.tick()
+    died = made.seen[40][0]
+    at = Time(round(died.time_s * 1000), round(died.boot_s * 1000))
+    obituary = Obituary(
+        *(died.boot_s, 42, "big", "big --all", "/", 3 << 30, 0, 1 << 20),
+        *("oom", "kernel log", "the kernel killed big (42)"),
+    )
+    event = EventRow(0, at.wall_ms, at.boot_ms, "oom_kill", "alarm", "x", detail=written(obituary))
+    last = made.seen[-1][0]
+    now = Time(round(last.time_s * 1000) + 1, round(last.boot_s * 1000) + 1)
+    made.recorder.writer.put(Tick(now, {}, {}, (event,)))
+    made.end()
+    replaying = Replaying(path)
+    try:
+        replaying.take()
+        for at_s, found in ((died.boot_s - 5, []), (died.boot_s + 5, ["big --all"])):
+            replaying.session.go_to(at_s)
+            replaying.wait_at(at_s)
+            moment = replaying.session.moment
+            assert moment is not None
+            assert [each.command for each in moment.seen.obituaries.values()] == found
+    finally:
+        replaying.past.stop()
