@@ -5,8 +5,11 @@ The contracts of import-linter say what may be imported from where; these tests 
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,31 @@ def test_the_interface_is_what_imports_them() -> None:
 
 def test_the_first_frame_is_not_kept_waiting_for_plotext() -> None:
     assert "plotext" not in imported_by("import memtui.tui.app")
+
+
+def imports_of(node: ast.AST) -> Iterator[str]:
+    """What a file imports when it runs, at its top or later: not what only types need."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(each, ast.ImportFrom):
+            yield from (f"{each.module}.{name.name}" for name in each.names)
+            yield each.module or ""
+        elif isinstance(each, ast.Import):
+            yield from (name.name for name in each.names)
+        yield from imports_of(each)
+
+
+def test_no_module_needs_itself_by_way_of_others() -> None:
+    """Within a layer too, where no contract looks, and by an import within a function."""
+    files = {
+        ".".join(path.relative_to(PROJECT).with_suffix("").parts): path
+        for path in (PROJECT / "memtui").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    graph = {
+        name: {found for found in imports_of(ast.parse(path.read_text())) if found in files}
+        for name, path in files.items()
+    }
+    assert len(graph["memtui.tui.launch"]) > 10
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle

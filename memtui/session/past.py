@@ -24,6 +24,7 @@ from memtui.session.wound import NoWound, Wound
 from memtui.settings.values import Settings
 
 _FRAME_S: Final = 0.05  # that a replay is played at, at most
+_SPEEDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 _SOON_S: Final = 0.15  # until what is shown is completed, where nobody goes on
 
 Reply = Callable[[Wound | NoWound | Answer | Progress], None]
@@ -99,6 +100,18 @@ class Past:
     def speed(self, value: float) -> None:
         self._speed = value
         self._wake()
+
+    def play(self) -> None:
+        """Plays, or stands."""
+        self.speed = 0.0 if self._speed else _SPEEDS[0]
+
+    def play_faster(self) -> None:
+        """At the next speed; from standing at the first."""
+        self.speed = next((each for each in _SPEEDS if each > self._speed), _SPEEDS[-1])
+
+    def play_slower(self) -> None:
+        """At the speed before; from the first to standing."""
+        self.speed = next((each for each in reversed(_SPEEDS) if each < self._speed), 0.0)
 
     def go_to(self, time_s: float | None, plan: Plan, epoch: int) -> None:
         """To the last moment at, or before, a time; None: to the last that there is."""

@@ -191,11 +191,10 @@ class TimeKeys(App[None]):
 
     def action_freeze(self) -> None:
         """Freezes what is live, and plays a recording or pauses it."""
-        from memtui.tui.replay import play
-
         session = self.session
         if session.is_replay:
-            play(session)
+            if session.past is not None:
+                session.past.play()
             self.show_frame()
         elif session.is_past:
             self.notify("this moment stands still: 0 goes back to now", timeout=_SHORT_S)
@@ -208,13 +207,13 @@ class TimeKeys(App[None]):
 
     def action_interval(self, step: int) -> None:
         """How often it is sampled; of a recording, how fast it is played."""
-        from memtui.tui.replay import faster, slower
-
         session = self.session
-        if session.is_replay:
-            (faster if step > 0 else slower)(session)
-        else:
+        if not session.is_replay:
             session.source.interval_s = _beside(INTERVALS_S, session.source.interval_s, step)
+        elif session.past is not None and step > 0:
+            session.past.play_faster()
+        elif session.past is not None:
+            session.past.play_slower()
         self.show_frame()
 
     # Recording.
