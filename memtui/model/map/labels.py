@@ -80,6 +80,7 @@ class Habit(NamedTuple):
     aligned_to: int
     multiple_of: int
     words: str
+    fills: bool = False  # each of its pieces before it asks for the next
 
 
 _KIB, _MIB = 1 << 10, 1 << 20
@@ -93,7 +94,7 @@ _HABITS: Final = (
     Habit(re.compile(r"libjemalloc\.so.*"), 2 * _MIB, 2 * _MIB, "jemalloc's extents"),
     Habit(re.compile(r"libmimalloc.*\.so.*"), 4 * _MIB, 4 * _MIB, "mimalloc's segments"),
     # 3.10 and later; by mmap, so that it lies anywhere, and several in one mapping.
-    Habit(re.compile(r"(lib)?python3\.\d\d.*"), 1, _MIB, "Python's arenas: small objects"),
+    Habit(re.compile(r"(lib)?python3\.\d\d.*"), 1, _MIB, "Python's arenas: small objects", True),
 )
 _GO: Final = "Go heap"
 _JAVA: Final = "Java heap"
@@ -218,15 +219,27 @@ def _anon(map_: AddressMap, row: int) -> Label:
         return Label(_JAVA, "guess")
     if start in _GO_HEAP:
         return Label(_GO, "guess")
-    # Without huge pages is what a program mapped for itself, and advised the kernel about.
-    if mappings.perms[row] == "rw-p" and "nh" not in vm_flags:
-        length = mappings.ends[row] - start
+    # With huge pages or without is what a program mapped for itself, and advised the kernel about.
+    if mappings.perms[row] == "rw-p" and not {"nh", "hg"}.intersection(vm_flags):
         for habit in habits(map_.programs):
-            if start % habit.aligned_to == 0 == length % habit.multiple_of:
+            if _has_habit(map_, row, habit):
                 return Label(habit.words, "guess")
     if mappings.perms[row][1] == "w":
         return Label("anonymous memory", "certain")
     return Label("anonymous memory, read-only", "certain")
+
+
+def _has_habit(map_: AddressMap, row: int, habit: Habit) -> bool:
+    mappings = map_.mappings
+    start, length = mappings.starts[row], mappings.ends[row] - mappings.starts[row]
+    if start % habit.aligned_to or length % habit.multiple_of:
+        return False
+    used = mappings.get(row, "Rss")
+    if not habit.fills or used is None:
+        return True
+    # Half, as what fills it need not touch every page.
+    used += mappings.get(row, "Swap") or 0
+    return used >= (length - habit.multiple_of) // 2
 
 
 def _jit(map_: AddressMap, row: int) -> Label:

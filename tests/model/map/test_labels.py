@@ -164,16 +164,24 @@ def test_shadow_stacks_are_told_by_their_flag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("advised", "words"), [("", "Python's arenas"), (" nh", "anonymous memory")]
+    ("resident_kb", "swapped_kb", "advised", "words"),
+    [
+        (3500, 0, "", "Python's arenas"),
+        (1000, 1000, "", "Python's arenas"),
+        (1000, 0, "", "anonymous memory"),  # the first arena is full before the second is mapped
+        (3500, 0, " nh", "anonymous memory"),
+        (4096, 0, " hg", "anonymous memory"),
+    ],
 )
-def test_memory_that_its_program_gave_advice_about_is_no_allocators(
-    advised: str, words: str
+def test_memory_that_is_used_as_no_allocator_uses_it_is_no_allocators(
+    resident_kb: int, swapped_kb: int, advised: str, words: str
 ) -> None:
-    smaps = (
-        b"400000-401000 r-xp 0 08:01 9 /usr/bin/python3.11\nRss: 0 kB\nVmFlags: rd ex mr\n"
-        b"7f000000-7f400000 rw-p 0 00:00 0\nRss: 0 kB\nVmFlags: rd wr mr" + advised.encode() + b"\n"
+    code = "400000-401000 r-xp 0 08:01 9 /usr/bin/python3.11\nRss: 0 kB\nSwap: 0 kB\nVmFlags: rd ex mr\n"
+    data = (
+        f"7f000000-7f400000 rw-p 0 00:00 0\nRss: {resident_kb} kB\nSwap: {swapped_kb} kB\n"
+        f"VmFlags: rd wr mr{advised}\n"
     )
-    map_ = AddressMap(ProcessKey(1, 1), parse_maps(smaps))
+    map_ = AddressMap(ProcessKey(1, 1), parse_maps((code + data).encode()))
     assert label(map_, 1).words.startswith(words)
 
 
