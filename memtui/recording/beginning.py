@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from typing import Final
 
 from memtui.kernel.files import Files, Gap
 from memtui.model.machine import Machine
 from memtui.recording.recording import Recording
-from memtui.recording.store import Run, Store, Time, Unusable, words_of
+from memtui.recording.store import DAMAGE, Run, Store, Time, Unusable, words_of
 from memtui.recording.writer import FOREVER, Keep, Writer
 
 _BOOT_ID: Final = "proc/sys/kernel/random/boot_id"
@@ -38,7 +37,7 @@ def writer_of(path: str, run: Run, keep: Keep = FOREVER) -> Writer:
         return Writer(store, run, keep)
     except BaseException as error:
         store.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, DAMAGE):
             raise Unusable(f"{path} cannot be recorded to: {words_of(error)}") from None
         raise
 

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 from urllib.parse import quote
 
-from memtui.recording.store import Unusable, check, words_of
+from memtui.recording.store import DAMAGE, Unusable, check, words_of
 
 _WAIT_S: Final = 5.0
 
@@ -24,7 +24,7 @@ def connected(path: str) -> sqlite3.Connection:
         raise Unusable(f"{path!r} is no name for a file") from None
     if begin != b"SQLite format 3\0":
         raise Unusable(f"{path} is no recording of memtui's")
-    failed: sqlite3.Error | None = None
+    failed: sqlite3.Error | UnicodeDecodeError | None = None
     # Where nothing may be written beside it, as SQLite does to share it, nobody else writes it either.
     for how in ("mode=ro", "mode=ro&immutable=1"):
         database = sqlite3.connect(
@@ -37,7 +37,7 @@ def connected(path: str) -> sqlite3.Connection:
         try:
             check(database, path)
             return database
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             failed = failed or error
         except BaseException:
             database.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from memtui.recording.connecting import connected
 from memtui.recording.files import RecordedFiles, View
 from memtui.recording.moment import Moment
 from memtui.recording.store import (
+    DAMAGE,
     EventRow,
     Packed,
     Run,
@@ -112,7 +112,7 @@ class Recording:
                     self._read_tails(running)
                 finally:
                     self._database.execute("rollback")
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             raise Unusable(f"{self.path} cannot be read: {words_of(error)}") from None
 
     @property
@@ -322,7 +322,7 @@ class Recording:
         try:
             with self._lock:
                 return self._database.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             raise Unusable(f"{self.path} cannot be read: {words_of(error)}") from None
 
     def _read_runs(self) -> None:
@@ -361,7 +361,7 @@ class Recording:
                     found[row[0]] = row
                 else:
                     break
-            except sqlite3.Error as error:
+            except DAMAGE as error:
                 self._complain(f"{self.path} is damaged: {words_of(error)}")
         sound = [found[number] for number in sorted(found) if _is_sound(found[number], types)]
         if len(sound) < len(found):

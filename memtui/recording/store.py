@@ -36,6 +36,8 @@ _LOG_PAGES: Final = 256  # of 4 KiB, what SQLite's log holds before it goes into
 _WAIT_S: Final = 5.0  # for a reader that holds the file for a moment
 
 MEMORY: Final = ":memory:"  # the path of a recording that is in no file
+# SQLite's complaint may have a damaged name in it, of which Python cannot make text.
+DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
 
 _TABLES: Final = """
 create table run (
@@ -143,6 +145,8 @@ def unpacked_times(data: bytes) -> tuple[Time, ...]:
     """Raises Damaged."""
     try:
         numbers = list(map(int, zlib.decompress(data).split()))
+        if len(numbers) % 2:
+            raise ValueError("one without the other")
     except (zlib.error, ValueError) as error:
         raise Damaged(f"damaged times: {error}") from None
     found = []
@@ -168,8 +172,10 @@ def checksum(data: bytes) -> int:
     return zlib.crc32(data)
 
 
-def words_of(error: sqlite3.Error) -> str:
+def words_of(error: sqlite3.Error | UnicodeDecodeError) -> str:
     """What SQLite says, as the end of a line."""
+    if isinstance(error, UnicodeDecodeError):
+        return "the names in it are damaged"
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -181,7 +187,7 @@ def check(database: sqlite3.Connection, path: str) -> None:
         raise Unusable(f"{path} is no recording of memtui's")
     if version > SCHEMA:
         made_by = ""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*DAMAGE):
             row = database.execute("select memtui from run order by id desc limit 1").fetchone()
             made_by = f" {row[0]}" if row else ""
         raise Unusable(
@@ -208,7 +214,7 @@ class Store:
             self.database = self._opened()
         except BaseException as error:
             self._unlock()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, DAMAGE):
                 raise Unusable(f"{path} cannot be recorded to: {words_of(error)}") from None
             raise
 

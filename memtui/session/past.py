@@ -118,11 +118,12 @@ class Past:
         self._want(_Wanted(time_s, 0, plan, epoch))
 
     def step(self, from_s: float, ticks: int, plan: Plan, epoch: int) -> None:
-        """So many moments on, or back, from a time or from where it is going."""
+        """So many moments on, or back, from where it is, or is going; from a time, where it is nowhere
+        yet."""
         with self._lock:
-            wanted = self._wanted
-        if wanted is not None and wanted.epoch == epoch:
-            self._want(wanted._replace(ticks=wanted.ticks + ticks, plan=plan))
+            last = self._wanted or self._last  # may not have been taken by whoever steps on
+        if last is not None and last.epoch == epoch:
+            self._want(last._replace(ticks=last.ticks + ticks, plan=plan))
         else:
             self._want(_Wanted(from_s, ticks, plan, epoch))
 
@@ -221,21 +222,28 @@ class Past:
             moment, missing = rebuilt.found(wanted.time_s, wanted.ticks)
             if moment is None:
                 raise Unusable("nothing has been kept yet")
-            self._hand_on(rebuilt.at(moment, wanted.plan), missing, last)
+            wound = rebuilt.at(moment, wanted.plan)
+            if wanted.ticks or wanted.time_s is None:
+                self._is_at(wound, last)
+            self._hand_on(wound, missing, last)
             return self._frame_s(rebuilt) if self._speed else _SOON_S
         if self._speed:
             moment = rebuilt.played(rested_s * self._speed)
             if moment is not None:
                 wound = rebuilt.at(moment, last.plan)
-                with self._lock:
-                    if self._last is last:  # another plan is for where it has come to
-                        self._last = last._replace(time_s=wound.time_s, ticks=0)
+                self._is_at(wound, last)
                 self._hand_on(wound, "", last)
             return self._frame_s(rebuilt)
         whole = rebuilt.completed(last.plan, lambda: not self._woken.is_set())
         if whole is not None:
             self._hand_on(whole, rebuilt.missing, last)
         return None
+
+    def _is_at(self, wound: Wound, last: _Wanted) -> None:
+        """Another plan, and a step, are from where it has come to."""
+        with self._lock:
+            if self._last is last:
+                self._last = last._replace(time_s=wound.time_s, ticks=0)
 
     def _frame_s(self, rebuilt: Rebuilt) -> float:
         return max(_FRAME_S, min(1.0, rebuilt.interval_s / self._speed))

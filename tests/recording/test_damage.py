@@ -29,7 +29,6 @@ from tests.recording.machines import (
     wait_for_ticks,
     whole,
 )
-from tests.terminal import wait_until
 
 KILLS = int(os.environ.get("MEMTUI_KILLS", "3"))
 TICKS = 150
@@ -112,7 +111,9 @@ def test_flipped_bits_are_told_and_cost_what_they_are_in(killed: Path, tmp_path:
     chance = random.Random()
     path = copied(killed, tmp_path)
     put_together(path)
-    contents = {moment: whole_at(path, moment) for moment in readable(str(path))[0]}
+    recording = Recording(str(path))
+    contents = {each: whole(recording, each) for each in recording.moments(*FOR_EVER)}
+    recording.close()
     assert len(contents) == TICKS
     data = path.read_bytes()
     for _ in range(10):
@@ -126,6 +127,18 @@ def test_flipped_bits_are_told_and_cost_what_they_are_in(killed: Path, tmp_path:
         for moment in good[:: len(good) // 3 + 1]:
             if moment in contents:  # its time may be what was hit
                 assert whole_at(path, moment) == contents[moment]
+
+
+def test_damage_that_is_no_text_is_told(killed: Path, tmp_path: Path) -> None:
+    """SQLite's words about it have the damaged bytes in them."""
+    path = copied(killed, tmp_path)
+    put_together(path)
+    data = path.read_bytes()
+    assert data.count(b"CREATE TABLE event") == 1
+    path.write_bytes(data.replace(b"CREATE TABLE event", b"CREATE TABL\xc5 event"))
+    for opening in (Recording, Machine):
+        with pytest.raises(Unusable, match="the names in it are damaged"):
+            opening(str(path))
 
 
 def whole_at(path: Path, moment: Moment) -> Mapping[str, bytes]:
@@ -308,7 +321,8 @@ def test_a_slow_disk_stops_no_sampling(tmp_path: Path) -> None:
     assert recorder.writer.lost > 0
     holder.execute("rollback")
     holder.close()
-    wait_until(lambda: recorder.trouble == "")
+    recorder.writer.wait()  # it has room for one more
+    assert recorder.trouble == ""
     files.clock.now_s += 1
     recorder.tick(1.0)
     recorder.stop()
