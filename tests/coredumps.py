@@ -18,6 +18,7 @@ from memtui.kernel.files import Gap
 from memtui.kernel.livefiles import LiveFiles
 from memtui.ondemand.core import open_dump
 from tests.programs import compiled
+from tests.terminal import wait_until
 
 PAGE = 4096
 PRSTATUS, PRPSINFO, AUXV, FILE, SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
@@ -143,9 +144,16 @@ def dumped(
             if process.poll() == 9:
                 pytest.skip("this user may not raise the limit of core dumps")
             assert line == "ready\n"
+            # Threads that are still on their way to sleep have no stack pointer to tell.
+            wait_until(lambda: all_sleep(process.pid), "asleep")
             yield process
         finally:
             process.kill()
+
+
+def all_sleep(pid: int) -> bool:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all((task / "stat").read_text().rpartition(") ")[2][0] == "S" for task in tasks)
 
 
 def died(process: subprocess.Popen[str], directory: Path, how: str = "write 10") -> Path:
@@ -156,7 +164,7 @@ def died(process: subprocess.Popen[str], directory: Path, how: str = "write 10")
     assert process.stdin
     process.stdin.write(f"{how}\n")
     process.stdin.flush()
-    process.wait(20)
+    process.wait(60)
     named = directory / f"core.{process.pid}"
     path = named if named.exists() else directory / "core"
     if not path.exists():

@@ -34,7 +34,7 @@ class Held(NamedTuple):
     siginfo: SigInfo
     registers: Registers | Gap
 
-    def crash(self, lines_s: float = 10.0) -> Crash:
+    def crash(self, lines_s: float = 60.0) -> Crash:
         return read_crash(LIVE, self.key, self.tid, self.siginfo, self.registers, PAGE, lines_s)
 
 

@@ -270,6 +270,7 @@ async def running(app: App[None], size: tuple[int, int] = (120, 40)) -> AsyncIte
         hands = Hands(app)
         await settle(hands)
         yield hands
+        app._exit = True  # as where somebody quits: no timer fires while it is taken apart
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

@@ -167,7 +167,6 @@ def watchdog() -> Iterator[None]:
         pytest.fail("stuck")  # which nothing on the way catches, as it is no Exception
 
     before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(_STUCK_S)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -193,6 +192,7 @@ def _number(value: Any) -> None:
 
 
 def check(root: Path) -> None:
+    signal.alarm(_STUCK_S)
     now, before = samples(root)[:0:-1]
     assert now.gaps == before.gaps == ()
     for gap in now.system:

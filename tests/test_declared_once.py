@@ -19,6 +19,9 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 
+# The copy is made once, by one worker.
+pytestmark = pytest.mark.xdist_group("added")
+
 _FIGURE = """\
     of_meminfo(
         "second_tables_bytes",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from memtui.reports.raw import sample
 from memtui.targets import named
 from tests.programs import compiled, key_of, look
 from tests.recorded import Recorded
+from tests.terminal import state, wait_until
 
 FILES = LiveFiles()
 MIB = 1 << 20
@@ -65,10 +65,7 @@ def end_leader(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin
     process.stdin.write(b".")
     process.stdin.flush()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] != "Z":
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(lambda: state(process.pid) == "Z", "without its first thread")
 
 
 def test_the_leaders_own_files_are_empty(pid: int) -> None:
@@ -180,8 +177,8 @@ def test_a_thread_that_ends_hands_over_to_the_next() -> None:
         return f"{pid} (many) {state} 1 {' '.join(fields[1:])}\n".encode()
 
     files = Recorded({"proc/5/stat": stat(5, "Z"), "proc/5/statm": b"0 0 0 0 0 0 0\n"})
-    for tid, state, pages in ((5, "Z", 0), (6, "Z", 0), (7, "S", 9), (8, "S", 9)):
-        files.files[f"proc/5/task/{tid}/stat"] = stat(tid, state)
+    for tid, letter, pages in ((5, "Z", 0), (6, "Z", 0), (7, "S", 9), (8, "S", 9)):
+        files.files[f"proc/5/task/{tid}/stat"] = stat(tid, letter)
         files.files[f"proc/5/task/{tid}/statm"] = f"{pages} {pages} 0 0 0 0 0\n".encode()
     sampler = Sampler(files)
     assert living(files, 5) == "proc/5/task/7"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from memtui import units
+from memtui.cli import main
 from memtui.kernel.files import Gap
 from memtui.live.machine import page_bytes_of
 from memtui.live.plan import Plan
@@ -34,17 +35,10 @@ def whole(host: str) -> Sample:
 
 
 def report(host: str, *words: str) -> Any:
-    command = [
-        sys.executable,
-        "-m",
-        "memtui",
-        *words,
-        "--json",
-        "--root",
-        str(open_host(host).root),
-    ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.JSONDecoder().raw_decode(said)[0]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main([*words, "--json", "--root", str(open_host(host).root)]) == 0
+    return json.JSONDecoder().raw_decode(said.getvalue())[0]
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -74,7 +74,7 @@ def look(
 
 def remembered(ranking: Ranking) -> Memories:
     memories = Memories()
-    for each in ranking.ranked[:200]:
+    for each in ranking.ranked:
         command = FILES.parsed(f"proc/{each.pid}/cmdline", parse_cmdline)
         known = Known(
             each.key, each.name, None if isinstance(command, Gap) else command, each.group
@@ -114,7 +114,7 @@ def kills_in(log: KernelLog, full: Full) -> list[OomKill] | None:
     They are written after the signal, so a quick victim is gone before. What is said of its group
     is left out where there were many kills lately.
     """
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while True:
         said = log.read()
         if isinstance(said, Gap):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -21,7 +22,9 @@ from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import parse_smaps_rollup
 from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.labels import label
+from tests.oracles import until_alike
 from tests.programs import look
+from tests.terminal import state, wait_until
 
 FILES = LiveFiles()
 IMAGE = {"text", "rodata", "relro", "data", "bss"}
@@ -165,7 +168,7 @@ def postgres() -> Iterator[int]:
             try:
                 is_ready = [str(bin_ / "pg_isready"), "-q", "-h", directory]
                 wait_for(lambda: subprocess.run(is_ready, check=False).returncode == 0, server)
-                sleep = "select count(*) from pg_class, pg_sleep(600)"
+                sleep = "select count(*) from pg_class, pg_sleep(100000)"
                 clients = [
                     subprocess.Popen([*psql, sleep], stderr=subprocess.DEVNULL) for _ in range(2)
                 ]
@@ -181,18 +184,22 @@ def postgres() -> Iterator[int]:
 
 def backends(postmaster: int) -> list[int]:
     """The server's processes that sleep for a client, by what they call themselves."""
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    return [int(pid) for pid in children if b"SELECT" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = []
+    for pid in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
+        with contextlib.suppress(OSError):  # others of its processes come and go
+            if b"SELECT" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    return found
 
 
 @pytest.fixture
 def backend(postgres: int) -> Iterator[int]:
     """One of the server's processes, held still."""
+    # While one of its processes ends, the list of them may lack others.
+    wait_until(lambda: backends(postgres), "a process for a client")
     pid = backends(postgres)[0]
     os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + 10
-    while tasks(pid, "stat")[0].rpartition(") ")[2][0] != "T":
-        assert time.monotonic() < deadline
+    wait_until(lambda: state(pid) == "T", "stopped")
     yield pid
     os.kill(pid, signal.SIGCONT)
 
@@ -217,17 +224,17 @@ STOPPED = ["python", "jvm", "node", "node_with_thousands", "backend"]
 @pytest.mark.parametrize("name", STOPPED)
 def test_kinds_sum_to_what_the_kernel_adds_up(name: str, request: pytest.FixtureRequest) -> None:
     pid: int = request.getfixturevalue(name)
-    # Shares change where another of the same files begins or ends: until none did meanwhile.
-    for _ in range(100):
-        before, map_, after = rolled_up(pid), look(pid), rolled_up(pid)
+
+    def sums_agree() -> None:
+        """Shares change where another process of the same files begins or ends."""
+        map_, rollup = look(pid), rolled_up(pid)
         pss = sum(part.pss or 0 for part in map_.by_kind.values())
         # Each mapping's Pss is rounded down to whole kB, the kernel's sum once.
-        if before == after and 0 <= after["Pss"] - pss <= 1024 * len(map_):
-            break
-    else:
-        raise AssertionError((before, pss, after))
-    assert sum(part.rss or 0 for part in map_.by_kind.values()) == after["Rss"] > 0
-    assert all(words(map_))
+        assert 0 <= rollup["Pss"] - pss <= 1024 * len(map_)
+        assert sum(part.rss or 0 for part in map_.by_kind.values()) == rollup["Rss"] > 0
+
+    until_alike(sums_agree)
+    assert all(words(look(pid)))
 
 
 @pytest.mark.skipif(not shutil.which("pmap"), reason="procps is not installed")
@@ -235,16 +242,20 @@ def test_kinds_sum_to_what_the_kernel_adds_up(name: str, request: pytest.Fixture
 def test_pmap_finds_the_same_in_memory(name: str, request: pytest.FixtureRequest) -> None:
     """`pmap -X`: address, permissions, offset, device, inode, size, Rss, Pss, …, name."""
     pid: int = request.getfixturevalue(name)
-    mappings = look(pid).mappings
-    output = subprocess.run(["pmap", "-X", str(pid)], capture_output=True, check=True).stdout
-    lines = [line.split() for line in output.decode("utf-8", "replace").splitlines()[2:-2]]
-    theirs = [(int(line[0], 16), int(line[5]) << 10, int(line[6]) << 10) for line in lines]
-    assert theirs == [
-        (start, end - start, rss)
-        for start, end, rss in zip(
-            mappings.starts, mappings.ends, mappings.usage["Rss"], strict=True
-        )
-    ]
+
+    def pmap_agrees() -> None:
+        mappings = look(pid).mappings
+        output = subprocess.run(["pmap", "-X", str(pid)], capture_output=True, check=True).stdout
+        lines = [line.split() for line in output.decode("utf-8", "replace").splitlines()[2:-2]]
+        theirs = [(int(line[0], 16), int(line[5]) << 10, int(line[6]) << 10) for line in lines]
+        assert theirs == [
+            (start, end - start, rss)
+            for start, end, rss in zip(
+                mappings.starts, mappings.ends, mappings.usage["Rss"], strict=True
+            )
+        ]
+
+    until_alike(pmap_agrees)
 
 
 @pytest.mark.parametrize("name", ["python", "jvm", "node", "node_with_thousands"])

@@ -87,6 +87,7 @@ def _presses(terminal: Terminal, presses: int) -> list[float]:
     """Seconds from each of so many keys to its effect, walking down from the top."""
     since = len(terminal.output)
     terminal.type("Home", *["PgDn"] * 20)
+    until(terminal, _DETAIL, since)
     watch(terminal, 1.0)
     address = _DETAIL.findall(terminal.output, since)[-1]
     # The same keys every time; more downwards than upwards, or it would come to the top.

@@ -34,6 +34,7 @@ from memtui.settings.values import DEFAULTS
 from tests.bench.loads import many_processes
 from tests.bench.row import Row, seconds
 from tests.bench.setup import Setup
+from tests.terminal import wait_until
 
 _PROCESSES: Final = 370  # beside which the figures were taken
 _SPAN_S: Final = 300.0
@@ -60,6 +61,7 @@ def size(setup: Setup) -> Iterator[Row]:
             if shutil.which(words[0])
         ]
         with subprocess.Popen([setup.python, "-m", "memtui", "record", str(path)]) as ours:
+            wait_until(path.exists, "recorded")
             time.sleep(span_s)
             ours.send_signal(signal.SIGTERM)
         for each in running:

@@ -184,6 +184,8 @@ def _core_share(program: _Program, settle_s: float, span_s: float) -> float:
         watch(terminal, settle_s)
         before, started = run_ns(terminal.pid), time.perf_counter()
         watch(terminal, span_s)
+        # On a busy machine even the one sample may be late.
+        terminal.wait_until(lambda: run_ns(terminal.pid) > before, "a sample")
         used = run_ns(terminal.pid) - before
         if terminal.process.poll() is not None:
             raise OSError(f"{argv[0]} ended by itself")

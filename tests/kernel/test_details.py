@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,8 +38,10 @@ from memtui.model.keys import ProcessKey
 from memtui.model.sample import Sample
 from tests.conftest import open_host
 from tests.interface import keep
+from tests.oracles import until_alike
 from tests.programs import key_of
 from tests.recorded import Recorded
+from tests.terminal import state, wait_until
 
 LIVE = LiveFiles()
 WHOLE = Plan(details=DETAIL_FILES, every_detail=True)
@@ -54,9 +57,9 @@ def stopped() -> Iterator[int]:
     ) as process:
         assert process.stdout
         process.stdout.readline()
-        time.sleep(0.05)
-        os.kill(process.pid, 19)
+        os.kill(process.pid, signal.SIGSTOP)
         try:
+            wait_until(lambda: state(process.pid) == "T", "stopped")
             yield process.pid
         finally:
             process.kill()
@@ -78,6 +81,10 @@ def watching(key: ProcessKey) -> Plan:
 def test_details_agree_with_ps_and_status(stopped: int) -> None:
     if not shutil.which("ps"):
         pytest.skip("ps (procps) is not installed")
+    until_alike(lambda: details_agree(stopped))
+
+
+def details_agree(stopped: int) -> None:
     details = details_of(stopped)
     line = subprocess.run(
         ["ps", "-ww", "-o", "rss=,min_flt=,maj_flt=,args=", "-p", str(stopped)],
@@ -139,7 +146,8 @@ def test_a_kernel_thread_and_a_zombie_have_nothing() -> None:
     sampler.close()
     if not threads:
         pytest.skip("no kernel threads are seen here")
-    assert details_of(threads[0].pid).rss_anon_bytes is None
+    oldest = min(threads, key=lambda each: each.pid)  # those that work come and go
+    assert details_of(oldest.pid).rss_anon_bytes is None
 
 
 def test_an_exec_is_seen_in_the_command() -> None:
@@ -153,10 +161,10 @@ def test_an_exec_is_seen_in_the_command() -> None:
             assert "execvp" in (before.details[key].command or "")
             process.stdin.write(b"\n")
             process.stdin.close()
-            deadline = time.monotonic() + 20
-            while sampler.sample(1.0, watching(key)).details[key].command != "sleep 60":
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            wait_until(
+                lambda: sampler.sample(1.0, watching(key)).details[key].command == "sleep 60",
+                "the new command",
+            )
         finally:
             sampler.close()
             process.kill()
@@ -219,6 +227,11 @@ def test_cgroup_names_with_colons_and_escapes() -> None:
 
 
 def test_shares_are_the_sums_of_smaps(stopped: int) -> None:
+    """What is private moves as others of the same files begin and end."""
+    until_alike(lambda: private_is_summed(stopped))
+
+
+def private_is_summed(stopped: int) -> None:
     shares = read_shares(LIVE, stopped, 5.0)
     assert isinstance(shares, Shares)
     smaps = Path(f"/proc/{stopped}/smaps").read_text()
@@ -251,20 +264,19 @@ Private_Hugetlb: 4194304 kB
 def test_shares_are_summed_where_a_kernel_has_no_rollup(stopped: int) -> None:
     name = f"proc/{stopped}/"
     stat = LIVE.read(name + "stat")
-    for _ in range(
-        100
-    ):  # who shares its pages comes and goes: a reading between two that are alike
-        before = read_shares(LIVE, stopped, 5.0)
-        smaps = LIVE.read(name + "smaps")
+
+    def sums_agree() -> None:
+        """Who shares its pages comes and goes."""
         rollup = read_shares(LIVE, stopped, 5.0)
-        if rollup == before:
-            break
-    shares = read_shares(Recorded({name + "smaps": smaps, name + "stat": stat}), stopped, 5.0)
-    assert isinstance(shares, Shares) and isinstance(rollup, Shares)
-    assert shares.uss_bytes == rollup.uss_bytes
-    assert shares.pss_bytes is not None and rollup.pss_bytes is not None
-    # smaps rounds each mapping down.
-    assert rollup.pss_bytes - (1 << 20) < shares.pss_bytes <= rollup.pss_bytes
+        smaps = LIVE.read(name + "smaps")
+        shares = read_shares(Recorded({name + "smaps": smaps, name + "stat": stat}), stopped, 5.0)
+        assert isinstance(shares, Shares) and isinstance(rollup, Shares)
+        assert shares.uss_bytes == rollup.uss_bytes
+        assert shares.pss_bytes is not None and rollup.pss_bytes is not None
+        # smaps rounds each mapping down.
+        assert rollup.pss_bytes - (1 << 20) < shares.pss_bytes <= rollup.pss_bytes
+
+    until_alike(sums_agree)
 
 
 def test_of_neither_there_is_a_gap(stopped: int) -> None:
@@ -331,16 +343,12 @@ def test_a_source_hands_on_shares_of_what_is_wanted(stopped: int) -> None:
     source.start(keep(samples, Sample))
     try:
         source.look_at(Plan(frozenset({key}), shares=frozenset({key}), details=frozenset()))
-        deadline = time.monotonic() + 20
-        while not (samples and key in samples[-1].shares and key in samples[-1].details):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(
+            lambda: samples and key in samples[-1].shares and key in samples[-1].details,
+            "its shares and details",
+        )
         assert set(samples[-1].shares) == {key}
         source.look_at(Plan())
-        count = len(samples)
-        while len(samples) < count + 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        assert not samples[-1].shares
+        wait_until(lambda: not samples[-1].shares, "without shares")
     finally:
         source.stop()

@@ -12,6 +12,7 @@ from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, Vma, parse_maps, parse_smaps_rollup, read_mappings
 from memtui.kernel.process import parse_stat, parse_status
 from tests.conftest import HOSTS, may_read, open_host
+from tests.oracles import until_alike
 
 VSYSCALL = 0xFFFFFFFFFF600000
 FILES = [
@@ -407,32 +408,39 @@ def test_near_misses_mean_the_same_in_pieces(lines: list[bytes], data: st.DataOb
 
 
 def test_a_stopped_childs_smaps_sums_to_its_rollup(stopped_pid: int) -> None:
+    """What it shares moves as others of the same files begin and end."""
     files = LiveFiles()
-    rollup = files.parsed(f"proc/{stopped_pid}/smaps_rollup", parse_smaps_rollup)
-    mappings = read_mappings(files, stopped_pid)
-    assert isinstance(rollup, dict) and isinstance(mappings, Mappings)
-    for key in ("Rss", "Anonymous", "Private_Dirty", "Shared_Clean", "Swap", "AnonHugePages"):
-        assert mappings.total(key) == rollup[key]
-    short = rollup["Pss"] - (mappings.total("Pss") or 0)
-    assert 0 <= short <= 1024 * len(mappings)
+
+    def sums_agree() -> None:
+        rollup = files.parsed(f"proc/{stopped_pid}/smaps_rollup", parse_smaps_rollup)
+        mappings = read_mappings(files, stopped_pid)
+        assert isinstance(rollup, dict) and isinstance(mappings, Mappings)
+        for key in ("Rss", "Anonymous", "Private_Dirty", "Shared_Clean", "Swap", "AnonHugePages"):
+            assert mappings.total(key) == rollup[key]
+        short = rollup["Pss"] - (mappings.total("Pss") or 0)
+        assert 0 <= short <= 1024 * len(mappings)
+
+    until_alike(sums_agree)
 
 
 def test_a_stopped_childs_maps_are_pmaps(stopped_pid: int) -> None:
-    shown = subprocess.run(
-        ["pmap", "-X", str(stopped_pid)], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    header = shown[1].split()
-    table = []
-    for line in shown[2:]:
-        cells = line.split(maxsplit=len(header) - 1)
-        if len(cells) < 5 or len(cells[1]) != 4:
-            break
-        table.append(
-            (int(cells[0], 16), int(cells[header.index("Size")]), int(cells[header.index("Rss")]))
-        )
-    mappings = read_mappings(LiveFiles(), stopped_pid)
-    assert isinstance(mappings, Mappings)
-    assert table == [
-        (vma.start, vma.size_bytes // 1024, (vma.usage["Rss"] or 0) // 1024)
-        for vma in rows(mappings)
-    ]
+    def pmap_agrees() -> None:
+        shown = subprocess.run(
+            ["pmap", "-X", str(stopped_pid)], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        header = shown[1].split()
+        size, rss = header.index("Size"), header.index("Rss")
+        table = []
+        for line in shown[2:]:
+            cells = line.split(maxsplit=len(header) - 1)
+            if len(cells) < 5 or len(cells[1]) != 4:
+                break
+            table.append((int(cells[0], 16), int(cells[size]), int(cells[rss])))
+        mappings = read_mappings(LiveFiles(), stopped_pid)
+        assert isinstance(mappings, Mappings)
+        assert table == [
+            (vma.start, vma.size_bytes // 1024, (vma.usage["Rss"] or 0) // 1024)
+            for vma in rows(mappings)
+        ]
+
+    until_alike(pmap_agrees)

@@ -42,6 +42,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.pages import PAGE_STATES, page_states, resident_share
 from memtui.ondemand.pages import PagesReading, read_pages
 from tests.conftest import HOSTS, open_host
+from tests.oracles import until_alike
 from tests.pages import FILES, HUGE_PAGE, PAGE, Model, needs_frames, running_model, some_swap
 from tests.programs import key_of
 from tests.terminal import PROJECT
@@ -166,6 +167,11 @@ def test_a_files_pages_are_mapped_only_once_touched(tmp_path: Path) -> None:
 def test_pages_sum_to_smaps(stopped_pid: int) -> None:
     """Rss of each mapping is its present pages, but for the page of zeros and the kernel's own."""
     needs_frames()
+    until_alike(lambda: pages_are_summed(stopped_pid))
+
+
+def pages_are_summed(stopped_pid: int) -> None:
+    """The kernel may be moving a page meanwhile, to have huge ones for somebody."""
     key = key_of(stopped_pid)
     mappings = read_mappings(FILES, stopped_pid)
     assert not isinstance(mappings, Gap)
@@ -221,10 +227,20 @@ def test_guards_are_told_from_swapped_pages(model: Model) -> None:
     assert model.states("guarded") == ["anonymous", "guard", "anonymous", "anonymous"]
 
 
-def test_huge_pages_are_told_where_frames_are_visible(model: Model) -> None:
+def test_huge_pages_are_told_where_frames_are_visible(tmp_path: Path) -> None:
     needs_frames()
     if "[never]" in (HUGE_PAGE / "enabled").read_text():
         pytest.skip("transparent huge pages are turned off")
+
+    def huge_pages_are_told() -> None:
+        """Of a program of its own each time: there may be none to be had at a moment."""
+        with running_model(tmp_path) as model:
+            tells_huge_pages(model)
+
+    until_alike(huge_pages_are_told)
+
+
+def tells_huge_pages(model: Model) -> None:
     assert set(model.states("whole", detailed=True)) == {"huge"}
     assert set(model.states("split", detailed=True)) == {"huge"}  # still, though mapped singly
     assert set(model.states("whole")) == {"anonymous"}
@@ -235,6 +251,11 @@ def test_huge_pages_are_told_where_frames_are_visible(model: Model) -> None:
 
 def test_flags_and_counts_of_frames(model: Model) -> None:
     needs_frames()
+    until_alike(lambda: tells_flags_and_counts(model))
+
+
+def tells_flags_and_counts(model: Model) -> None:
+    """A page that the kernel moves is for a moment in another frame, or in none."""
     names: dict[str, set[str]] = {}
     counts: dict[str, int | Gap] = {}
     for name, region, page in (
@@ -259,6 +280,7 @@ def test_flags_and_counts_of_frames(model: Model) -> None:
     assert read_map_count(FILES, beyond) == 0
 
 
+@pytest.mark.xdist_group("machine")  # where others make swap, and take it away
 def test_swapped_pages_have_a_place_in_swap(tmp_path: Path) -> None:
     with some_swap(tmp_path), running_model(tmp_path) as model:
         address, pages = model.regions["anon"]

@@ -25,6 +25,7 @@ from memtui.kernel.values import read_choice, read_number, read_numbers, read_wo
 from memtui.kernel.zram import Zram, Zswap, read_zrams, read_zswap
 from tests.conftest import HOSTS, open_host
 from tests.hosts import capture
+from tests.oracles import until_alike
 
 MIB, GIB = 1 << 20, 1 << 30
 LIVE = LiveFiles()
@@ -89,6 +90,7 @@ def test_zswap_of_each_sort() -> None:
 
 
 @as_root
+@pytest.mark.xdist_group("machine")  # it makes swap
 def test_a_real_zram_device() -> None:
     control = Path("/sys/class/zram-control")
     if not control.exists():
@@ -137,7 +139,7 @@ def test_a_real_zram_device() -> None:
 
 def _write_when_idle(path: Path, text: str) -> None:
     """Whoever looks at new disks may hold the device for a moment."""
-    for _ in range(50):
+    for _ in range(200):
         try:
             path.write_text(text)
             return
@@ -186,11 +188,14 @@ def test_transparent_huge_pages() -> None:
 
 
 def test_the_settings_here_are_the_kernels() -> None:
-    thp = read_thp(LIVE)
     path = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     if not path.exists():
         pytest.skip("a kernel without transparent huge pages")
-    assert f"[{thp.enabled}]" in path.read_text()
+
+    def setting_agrees() -> None:
+        assert f"[{read_thp(LIVE).enabled}]" in path.read_text()
+
+    until_alike(setting_agrees)
 
 
 @pytest.fixture
@@ -204,7 +209,12 @@ def more_huge_pages() -> Iterator[int]:
 
 
 @as_root
+@pytest.mark.xdist_group("machine")  # where others reserve some, and give them back
 def test_reserved_huge_pages_are_seen(more_huge_pages: int) -> None:
+    until_alike(lambda: huge_pages_agree(more_huge_pages))
+
+
+def huge_pages_agree(more_huge_pages: int) -> None:
     meminfo = LIVE.parsed("proc/meminfo", parse_meminfo)
     assert not isinstance(meminfo, Gap)
     if meminfo["HugePages_Total"] <= more_huge_pages:
@@ -293,6 +303,10 @@ def test_a_node_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("numastat"), reason="no numastat here")
 def test_numastat_agrees() -> None:
     """In MB of two decimals; the counters only grow, and the nodes' totals lie between."""
+    until_alike(numastat_agrees)
+
+
+def numastat_agrees() -> None:
     before = read_nodes(LIVE)
     if not before:
         pytest.skip("a kernel without NUMA")
@@ -325,6 +339,11 @@ def test_settings_are_there_or_missing() -> None:
 
 
 def test_settings_here_are_the_kernels() -> None:
+    """Other tests change some, and change them back."""
+    until_alike(settings_agree)
+
+
+def settings_agree() -> None:
     for name, value in read_vm_settings(LIVE).items():
         assert Path(f"/proc/sys/vm/{name}").read_text().split() == [str(value)]
 

@@ -22,6 +22,7 @@ from memtui.kernel.process import (
     status_sizes,
 )
 from tests.conftest import HOSTS, open_host
+from tests.oracles import until_alike
 
 PAGE_SIZES = {"arm64-64k": 65536}
 PROCESSES = [(name, pid) for name in HOSTS for pid in sorted(open_host(name).pids())]
@@ -211,17 +212,22 @@ def test_the_three_files_agree(host: str, pid: int) -> None:
 
 def test_a_stopped_childs_statm_is_its_status(stopped_pid: int) -> None:
     files, page = LiveFiles(), os.sysconf("SC_PAGE_SIZE")
-    statm = files.parsed(f"proc/{stopped_pid}/statm", parse_statm)
-    status = files.parsed(f"proc/{stopped_pid}/status", parse_status)
-    stat = files.parsed(f"proc/{stopped_pid}/stat", parse_stat)
-    assert isinstance(statm, Statm) and isinstance(status, dict) and isinstance(stat, Stat)
-    assert (stat.state, stat.num_threads, stat.ppid) == ("T", 4, os.getpid())
-    assert statm.size_pages is not None and statm.resident_pages is not None
-    assert statm.size_pages * page == status["VmSize"] == stat.vsize
-    assert statm.resident_pages * page == status["VmRSS"]
-    assert statm.shared_pages is not None
-    assert statm.shared_pages * page == sum(int(status[key]) for key in ("RssFile", "RssShmem"))
-    assert (statm.resident_pages - statm.shared_pages) * page == status["RssAnon"]
+
+    def files_agree() -> None:
+        statm = files.parsed(f"proc/{stopped_pid}/statm", parse_statm)
+        status = files.parsed(f"proc/{stopped_pid}/status", parse_status)
+        stat = files.parsed(f"proc/{stopped_pid}/stat", parse_stat)
+        assert isinstance(statm, Statm) and isinstance(status, dict) and isinstance(stat, Stat)
+        assert (stat.state, stat.num_threads, stat.ppid) == ("T", 4, os.getpid())
+        assert statm.size_pages is not None and statm.resident_pages is not None
+        assert statm.size_pages * page == status["VmSize"] == stat.vsize
+        assert statm.resident_pages * page == status["VmRSS"]
+        assert statm.shared_pages is not None
+        shared = sum(int(status[key]) for key in ("RssFile", "RssShmem"))
+        assert statm.shared_pages * page == shared
+        assert (statm.resident_pages - statm.shared_pages) * page == status["RssAnon"]
+
+    until_alike(files_agree)
 
 
 def test_a_name_of_any_bytes_survives_a_live_kernel() -> None:

@@ -15,6 +15,7 @@ from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.threads import Thread, parse_stack_pointer, read_threads, with_last_known
 from memtui.live.looker import read_map
 from tests.conftest import HOSTS_DIR
+from tests.oracles import until_alike
 from tests.programs import Mapped, compiled, look, mapped
 
 FILES = LiveFiles()
@@ -75,12 +76,18 @@ def test_no_more_threads_than_wanted(sleeping: Mapped) -> None:
 def test_a_running_thread_keeps_its_name() -> None:
     spinning = "print(flush=True)\nwhile True: pass"
     with subprocess.Popen([sys.executable, "-c", spinning], stdout=subprocess.PIPE) as child:
-        assert child.stdout
-        child.stdout.readline()
-        (thread,) = threads_of(child.pid)
-        child.kill()
-    assert thread == Thread(child.pid, thread.name, None)
-    assert thread.name.startswith("python")
+
+        def it_runs() -> None:
+            (thread,) = threads_of(child.pid)
+            assert thread == Thread(child.pid, thread.name, None)
+            assert thread.name.startswith("python")
+
+        try:
+            assert child.stdout
+            child.stdout.readline()
+            until_alike(it_runs)  # after the line, and what it waits for there
+        finally:
+            child.kill()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to ask as somebody else")
@@ -147,5 +154,7 @@ def test_a_map_has_threads_from_its_second_reading_on(sleeping: Mapped) -> None:
 
 def test_threads_of_a_process_with_one_are_not_read() -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
-        assert look(child.pid).threads == ()
-        child.kill()
+        try:
+            assert look(child.pid).threads == ()
+        finally:
+            child.kill()

@@ -17,6 +17,7 @@ from memtui.kernel import ground
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_identity
 from memtui.lab.needs import group_parent
+from tests.oracles import until_alike
 from tests.terminal import PROJECT
 
 NOBODY: Final = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -40,11 +41,16 @@ def lab(
 
 def document(name: str, before: Sequence[str] = (sys.executable,)) -> dict[str, Any]:
     """Of an experiment, all steps of which agreed. Skips where it cannot be run here."""
-    done = lab(name, "--headless", "--json", before=before)
-    found: dict[str, Any] = json.loads(done.stdout)
-    if found["skipped"] and done.returncode == 0:
-        pytest.skip(found["skipped"])
-    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = {}
+
+    def agree() -> None:
+        done = lab(name, "--headless", "--json", before=before)
+        found.update(json.loads(done.stdout))
+        if found["skipped"] and done.returncode == 0:
+            pytest.skip(found["skipped"])
+        assert done.returncode == 0, done.stderr
+
+    until_alike(agree)
     return found
 
 

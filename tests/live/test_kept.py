@@ -18,7 +18,7 @@ from memtui.session.wound import Wound
 from memtui.settings.values import DEFAULTS
 from tests.terminal import sleeper, wait_until
 
-_TICKS = 12
+_TICKS = 8
 
 
 def test_this_machine_is_shown_again() -> None:
@@ -49,7 +49,11 @@ def test_this_machine_is_shown_again() -> None:
 
     def has_come() -> bool:
         take()
-        return len(shown) >= _TICKS and session.chosen.map is not None
+        return len(shown) >= looked_at + _TICKS and session.chosen.map is not None
+
+    def is_at(then: Sample) -> bool:
+        """The moment before may have been completed meanwhile."""
+        return bool(wound) and abs(wound[-1].time_s - then.time_s) < 0.002
 
     with sleeper() as child:
         source.start(inbox.put)
@@ -59,17 +63,16 @@ def test_this_machine_is_shown_again() -> None:
                 each for each in shown[-1][0].processes.values() if each.pid == child.pid
             )
             session.choose(process)
+            looked_at = len(shown)
             session.look_at(Plan(map_of=process.key, fields=session.fields))
             wait_until(has_come)
             before = len(shown)
             for back in (2, 5):
                 then, level = shown[-back]
-                wound.clear()
                 session.go_to(then.time_s)
-                wait_until(lambda: take() or wound)
+                wait_until(lambda then=then: take() or is_at(then))  # type: ignore[misc]
                 moment = session.moment
                 assert moment is not None and moment.is_past
-                assert abs(moment.sample.time_s - then.time_s) < 0.002
                 assert moment.sample.system == then.system
                 assert moment.sample.processes == then.processes
                 assert moment.seen.verdict is not None and moment.seen.verdict.level == level

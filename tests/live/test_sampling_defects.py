@@ -55,10 +55,10 @@ def test_a_sample_that_cannot_be_made_is_one_of_gaps() -> None:
     source.start(keep(samples, Sample))
     try:
         wait(lambda: len(samples) > 1)
-        whole = samples[-1]
         files.breaks = True
         wait(lambda: isinstance(samples[-1].system.meminfo, Gap))
-        broken = samples[-1]
+        at = next(at for at, each in enumerate(samples) if isinstance(each.system.meminfo, Gap))
+        whole, broken = samples[at - 1 : at + 1]
         told = str(broken.system.meminfo)
         assert told.startswith("sampling: failed (a defect in memtui: test_sampling_defects.py:")
         assert told.endswith(": ZeroDivisionError: nobody thought of it)")
@@ -117,6 +117,7 @@ def test_a_live_source_tells_how_long_it_is_silent() -> None:
         assert first >= 0
     finally:
         source.stop()
+    for thread in source._threads:  # it may be in the midst of its last reading
+        thread.join(20)
     last = source.silent_s
-    threading.Event().wait(0.02)
-    assert source.silent_s > last
+    wait(lambda: source.silent_s > last)

@@ -117,7 +117,7 @@ def test_the_map_and_the_shares_of_what_is_looked_at() -> None:
     with started(source) as handed:
         source.look_at(Plan(map_of=KEY, shares=frozenset({KEY})))
         handed.until(lambda: len(handed.maps) >= 2)
-        handed.until(lambda: KEY in handed.samples[-1].shares)
+        handed.until(lambda: handed.samples and KEY in handed.samples[-1].shares)
         source.look_at(Plan())
         handed.until(lambda: not handed.samples[-1].shares)
     assert all(isinstance(each.map, AddressMap) and each.key == KEY for each in handed.maps)

@@ -45,7 +45,7 @@ def test_a_group_thrashes_and_is_killed() -> None:
             see(sample)
         assert seen[-1][1].level == "comfortable"
         group.run("memory", 300 * MIB, 3 * MIB, 0.1)
-        for sample in clock.samples(25, group):
+        for sample in clock.samples(120, group):
             see(sample)
             if not group.is_alive:
                 break

@@ -23,6 +23,7 @@ from memtui.kernel.files import Gap
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.process import parse_status
 from tests.conftest import HOSTS_DIR
+from tests.oracles import until_alike
 from tests.squeeze import MIB, Squeeze, require, squeeze, swap_file
 from tests.terminal import PROJECT, Terminal, starts
 
@@ -99,15 +100,20 @@ def test_it_keeps_sampling_and_answering_while_others_thrash(tmp_path: Path) -> 
             box.run("pages", 60 * MIB)
         hits = box.limit_hits
         terminal.wait_until(lambda: box.limit_hits > hits + 1000, "squeezed")
-        squeezed = pace(terminal, 2 * _SECONDS)
-        assert box.limit_hits > hits + 2000, "nobody thrashes"
+
+        def goes_on() -> None:
+            """Others on the machine may have been busy all that while, and not before."""
+            hits = box.limit_hits
+            squeezed = pace(terminal, 2 * _SECONDS)
+            assert box.limit_hits > hits + 1000, "nobody thrashes"
+            assert squeezed.screens > 5
+            assert squeezed.reads_per_s > calm.reads_per_s / _SLOWER_AT_MOST, (calm, squeezed)
+            assert squeezed.keys > 2 * calm.keys / _SLOWER_AT_MOST, (calm, squeezed)
+
+        until_alike(goes_on)
         assert swapped_out_bytes(terminal) == 0
         box.stop()
-        after = pace(terminal, 1)
-        assert squeezed.screens > 5
-        assert squeezed.reads_per_s > calm.reads_per_s / _SLOWER_AT_MOST, (calm, squeezed)
-        assert squeezed.keys > 2 * calm.keys / _SLOWER_AT_MOST, (calm, squeezed)
-        assert after.keys
+        assert pace(terminal, 1).keys
         assert terminal.process.poll() is None
         terminal.type("q")
         assert terminal.wait_exit() == 0
@@ -120,9 +126,13 @@ def test_it_outlives_a_program_that_is_killed_for_taking_everything() -> None:
         hog = box.run("pages", 200 * MIB)
         terminal.wait_until(lambda: hog.poll() is not None, "killed")
         assert box.kills >= 1
-        after = pace(terminal)
-        assert after.reads_per_s > calm.reads_per_s / _SLOWER_AT_MOST, (calm, after)
-        assert after.screens > 1
+
+        def goes_on() -> None:
+            after = pace(terminal)
+            assert after.reads_per_s > calm.reads_per_s / _SLOWER_AT_MOST, (calm, after)
+            assert after.screens > 1
+
+        until_alike(goes_on)
         terminal.type("q")
         assert terminal.wait_exit() == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import re
@@ -337,6 +338,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_another_process_of_the_pid_or_none_is_gone(file: Path) -> None:
     with mapped(file) as (key, mappings, row):
+        gc.collect()  # what other tests have left closes now, and not meanwhile
         before = len(os.listdir("/proc/self/fd"))
         other = ProcessKey(key.pid, key.start_time_ticks + 1)
         assert gap(read_image(FILES, other, mappings, row)).reason == "gone"

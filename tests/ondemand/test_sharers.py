@@ -22,6 +22,7 @@ from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Vma, read_mappings
 from memtui.ondemand.sharers import Sharer, Sharers, find_sharers
 from tests.conftest import HOSTS, open_host
+from tests.oracles import until_alike
 from tests.terminal import PROJECT, state, wait_until
 
 PAGE = mmap.PAGESIZE
@@ -178,7 +179,10 @@ def test_a_library_as_pmap_has_it(stopped_pid: int) -> None:
     mappings = read_mappings(LiveFiles(), stopped_pid, "maps")
     assert not isinstance(mappings, Gap)
     row = next(at for at, path in enumerate(mappings.paths) if re.search(r"/libc[.-].*so", path))
-    vma = mappings.vma(row)
+    until_alike(lambda: pmap_agrees(stopped_pid, mappings.vma(row)))
+
+
+def pmap_agrees(stopped_pid: int, vma: Vma) -> None:
     listing = subprocess.run(
         ["pmap", "-X", str(stopped_pid)], capture_output=True, text=True, check=True
     ).stdout
@@ -281,20 +285,26 @@ def test_nobody_is_told_how_many_may_not_be_read() -> None:
     with holders("memfd") as held, subprocess.Popen(["sleep", "1000"]) as zombie:
         zombie.kill()
         wait_until(lambda: state(zombie.pid) == "Z", "a zombie")
-        done = subprocess.run(
-            [*become, "-c", _AS_NOBODY, held.vma.dev, str(held.vma.inode), held.vma.path],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        pids, denied, words = json.loads(done.stdout)
-        statm = [LiveFiles().read(f"proc/{pid}/statm") for pid in LiveFiles().pids()]
-    assert not pids
-    # Kernel threads and zombies, of no size, have nothing to deny. Some come and go meanwhile.
-    with_memory = [each for each in statm if isinstance(each, bytes) and not each.startswith(b"0 ")]
-    assert len(held.children) < denied <= len(with_memory) + 10
-    assert f"{units.count(denied)} processes may not be read and may map it too" in words
+
+        def all_are_counted() -> None:
+            """Some come and go meanwhile."""
+            done = subprocess.run(
+                [*become, "-c", _AS_NOBODY, held.vma.dev, str(held.vma.inode), held.vma.path],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            pids, denied, words = json.loads(done.stdout)
+            statm = [LiveFiles().read(f"proc/{pid}/statm") for pid in LiveFiles().pids()]
+            assert not pids
+            # Kernel threads and zombies, of no size, have nothing to deny.
+            sizes = [each for each in statm if isinstance(each, bytes)]
+            with_memory = [each for each in sizes if not each.startswith(b"0 ")]
+            assert len(held.children) < denied <= len(with_memory) + 10
+            assert f"{units.count(denied)} processes may not be read and may map it too" in words
+
+        until_alike(all_are_counted)
 
 
 # Captured machines ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,15 +58,18 @@ class Mapped:
             key, kind, start, end, words = line.rstrip("\n").split("\t")
             found.append(Expected(key, kind, int(start, 16), int(end, 16), words))
         # Threads that are still on their way to sleep have no stack pointer to tell.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not all(state == "S" for state in self._states()):
             assert self.process.poll() is None and time.monotonic() < deadline
             time.sleep(0.001)
         return found
 
     def _states(self) -> list[str]:
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return [(task / "stat").read_text().rpartition(") ")[2][0] for task in tasks]
+        states = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(OSError):  # one that has just ended
+                states.append((task / "stat").read_text().rpartition(") ")[2][0])
+        return states
 
 
 def compiled(program: str, into: Path, *options: str) -> Path:

@@ -70,6 +70,17 @@ static void *nothing(void *unused)
     return unused;
 }
 
+/* So many at once, and each to its end. */
+static void come_and_go(int number)
+{
+    pthread_t *threads = calloc(number, sizeof *threads);
+    for (int each = 0; each < number; each++)
+        if (pthread_create(&threads[each], NULL, nothing, NULL))
+            exit(1);
+    for (int each = 0; each < number; each++)
+        pthread_join(threads[each], NULL);
+}
+
 static void start(void *(*what)(void *), void *with, int times)
 {
     pthread_t thread;
@@ -103,9 +114,12 @@ static int detach(const char *path)
     if (fork() == 0) {
         setsid();
         if (fork() == 0) {
-            FILE *file = fopen(path, "w");
+            char partial[4096];
+            snprintf(partial, sizeof partial, "%s.partial", path);
+            FILE *file = fopen(partial, "w");
             fprintf(file, "%d\n", getpid());
             fclose(file);
+            rename(partial, path); /* there, and whole */
             for (int fd = 0; fd < 3; fd++)
                 close(fd);
             while (access(path, F_OK) == 0)
@@ -135,8 +149,7 @@ int main(int argc, char **argv)
         raise(SIGSEGV);
         *nowhere = 1;
     } else if (strcmp(how, "threads") == 0) {
-        start(nothing, NULL, atoi(with));
-        usleep(10000);
+        come_and_go(atoi(with));
     } else if (strcmp(how, "thread-fault") == 0) {
         start(churn, NULL, 2);
         start(fault, NULL, 1);

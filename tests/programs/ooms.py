@@ -28,7 +28,7 @@ V1: Final = Path("/sys/fs/cgroup/memory")
 MIB: Final = 1 << 20
 _ROOM: Final = 4 * MIB  # left in the group before the last one asks for more
 _MORE: Final = 2 * MIB  # that it asks for beyond it: less than any victim frees
-_PATIENCE_S: Final = 10.0
+_PATIENCE_S: Final = 60.0
 
 
 class Member(NamedTuple):

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from memtui.recording.store import Unusable
 from memtui.recording.writer import FOREVER, Keep
 from tests.conftest import HOSTS_DIR
 from tests.recorded import Recorded, recorded
-from tests.terminal import wait_until
 
 DEBIAN = str(HOSTS_DIR / "debian-6.18")
+_DEADLINE_S = 90.0  # a slow machine reads all of itself once before, and rests between its ticks
 
 
 class Machine:
@@ -147,5 +148,8 @@ def ticks_of(path: Path) -> int:
 
 def wait_for_ticks(path: Path, count: int) -> int:
     """Waits until so many are written; how many are."""
-    wait_until(lambda: ticks_of(path) >= count)
-    return ticks_of(path)
+    deadline = time.monotonic() + _DEADLINE_S
+    while (ticks := ticks_of(path)) < count:
+        assert time.monotonic() < deadline, f"{ticks} of {count} ticks"
+        time.sleep(0.02)
+    return ticks

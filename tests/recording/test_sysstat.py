@@ -139,7 +139,7 @@ def test_the_real_sadf(log: Path) -> None:
     )
     if collector is None or not shutil.which("sadf"):
         pytest.skip("sysstat is not installed")
-    subprocess.run([collector, "-S", "XALL", "1", "3", str(log)], check=True)
+    subprocess.run([collector, "-S", "XALL", "1", "2", str(log)], check=True)
     now_s = time.time()
     entries = read_archive(now_s - 5000, now_s)
     assert not isinstance(entries, Gap), entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from memtui.kernel.files import Files
@@ -99,6 +100,8 @@ class Lived:
         verdict = self.session.seen["host"].verdict
         self.shown[sample.time_s] = sample, (verdict.level or "") if verdict else ""
         self.hour.note(sample)
+        if len(self.shown) % 50 == 49:  # faster than a clock: the writer would be left behind
+            self.wait_until_kept()
         return sample
 
     def look(self) -> None:
@@ -116,20 +119,34 @@ class Lived:
 
         wait_until(is_kept)
 
-    def next(self) -> Taken:
-        """Waits for a moment of the past, and takes it."""
+    def next(self, at_s: float | None = None) -> Taken:
+        """Waits for a moment of the past, and takes it; with `at_s` for the one of that time, as the one
+        before may be completed meanwhile."""
         found: list[Taken] = []
 
         def has_come() -> bool:
             while (reading := self.inbox.take()) is not None:
                 assert not isinstance(reading, Answer | Progress)
                 taken = self.session.take(reading)
-                if isinstance(reading, Wound | NoWound):
+                if isinstance(reading, NoWound) or (
+                    isinstance(reading, Wound) and at_s in (None, reading.time_s)
+                ):
                     found.append(taken)
             return bool(found)
 
         wait_until(has_come)
         return found[-1]
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Takes what comes of the past until something is shown."""
+
+        def is_shown() -> object:
+            while (reading := self.inbox.take()) is not None:
+                assert not isinstance(reading, Answer | Progress)
+                self.session.take(reading)
+            return condition()
+
+        wait_until(is_shown)
 
     def answer(self, question: Question[Any]) -> Any:
         """Asks of the moment that is shown."""

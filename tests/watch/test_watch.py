@@ -69,9 +69,7 @@ def test_memory_that_comes_and_goes(lives: str) -> None:
             assert any(each.words.startswith("brk +") for each in run.told("grew"))
             os.write(writing, b"\n")
             run.wait_until(lambda: has_told(run, "unmapped", 64 << 20))
-            run.wait_until(
-                lambda: min(each.size_bytes or 0 for each in run.told("resident")) < -(31 << 20)
-            )
+            run.wait_until(lambda: told_less(run) > 31 << 20)
             os.write(writing, b"\n")
             run.finish()
             life = run.story.first
@@ -87,6 +85,11 @@ def test_memory_that_comes_and_goes(lives: str) -> None:
 def has_told(run: Run, what: What, at_least_bytes: int) -> bool:
     """In one happening or in several."""
     return sum(max(0, each.size_bytes or 0) for each in run.told(what)) >= at_least_bytes
+
+
+def told_less(run: Run) -> int:
+    """By how much its resident memory has shrunk, at one look or at several."""
+    return -sum(min(0, each.size_bytes or 0) for each in run.told("resident"))
 
 
 def test_children_are_born_into_the_story() -> None:

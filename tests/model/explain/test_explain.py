@@ -30,6 +30,7 @@ from memtui.model.system.balance import balance
 from memtui.model.system.metrics import METRICS
 from memtui.ondemand.context import context_of
 from tests.conftest import HOSTS, open_host
+from tests.oracles import until_alike
 
 ENTRIES = explaining.entries()
 NAMES = explaining.names()
@@ -284,14 +285,18 @@ def test_a_rate_is_of_two_samples() -> None:
 
 
 def test_free_says_the_same() -> None:
+    version = subprocess.run(["free", "-V"], capture_output=True, text=True, check=True).stdout
+    if not re.search(r" 4\.(0\.[1-9]|[1-9])", version):
+        pytest.skip(f"used is defined otherwise by {version.strip()}")
+    until_alike(free_agrees)
+
+
+def free_agrees() -> None:
     before = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
     done = subprocess.run(["free", "-b", "-w"], capture_output=True, text=True, check=True)
     after = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
     names = ["total", "used", "free", "shared", "buffers", "cache", "available"]
     values = list(map(int, done.stdout.splitlines()[1].split()[1:]))
-    version = subprocess.run(["free", "-V"], capture_output=True, text=True, check=True).stdout
-    if not re.search(r" 4\.(0\.[1-9]|[1-9])", version):
-        pytest.skip(f"used is defined otherwise by {version.strip()}")
     for name, value in zip(names, values, strict=True):
         ends = [explain(name, each).value for each in (before, after)]
         assert None not in ends
@@ -306,10 +311,14 @@ def test_psutil_says_the_same() -> None:
     tools = {each.tool: each.value for each in explain("used", context("live")).differs}
     if tuple(map(int, psutil.__version__.split(".")[:2])) < (7, 2):
         pytest.skip(f"psutil {psutil.__version__} defines used otherwise")
-    fresh = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
-    value = {each.tool: each.value for each in explain("used", fresh).differs}["psutil 7.2"]
     assert tools.keys() >= {"psutil 7.2", "btop", "htop 3"}
-    assert value == pytest.approx(psutil.virtual_memory().used, abs=64 << 20)
+
+    def psutil_agrees() -> None:
+        fresh = context_of(moment(LiveFiles()), LiveFiles(), machine_of(LiveFiles()))
+        value = {each.tool: each.value for each in explain("used", fresh).differs}["psutil 7.2"]
+        assert value == pytest.approx(psutil.virtual_memory().used, abs=64 << 20)
+
+    until_alike(psutil_agrees)
 
 
 def test_sar_of_its_version_says_the_same() -> None:
@@ -320,6 +329,10 @@ def test_sar_of_its_version_says_the_same() -> None:
     assert found
     if not (11, 7, 4) <= tuple(map(int, found.groups())) < (12, 7, 8):
         pytest.skip(f"sar {found[0]} has the definition of today")
+    until_alike(sar_agrees)
+
+
+def sar_agrees() -> None:
     done = subprocess.run(
         ["sar", "-r", "1", "1"], capture_output=True, text=True, check=True, env={"LC_ALL": "C"}
     )
@@ -334,6 +347,11 @@ def test_sar_of_its_version_says_the_same() -> None:
 
 @pytest.mark.parametrize("host", ["live", "debian-6.18", "debian-6.18-later"])
 def test_available_is_rebuilt_from_its_parts(host: str) -> None:
+    """Other processes change it between the readings of the two files."""
+    until_alike(lambda: rebuilt_agrees(host))
+
+
+def rebuilt_agrees(host: str) -> None:
     files = LiveFiles() if host == "live" else open_host(host)
     fresh = context_of(moment(files), files, machine_of(files))
     entry = next(entry for entry in ENTRIES if entry.name == "available")
@@ -341,7 +359,6 @@ def test_available_is_rebuilt_from_its_parts(host: str) -> None:
     value = rebuilt.value(fresh.get)
     if value is None:
         pytest.skip("no zoneinfo, or a kernel before 4.20")
-    # Other processes change it between the readings of the two files.
     assert value == pytest.approx(fresh.meminfo["MemAvailable"], abs=32 << 20)
 
 

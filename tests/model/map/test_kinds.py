@@ -18,6 +18,7 @@ from memtui.model.map.addressmap import AddressMap
 from memtui.model.map.kinds import KIND_BY_NAME, KINDS, classify, with_flags
 from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import VM_FLAGS, decode
+from tests.oracles import until_alike
 from tests.programs import Expected, Mapped, compiled, look, mapped
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -85,9 +86,21 @@ def test_what_a_program_asked_for_stands_in_flags_and_usage(everything: Mapped) 
     assert "lo" in (map_.mappings.vm_flags(by_key["locked"]) or ())
     assert map_.mappings.get(by_key["locked"], "Locked") == 16 * PAGE
     assert map_.mappings.get(by_key["anon"], "Locked") == 0
-    if "[never]" not in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
-        assert map_.mappings.get(by_key["transparent"], "AnonHugePages")
-        assert map_.kind(by_key["transparent"]).name == "anon"
+
+
+def test_transparent_huge_pages_are_usage_and_no_kind(program: Path, tmp_path: Path) -> None:
+    if "[never]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
+        pytest.skip("transparent huge pages are turned off")
+
+    def they_are() -> None:
+        """Of a program of its own each time: there may be none to be had at a moment."""
+        with mapped(program, tmp_path) as running:
+            map_ = look(running.pid)
+            row = row_of(map_, running.by_key["transparent"])
+            assert map_.mappings.get(row, "AnonHugePages")
+            assert map_.kind(row).name == "anon"
+
+    until_alike(they_are)
 
 
 def test_warnings_are_of_the_mappings_that_deserve_them(everything: Mapped) -> None:
@@ -178,6 +191,7 @@ def reserved() -> Iterator[None]:
         HUGE_PAGES.write_text(before)
 
 
+@pytest.mark.xdist_group("machine")  # where others reserve some, and give them back
 @pytest.mark.usefixtures("reserved")
 def test_huge_pages_behind_any_name(program: Path, tmp_path: Path) -> None:
     with mapped(program, tmp_path, "hugetlb") as running:

@@ -40,6 +40,7 @@ from memtui.model.oom.ranking import (
     what_if,
     with_adj,
 )
+from tests.oracles import until_alike
 
 Host = Callable[[str], Files]
 PAGE = 4096
@@ -346,13 +347,16 @@ def test_every_process_of_this_machine_by_the_kernels_own_score() -> None:
         assert known and all(each.expected_score is not None for each in known)
         return {each.pid for each in ranking.candidates if each.differs}
 
-    # A process may grow, or somebody make swap, between two readings: but not at each look.
-    found = differing()
-    for _ in range(5):
-        if not found:
-            break
-        found &= differing()
-    assert found == set()
+    found: set[int] | None = None
+
+    def nobody_differs_each_time() -> None:
+        """A process may grow, or somebody make swap, between two readings: but not at each look."""
+        nonlocal found
+        now = differing()
+        found = now if found is None else found & now
+        assert found == set()
+
+    until_alike(nobody_differs_each_time)
 
 
 @pytest.mark.parametrize(

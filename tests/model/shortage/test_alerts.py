@@ -17,6 +17,7 @@ from memtui.model.shortage.alerts import CLEAR_S, AlertSettings, Limit, State, a
 from memtui.model.shortage.events import LEVELS, Event, Events
 from memtui.model.shortage.rules import ORDER as VERDICTS
 from memtui.model.system.metrics import METRICS
+from memtui.tui import alerting
 from tests.conftest import open_host
 from tests.interface import press, running, screen_text, settle
 from tests.moments import ringing
@@ -260,8 +261,14 @@ def test_events_are_bounded() -> None:
     ],
 )
 async def test_what_an_alert_does(
-    actions: tuple[str, ...], own: dict[str, Any], marked: int, rung: int, told: int
+    actions: tuple[str, ...],
+    own: dict[str, Any],
+    marked: int,
+    rung: int,
+    told: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(alerting, "_SHOWN_S", 600.0)  # however slow this machine is
     app = ringing(LOW._replace(actions=actions, own_actions=own))
     async with running(app) as pilot:
         app.deliver(available(0, 5))

@@ -289,7 +289,7 @@ def test_nothing_that_can_be_read_is_no_comfort() -> None:
 
 def test_what_it_keeps_is_bounded() -> None:
     judge = Judge()
-    for at in range(5000):
+    for at in range(2000):
         judge.see(machine(100.0 + at / 10, at, kills=at // 7, interval_s=0.1))
     kept = vars(judge)
     for name in ("_window", "_raw", "_confirmed", "_kills"):
