@@ -30,6 +30,7 @@ libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: what is filled is in memory, and no more
 kept = []
 def area(at, size, flags=0x22, prot=3):  # private and anonymous
     assert libc.mmap(at, size, prot, flags | 0x100000, -1, 0) == at

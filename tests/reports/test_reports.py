@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from memtui import units
 from memtui.kernel.files import Files
 from memtui.kernel.livefiles import LiveFiles
 from memtui.kernel.maps import Mappings, read_mappings
-from memtui.kernel.process import parse_stat
 from memtui.model.map.kinds import KIND_BY_NAME
 from memtui.reports.mappings import maps
 from memtui.reports.memory import free
@@ -25,7 +23,9 @@ from memtui.reports.output import Failure, TextColumn, table
 from memtui.reports.processes import procs
 from memtui.reports.raw import sample
 from tests.conftest import HOSTS, may_read, open_host
+from tests.oracles import until_alike
 from tests.programs import compiled, mapped
+from tests.terminal import state, wait_until
 
 LIVE = LiveFiles()
 Host = Callable[[str], Files]
@@ -104,16 +104,20 @@ def pids(files: Files) -> list[str]:
 
 def test_free_agrees_with_free() -> None:
     """Between two readings of memtui's, free(1)'s figures lie between them, or beside by a bit."""
-    before = document(free(LIVE, "json"))
-    done = subprocess.run(["free", "-b", "-w"], capture_output=True, text=True, check=True)
-    after = document(free(LIVE, "json"))
-    mem, swap = (list(map(int, line.split()[1:])) for line in done.stdout.splitlines()[1:])
-    names = ("total", "used", "free", "shared", "buffers", "cache", "available")
-    for name, value in zip(names, mem, strict=True):
-        low, high = sorted((before["mem"][name], after["mem"][name]))
-        slack = 0 if name == "total" else 64 << 20
-        assert low - slack <= value <= high + slack, name
-    assert before["swap"]["total"] == swap[0]
+
+    def compare() -> None:
+        before = document(free(LIVE, "json"))
+        done = subprocess.run(["free", "-b", "-w"], capture_output=True, text=True, check=True)
+        after = document(free(LIVE, "json"))
+        mem, swap = (list(map(int, line.split()[1:])) for line in done.stdout.splitlines()[1:])
+        names = ("total", "used", "free", "shared", "buffers", "cache", "available")
+        for name, value in zip(names, mem, strict=True):
+            low, high = sorted((before["mem"][name], after["mem"][name]))
+            slack = 0 if name == "total" else 64 << 20
+            assert low - slack <= value <= high + slack, name
+        assert before["swap"]["total"] == swap[0]
+
+    until_alike(compare)
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -207,24 +211,28 @@ def test_maps_rows_are_what_smaps_says(host: Host) -> None:
 
 def test_maps_agrees_with_pmap(stopped_pid: int) -> None:
     """Every column that pmap -X has too, of a process that holds still."""
-    done = subprocess.run(
-        ["pmap", "-X", str(stopped_pid)], capture_output=True, text=True, check=True
-    )
-    found = document(maps(LIVE, str(stopped_pid), "json"))
-    lines = done.stdout.splitlines()
-    heads = lines[1].split()
-    rows = [line.split() for line in lines[2:-2]]  # the last two are the sums
-    assert len(rows) == len(found["mappings"]) > 40
-    for row, mapping in zip(rows, found["mappings"], strict=True):
-        theirs = dict(zip(heads, row, strict=False))
-        assert int(theirs["Address"], 16) == int(mapping["start"], 16)
-        assert theirs["Perm"] == mapping["perms"]
-        assert int(theirs["Inode"]) == mapping["inode"]
-        for key, own in (("rss_bytes", "Rss"), ("pss_bytes", "Pss"), ("swap_bytes", "Swap")):
-            # Shared libraries' other users come and go: Pss alone may move.
-            slack = 256 << 10 if own == "Pss" else 0
-            assert abs(int(theirs[own]) * 1024 - mapping[key]) <= slack
-        assert int(theirs["Size"]) * 1024 == mapping["size_bytes"]
+
+    def compare() -> None:
+        done = subprocess.run(
+            ["pmap", "-X", str(stopped_pid)], capture_output=True, text=True, check=True
+        )
+        found = document(maps(LIVE, str(stopped_pid), "json"))
+        lines = done.stdout.splitlines()
+        heads = lines[1].split()
+        rows = [line.split() for line in lines[2:-2]]  # the last two are the sums
+        assert len(rows) == len(found["mappings"]) > 10
+        for row, mapping in zip(rows, found["mappings"], strict=True):
+            theirs = dict(zip(heads, row, strict=False))
+            assert int(theirs["Address"], 16) == int(mapping["start"], 16)
+            assert theirs["Perm"] == mapping["perms"]
+            assert int(theirs["Inode"]) == mapping["inode"]
+            for key, own in (("rss_bytes", "Rss"), ("pss_bytes", "Pss"), ("swap_bytes", "Swap")):
+                # Shared libraries' other users come and go all the time.
+                slack = 256 << 10 if own == "Pss" else 0
+                assert abs(int(theirs[own]) * 1024 - mapping[key]) <= slack
+            assert int(theirs["Size"]) * 1024 == mapping["size_bytes"]
+
+    until_alike(compare)
 
 
 def test_maps_survives_every_byte_in_a_name(host: Host) -> None:
@@ -315,10 +323,7 @@ def test_kernel_threads_and_zombies_have_no_map_for_a_reason(host: Host) -> None
 
 def test_a_live_zombie_has_no_map() -> None:
     with subprocess.Popen(["true"]) as child:
-        deadline = time.monotonic() + 10
-        while LIVE.parsed(f"proc/{child.pid}/stat", parse_stat).state != "Z":  # type: ignore[union-attr]
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: state(child.pid) == "Z", "a zombie")
         assert "zombie" in document(maps(LIVE, str(child.pid), "json"))["gaps"][0]
 
 
@@ -372,19 +377,22 @@ def test_procs_knows_the_memory_cgroup_of_a_hybrid_host(host: Host) -> None:
 
 
 def test_procs_agrees_with_ps(stopped_pid: int) -> None:
-    done = subprocess.run(
-        ["ps", "-o", "euser:40=,rss=,min_flt=,maj_flt=,comm=", "-p", str(stopped_pid)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    user, rss, minor, major, name = done.stdout.split()
-    (row,) = [row for row in document(procs(LIVE, "json")) if row["pid"] == stopped_pid]
-    assert (row["user"], row["name"]) == (user, name)
-    assert (row["minor_faults"], row["major_faults"]) == (int(minor), int(major))
-    # ps reads the kernel's quick estimate of RSS, which lags by some pages a CPU.
-    assert abs(row["rss_bytes"] - int(rss) * 1024) <= 2 << 20
-    assert 0 < row["uss_bytes"] <= row["pss_bytes"] <= row["rss_bytes"]
+    def compare() -> None:
+        done = subprocess.run(
+            ["ps", "-o", "euser:40=,rss=,min_flt=,maj_flt=,comm=", "-p", str(stopped_pid)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        user, rss, minor, major, name = done.stdout.split()
+        (row,) = [row for row in document(procs(LIVE, "json")) if row["pid"] == stopped_pid]
+        assert (row["user"], row["name"]) == (user, name)
+        assert (row["minor_faults"], row["major_faults"]) == (int(minor), int(major))
+        # ps reads the kernel's quick estimate of RSS, which lags by some pages a CPU.
+        assert abs(row["rss_bytes"] - int(rss) * 1024) <= 2 << 20
+        assert 0 < row["uss_bytes"] <= row["pss_bytes"] <= row["rss_bytes"]
+
+    until_alike(compare)
 
 
 def test_procs_agrees_with_smem(tmp_path: Path) -> None:
@@ -392,17 +400,22 @@ def test_procs_agrees_with_smem(tmp_path: Path) -> None:
         pytest.skip("smem is not installed")
     # It shares nothing with anyone: what others share comes and goes, and smem itself shares.
     with mapped(compiled("mapped", tmp_path, "-static"), tmp_path) as program:
-        done = subprocess.run(
-            ["smem", "-H", "-c", "pid uss pss rss"], capture_output=True, text=True, check=True
-        )
-        (ours,) = (row for row in document(procs(LIVE, "json")) if row["pid"] == program.pid)
-    (theirs,) = (
-        each.split() for each in done.stdout.splitlines() if each.split()[0] == str(program.pid)
-    )
-    uss_bytes, pss_bytes, rss_bytes = (int(each) * 1024 for each in theirs[1:])
-    assert (uss_bytes, pss_bytes) == (ours["uss_bytes"], ours["pss_bytes"])
-    assert uss_bytes > 1 << 20
-    assert rss_bytes == ours["rss_bytes"]
+
+        def compare() -> None:
+            # It fails where one of all processes goes while it looks.
+            done = subprocess.run(
+                ["smem", "-H", "-c", "pid uss pss rss"], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            (ours,) = (row for row in document(procs(LIVE, "json")) if row["pid"] == program.pid)
+            rows = map(str.split, done.stdout.splitlines())
+            (theirs,) = (row for row in rows if row[0] == str(program.pid))
+            uss_bytes, pss_bytes, rss_bytes = (int(each) * 1024 for each in theirs[1:])
+            assert (uss_bytes, pss_bytes) == (ours["uss_bytes"], ours["pss_bytes"])
+            assert uss_bytes > 1 << 20
+            assert rss_bytes == ours["rss_bytes"]
+
+        until_alike(compare)
 
 
 def test_names_line_up_in_cells() -> None:

@@ -55,8 +55,8 @@ def lines(*roots: Files, flags: list[str], words: tuple[str, ...] = ()) -> list[
 def sysstat(files: dict[str, list[Path]], *words: str) -> list[dict[str, float]]:
     """What sar makes of other files than this machine's: a dict a sample, and one of averages.
 
-    `files` are mounted over those of /proc, in a namespace of sar's own; the second of each after
-    three seconds.
+    `files` are mounted over those of /proc, in a namespace of sar's own; the second of each when
+    it has told its first sample.
     """
     if os.geteuid() != 0 or not shutil.which("sar") or not shutil.which("unshare"):
         pytest.skip("needs root, unshare and sysstat's sar")
@@ -64,7 +64,10 @@ def sysstat(files: dict[str, list[Path]], *words: str) -> list[dict[str, float]]
     second = [f"mount --bind {paths[1]} /proc/{name}" for name, paths in files.items() if paths[1:]]
     script = "set -e; " + "; ".join(first) + "; sar -r ALL -S -W -B -H -q MEM " + " ".join(words)
     if second:
-        script += " & sleep 3; " + "; ".join(second) + "; wait"
+        # Half of an interval is more than mounting takes, however late sar began.
+        script += ' > "$told" & until grep -q pswpin "$told"; do sleep 0.05; done; '
+        script += "; ".join(second) + '; wait $!; cat "$told"'
+        script = "told=$(mktemp); trap 'rm \"$told\"' EXIT; " + script
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", script],
         env={**os.environ, "LC_ALL": "C", "S_TIME_FORMAT": "ISO"},
@@ -72,6 +75,7 @@ def sysstat(files: dict[str, list[Path]], *words: str) -> list[dict[str, float]]
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     samples: list[dict[str, float]] = []
     for block in done.stdout.split("\n\n")[1:]:
@@ -258,8 +262,10 @@ def endless(*words: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
         # Where tests are run in the background it may be ignored, and is inherited so.
     ) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("flags", [["-B", "-q"], ["-H"]], ids=str)

@@ -164,7 +164,7 @@ print("ended", app.return_code, flush=True)
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stdout == "ended 0\n", done.stderr

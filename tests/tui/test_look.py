@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from textual.pilot import Pilot
 
+from memtui.kernel.livefiles import LiveFiles
 from memtui.tui.app import MemtuiApp
 from memtui.tui.keys import keys_of
 from memtui.tui.sheets.choice import ChoiceSheet
@@ -19,6 +23,7 @@ from tests.interface import (
     loaded,
     map_in,
     open_sheet,
+    picture,
     press,
     running,
     screen_text,
@@ -105,19 +110,33 @@ def state(app: MemtuiApp) -> list[object]:
         app._exit,
     ]
     asked = [widget._question for widget in app.query("Prompt")]  # type: ignore[attr-defined]
-    zoomed = app.query_one("#picture").zoomed  # type: ignore[attr-defined]
     # Only what was copied, not its figures: whoever else runs on the machine changes these.
     copied = app.clipboard.partition("\n")[0]
-    return [*own, *asked, zoomed, app.session.chosen.trail.is_marked, copied]
+    return [*own, *asked, picture(app).zoomed, app.session.chosen.trail.is_marked, copied]
+
+
+def alone(process: Child, root: Path) -> LiveFiles:
+    """This machine with no other process: who else maps something is looked for in no time."""
+    (root / "proc").mkdir()
+    (root / "sys").symlink_to("/sys")
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == process.key.pid:
+            (root / "proc" / name).symlink_to(f"/proc/{name}")
+    return LiveFiles(str(root))
 
 
 async def start_over(pilot: Pilot[None], opening: tuple[str, ...]) -> None:
-    """From wherever a key has led back to the overview, and in again."""
-    assert isinstance(pilot.app, MemtuiApp)
-    while len(pilot.app.screen_stack) > 1 or pilot.app.view_name != "overview":
+    """From wherever a key has led back to the map with nothing open, and in again."""
+    app = pilot.app
+    assert isinstance(app, MemtuiApp)
+    if app.view_name != "map":
+        await press(pilot, "enter")
+    while len(app.screen_stack) > 1 or app.query("Prompt") or picture(app).zoomed:
         await press(pilot, "escape")
-    await press(pilot, "enter", *opening)
-    await loaded(pilot)
+    assert app.view_name == "map"
+    if opening:
+        await press(pilot, *opening)
+        await loaded(pilot)
 
 
 async def click_word(pilot: Pilot[None], word: str) -> None:
@@ -132,7 +151,8 @@ async def results(
     """What each word of a footer leads to, one after the other in one application."""
     app = process.watched()
     found = {}
-    async with running(app, (200, 60)) as pilot:
+    # As wide as all words of a footer, as low as there is a picture to zoom into.
+    async with running(app, (200, 20)) as pilot:
         for key in keys_of(view):
             if not key.footer or key.action in ("inside", "sort", "goto", "step(-1)"):
                 continue
@@ -152,8 +172,11 @@ async def results(
     ("view", "opening"),
     [("map", ()), ("pagetable", ("t",)), ("sharers", ("w",)), ("difference", ("d",))],
 )
-async def test_every_word_of_the_footer_is_its_key(view: str, opening: tuple[str, ...]) -> None:
+async def test_every_word_of_the_footer_is_its_key(
+    view: str, opening: tuple[str, ...], tmp_path: Path
+) -> None:
     with child() as process:
+        process.files = alone(process, tmp_path)
         by_key = await results(process, view, opening, with_mouse=False)
         assert await results(process, view, opening, with_mouse=True) == by_key
 

@@ -16,7 +16,11 @@ from tests.terminal import Terminal, memtui, state, wait_until
 from tests.tui.test_terminal import is_restored
 
 # It reads a line, says it again, and goes on until the next.
-ECHO = "import sys\nprint('ready', flush=True)\nfor line in sys.stdin: print('heard', line.strip().upper())"
+# What it says is not what stands in its command line, which is told too.
+ECHO = (
+    "import sys\nprint('re' 'ady', flush=True)\n"
+    "for line in sys.stdin: print('heard', line.strip().upper())"
+)
 F12 = "\x1b[24~"
 DOWN = "\x1b[B"
 
@@ -26,10 +30,21 @@ def watching(*command: str, columns: int = 120, rows: int = 40) -> Terminal:
 
 
 def program_pid(terminal: Terminal) -> int:
-    """The pid in the run's line."""
-    found = re.search(r"^ \S+ \((\d+)\) · ", terminal.text, re.M)
-    assert found, terminal.text
-    return int(found[1])
+    """The pid in the run's line, once that is painted."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        found[:] = re.findall(r"^ \S+ \((\d+)\) · ", terminal.text, re.M)
+        return bool(found)
+
+    terminal.wait_until(is_there, "the run's line")
+    return int(found[0])
+
+
+def titled_pid(terminal: Terminal) -> int:
+    """The pid in the title of the sheet, once that is painted."""
+    terminal.wait_until(lambda: re.search(r"\(\d+\)", terminal.lines[0]), "the sheet's title")
+    return int(re.findall(r"\((\d+)\)", terminal.lines[0])[0])
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
@@ -37,7 +52,7 @@ def test_a_crash_stands_explained_and_is_let_go(tmp_path: Path, columns: int, ro
     crasher = compiled("nullwrite", tmp_path, "-g", "-O0")
     with watching(str(crasher), columns=columns, rows=rows) as terminal:
         terminal.wait_for("write to 0x", "a null pointer", "held", "exit 139", "WHAT HAPPENED")
-        pid = int(re.findall(r"\((\d+)\)", terminal.lines[0])[0])
+        pid = titled_pid(terminal)
         assert state(pid) == "t"
         terminal.type("Esc")
         terminal.wait_for("its terminal", "Enter lets it die")
@@ -56,7 +71,7 @@ def test_the_map_of_a_child_that_crashed_is_shown(tmp_path: Path) -> None:
     crasher = compiled("nullwrite", tmp_path, "-g", "-O0")
     with watching("sh", "-c", f"{crasher}; echo status $?; sleep 1000") as terminal:
         terminal.wait_for("WHAT HAPPENED", "exit 139")
-        child = int(re.findall(r"\((\d+)\)", terminal.lines[0])[0])
+        child = titled_pid(terminal)
         terminal.type("Esc")
         terminal.wait_for(
             f" {child} nullwrite · user", f"nullwrite ({child}): SIGSEGV", "Enter lets it die"
@@ -97,7 +112,7 @@ def test_quitting_while_it_runs_asks_first_and_kills() -> None:
         assert state(pid) != ""
         terminal.type(DOWN, "Enter")
         assert terminal.wait_exit() == 128 + signal.SIGKILL
-        assert state(pid) == ""
+        wait_until(lambda: state(pid) == "", "gone with it")
         is_restored(terminal)
 
 
@@ -108,7 +123,7 @@ def test_memtui_that_is_ended_takes_the_program_with_it(number: signal.Signals) 
         pid = program_pid(terminal)
         terminal.signal(number)
         assert terminal.wait_exit() == 128 + number
-        assert state(pid) == ""
+        wait_until(lambda: state(pid) == "", "gone with it")
         is_restored(terminal)
 
 
@@ -142,8 +157,9 @@ def test_an_interrupt_while_a_crash_opens_is_no_defect(tmp_path: Path, shown: by
 def test_a_full_screen_program_has_the_size_of_its_pane_at_any_time(tmp_path: Path) -> None:
     tell = (
         "import os, signal\n"
-        "say = lambda *_: print('size', *os.get_terminal_size(), os.environ['TERM'], flush=True)\n"
-        "say(); signal.signal(signal.SIGWINCH, say)\n"
+        "tell = lambda *words: os.write(1, (' '.join(map(str, words)) + '\\n').encode())\n"
+        "say = lambda *_: tell('size', *os.get_terminal_size(), os.environ['TERM'])\n"
+        "signal.signal(signal.SIGWINCH, say); say()\n"
         "while True: signal.pause()"
     )
     with watching(sys.executable, "-c", tell) as terminal:
@@ -170,11 +186,16 @@ def test_an_editor_can_be_used(tmp_path: Path) -> None:
 
 
 def test_rubbish_and_floods_leave_the_screen_usable() -> None:
-    script = "head -c 300000 /dev/urandom; tput reset; yes | head -c 3000000; echo; echo all done"
+    script = "head -c 300000 /dev/urandom; tput reset; yes | head -c 3000000; echo; echo 'all' done"
     with watching("bash", "-c", script) as terminal:
         terminal.wait_for("all done", "q quits with 0")
-        assert terminal.lines[0].startswith(" memtui")
-        assert terminal.lines[-1].startswith(" 1 Overview")
+        terminal.wait_until(
+            lambda: (
+                terminal.lines[0].startswith(" memtui")
+                and terminal.lines[-1].startswith(" 1 Overview")
+            ),
+            "the screen as ever",
+        )
         terminal.type(F12, "q")  # it ended: nobody would get the keys
         assert terminal.wait_exit() == 0
         is_restored(terminal)

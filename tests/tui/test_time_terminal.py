@@ -14,9 +14,22 @@ MINUTES = 4
 
 
 def clock(terminal: Terminal) -> str:
-    """The time of day in the header."""
+    """The time of day in the header; empty in the middle of a repaint."""
     found = re.search(r"\d\d:\d\d:\d\d", terminal.lines[0])
     return found[0] if found else ""
+
+
+def clock_beside(terminal: Terminal, *words: str) -> str:
+    """The time of day in the header, once these patterns are in it too."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        line = terminal.lines[0]
+        found[:] = [clock(terminal)]
+        return found != [""] and all(re.search(each, line) for each in words)
+
+    terminal.wait_until(is_there, f"a time of day beside {words}")
+    return found[0]
 
 
 def test_this_machine_a_few_samples_ago_and_now() -> None:
@@ -31,13 +44,12 @@ def test_this_machine_a_few_samples_ago_and_now() -> None:
         terminal.wait_until(lambda: " ago · 0 live" in terminal.lines[0])
         terminal.type("2")
         terminal.wait_for("LAST MIN")
-        assert "◀" in terminal.lines[0]
+        terminal.wait_until(lambda: "◀" in terminal.lines[0], "back still")
         # Time goes on meanwhile.
         ago = terminal.lines[0].partition(", ")[2]
         terminal.wait_until(lambda: terminal.lines[0].partition(", ")[2] not in ("", ago))
         terminal.type("0")
-        terminal.wait_until(lambda: "LIVE" in terminal.lines[0])
-        assert "◀" not in terminal.lines[0]
+        terminal.wait_until(lambda: "LIVE" in terminal.lines[0] and "◀" not in terminal.lines[0])
         terminal.type("q")
         assert terminal.wait_exit() == 0
 
@@ -82,18 +94,14 @@ def recorded(tmp_path: Path) -> str:
 
 def test_a_recording_is_played_and_gone_through(recorded: str) -> None:
     with memtui("replay", recorded, columns=80, rows=24) as terminal:
-        terminal.wait_until(lambda: "‖ REPLAY" in terminal.lines[0])
-        terminal.wait_until(lambda: "100 %" in terminal.lines[0])
-        end = clock(terminal)
+        end = clock_beside(terminal, "‖ REPLAY", "100 %")
         terminal.type("{", "{")
-        terminal.wait_until(lambda: clock(terminal) < end, "back")
-        terminal.wait_until(lambda: re.search(r"(49|50) %", terminal.lines[0]), "in the middle")
-        middle = clock(terminal)
+        middle = clock_beside(terminal, r"\b(49|50) %")
+        assert middle < end
         terminal.type("]")
         terminal.wait_until(lambda: clock(terminal) > middle, "a step on")
         terminal.type("Space", ">", ">")
-        terminal.wait_until(lambda: "▶ REPLAY" in terminal.lines[0])
-        played = clock(terminal)
+        played = clock_beside(terminal, "▶ REPLAY")
         terminal.wait_until(lambda: clock(terminal) > played, "played")
         terminal.type("Space")
         terminal.wait_until(lambda: "‖ REPLAY" in terminal.lines[0])
@@ -102,7 +110,7 @@ def test_a_recording_is_played_and_gone_through(recorded: str) -> None:
         terminal.type("T")
         terminal.wait_for("time (-15m")
         terminal.type("-3m", "Enter")
-        terminal.wait_until(lambda: clock(terminal) < middle, "gone to")
+        terminal.wait_until(lambda: "" < clock(terminal) < middle, "gone to")
         terminal.type("0")
         terminal.wait_until(lambda: clock(terminal) == end, "at its end")
         terminal.type("q")
@@ -111,15 +119,17 @@ def test_a_recording_is_played_and_gone_through(recorded: str) -> None:
 
 def test_all_of_a_recording_is_a_row_where_there_is_room(recorded: str) -> None:
     with memtui("replay", recorded) as terminal:
-        terminal.wait_until(lambda: "◀ " in terminal.lines[1])
-        end = clock(terminal)
-        assert terminal.lines[1].endswith(end)
+        end = clock_beside(terminal)
+        terminal.wait_until(
+            lambda: "◀ " in terminal.lines[1] and terminal.lines[1].endswith(end), "the row"
+        )
         x = terminal.lines[1].index("◀")
         terminal.type("{")
         terminal.wait_until(lambda: "◀" in terminal.lines[1] and terminal.lines[1].index("◀") < x)
         terminal.type("\x1b[<0;12;2M\x1b[<0;12;2m")  # a click near its begin
-        terminal.wait_until(lambda: "◀" in terminal.lines[1][:12], "clicked")
-        assert clock(terminal) < end
+        terminal.wait_until(
+            lambda: "◀" in terminal.lines[1][:12] and "" < clock(terminal) < end, "clicked"
+        )
 
 
 def test_a_file_that_is_being_written_is_followed(tmp_path: Path) -> None:
@@ -128,8 +138,7 @@ def test_a_file_that_is_being_written_is_followed(tmp_path: Path) -> None:
     try:
         wait_for_ticks(path, 5)
         with memtui("replay", str(path)) as terminal:
-            terminal.wait_until(lambda: "REPLAY" in terminal.lines[0])
-            seen = clock(terminal)
+            seen = clock_beside(terminal, "REPLAY")
 
             def is_later() -> bool:
                 terminal.type("0")

@@ -133,7 +133,8 @@ class Prompt(Vertical):
             [(" " + self._question, theme.style(theme.ACCENT, bold=True))]
         )
         self._focused_before = self.screen.focused
-        self.query_one(Input).focus()
+        # Not focus(), which takes its turn later: who reads the question may type at once.
+        self.screen.set_focus(self.query_one(Input))
         self.offer_again()
 
     @property

@@ -32,6 +32,7 @@ from memtui.tui.pages.base import Arrangement, Facts
 from memtui.tui.pages.fragmentation import abbreviated
 from memtui.tui.pages.slabs import arranged
 from memtui.tui.pages.zones import gauge_of, many
+from tests.oracles import until_alike
 from tests.physical import about, column, facts, head, machine, page, summary, table
 
 HOSTS = (
@@ -310,8 +311,11 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def _live() -> Facts:
-    sample = Sampler(LiveFiles()).sample(plan=Plan(fields=FIELDS))
+def _live(field: str) -> Facts:
+    """This machine, with that read."""
+    sampler = Sampler(LiveFiles())
+    sample = sampler.sample(plan=Plan(fields=frozenset((field,))))
+    sampler.close()
     history = History()
     history.record(sample)
     return Facts(sample, None, history, os.sysconf("SC_PAGE_SIZE"))
@@ -326,21 +330,27 @@ def _slabinfo() -> dict[str, Slab]:
 def test_slabs_are_slabtop_s() -> None:
     if os.geteuid() != 0:
         pytest.skip("slabinfo is for root alone")
-    before = _slabinfo()
-    lines = _run("slabtop", "-o", "-s", "c").splitlines()
-    after = _slabinfo()
-    rows = [
-        line.split() for line in lines if re.fullmatch(r"\s*\d+ +\d+ +\d+% +[\d.]+[KMG].*", line)
-    ]
-    assert rows
-    still = [row for row in rows if before.get(row[-1]) == after.get(row[-1]) is not None]
-    assert still, "every cache changed while slabtop looked"
     page_bytes = os.sysconf("SC_PAGE_SIZE")
-    for objects, active, _, _, slabs, _, size, name in still:
-        slab = before[name]
-        assert (slab.objects, slab.active_objects) == (int(objects), int(active)), name
-        assert slab.slabs == int(slabs)
-        assert slab.size_bytes(page_bytes) == int(size.removesuffix("K")) * 1024
+
+    def compare() -> None:
+        before = _slabinfo()
+        lines = _run("slabtop", "-o", "-s", "c").splitlines()
+        after = _slabinfo()
+        rows = [
+            line.split()
+            for line in lines
+            if re.fullmatch(r"\s*\d+ +\d+ +\d+% +[\d.]+[KMG].*", line)
+        ]
+        # One may have moved and come back.
+        still = [row for row in rows if before.get(row[-1]) == after.get(row[-1]) is not None]
+        assert still, "every cache changed while slabtop looked"
+        for objects, active, _, _, slabs, _, size, name in still:
+            slab = before[name]
+            assert (slab.objects, slab.active_objects) == (int(objects), int(active)), name
+            assert slab.slabs == int(slabs)
+            assert slab.size_bytes(page_bytes) == int(size.removesuffix("K")) * 1024
+
+    until_alike(compare)
 
 
 # Huge pages, swap, KSM.
@@ -383,16 +393,19 @@ def test_hostile_names_are_escaped() -> None:
 
 
 def test_swap_is_swapon_s() -> None:
-    lines = _run("swapon", "--show=NAME,SIZE,USED,PRIO", "--bytes", "--noheadings", "--raw")
-    shown = page("swap", _live(), 200)
-    known = {row["name"][0]: row for row in shown.rows}
-    for line in lines.splitlines():
-        name, size, _, priority = line.rsplit(" ", 3)
-        if "\\" in name or name not in known:
-            continue  # another test's, on its way
-        # swapon leaves out the header's page as the kernel does.
-        assert known[name]["size"][0] == units.size(int(size))
-        assert known[name]["priority"][0] == priority
+    def compare() -> None:
+        lines = _run("swapon", "--show=NAME,SIZE,USED,PRIO", "--bytes", "--noheadings", "--raw")
+        known = {row["name"][0]: row for row in page("swap", _live("swaps"), 200).rows}
+        for line in lines.splitlines():
+            name, size, _, priority = line.rsplit(" ", 3)
+            if "\\" in name:
+                continue
+            assert name in known  # or another test's, on its way
+            # swapon leaves out the header's page as the kernel does.
+            assert known[name]["size"][0] == units.size(int(size))
+            assert known[name]["priority"][0] == priority
+
+    until_alike(compare)
 
 
 def test_ksm_as_text() -> None:
@@ -447,31 +460,36 @@ def test_no_limit_and_no_controller() -> None:
 
 
 def test_this_machine_s_blocks_are_buddyinfo_s() -> None:
-    def raw() -> str:
-        return Path("/proc/buddyinfo").read_text()
+    """Those that stand still meanwhile, as some of each zone do."""
 
-    for _ in range(20):
-        before = raw()
-        of = _live()
-        if raw() == before:
-            break
-    else:
-        pytest.skip("free memory does not stand still")
-    rows = [line.split() for line in before.splitlines()]
-    shown = page("fragmentation", of, 200).rows
-    for at, words in enumerate(rows):
-        assert [
-            shown[2 * at][str(order)][0].replace(" ", "") for order in range(len(words) - 4)
-        ] == [abbreviated(int(word), 6).replace(" ", "") for word in words[4:]]
+    def counts() -> list[list[str]]:
+        return [line.split()[4:] for line in Path("/proc/buddyinfo").read_text().splitlines()]
+
+    def compare() -> None:
+        before = counts()
+        shown = page("fragmentation", _live("free_blocks"), 200).rows
+        after = counts()
+        for at, zone in enumerate(before):
+            still = [order for order, count in enumerate(zone) if after[at][order] == count]
+            assert still, "all blocks come and go"
+            for order in still:
+                expected = abbreviated(int(zone[order]), 6).replace(" ", "")
+                assert shown[2 * at][str(order)][0].replace(" ", "") == expected
+
+    until_alike(compare)
 
 
 def test_numastat_says_the_same() -> None:
-    text = _run("numastat", "-c")
-    first = _run("numastat")
-    if "numa_miss" not in first:
-        pytest.skip(f"numastat says nothing here: {text[:40]!r}")
-    nodes = _live().system.nodes
-    assert nodes is not None
-    assert not isinstance(nodes, Gap)
-    misses = next(line for line in first.splitlines() if line.startswith("numa_miss")).split()[1:]
-    assert [str(node.numastat["numa_miss"]) for node in nodes] == misses
+    said = _run("numastat")
+    if "numa_miss" not in said:
+        pytest.skip(f"numastat says nothing here: {said[:40]!r}")
+
+    def compare() -> None:
+        lines = _run("numastat").splitlines()
+        nodes = _live("nodes").system.nodes
+        assert nodes is not None
+        assert not isinstance(nodes, Gap)
+        misses = next(line for line in lines if line.startswith("numa_miss")).split()[1:]
+        assert [str(node.numastat["numa_miss"]) for node in nodes] == misses
+
+    until_alike(compare)

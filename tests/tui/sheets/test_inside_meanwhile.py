@@ -29,6 +29,7 @@ from tests.interface import (
     deliver,
     go_to,
     is_whole,
+    loaded,
     press,
     screen,
     screen_text,
@@ -77,7 +78,7 @@ class Stuck:
 
     def read_image(self, *_: object) -> tuple[Image, Symbols] | Gap:
         self.asked += 1
-        self.may_answer.wait(10)
+        self.may_answer.wait(120)
         self.answered += 1
         return self.answer
 
@@ -119,7 +120,7 @@ async def test_quitting_does_not_wait_for_a_file(
         # Nor does the interpreter wait for them at its end.
         assert waiting and all(each.daemon for each in waiting)
     for each in waiting:
-        each.join(10)
+        each.join(60)
     # The answer found nobody, and nobody minded.
     assert server.answered == 1
 
@@ -137,6 +138,7 @@ async def test_an_answer_after_the_sheet_was_closed_does_nothing(
             before, here = screen(app), cursor(app)
             server.may_answer.set()
             await until(pilot, lambda: server.answered, "answered")
+            await loaded(pilot)
             assert len(app.screen_stack) == 1
             assert (screen(app), cursor(app)) == (before, here)
             is_whole(app)
@@ -156,6 +158,7 @@ async def test_an_answer_to_the_sheet_before_is_not_shown_in_this_one(
             before = screen(app)
             server.may_answer.set()
             await until(pilot, lambda: server.answered, "answered")
+            await loaded(pilot)
             assert screen(app) == before
             assert "is in .rodata · constant" in before
 
