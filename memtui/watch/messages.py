@@ -94,7 +94,10 @@ class Lost(NamedTuple):
 
 
 class Over(NamedTuple):
-    """The last message."""
+    """The last message: all have ended, but those that went on unwatched."""
+
+    at_s: float
+    left: frozenset[int] = frozenset()
 
 
 # What may be lost where memtui does not listen: a later one makes up for it.

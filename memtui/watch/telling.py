@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Final
 
 from memtui import units
@@ -75,8 +76,21 @@ class Teller:
                     self.story.missing.append(gap)
             case Lost(number):
                 self._lost(number)
-            case Over():
-                self.story.is_over = True
+            case Over(at_s, left):
+                self.finish(at_s, left)
+
+    def finish(self, at_s: float | None = None, left: Collection[int] = ()) -> None:
+        """The story is over: whoever's end was not told has ended by now, but those that are `left`.
+
+        `at_s` None: when that was is not known, but that it was after all that has been told.
+        """
+        story = self.story
+        if at_s is None:
+            at_s = story.happenings[-1].at_s if story.happenings else 0.0
+        for life in story.lives.values():
+            if life.died_s is None and life.pid not in left:
+                self._close(life, at_s)
+        story.is_over = True
 
     def _add(self, new: Happened) -> None:
         story = self.story
@@ -156,8 +170,7 @@ class Teller:
         life = self.story.lives.get(ended.pid)
         if life is None:
             return
-        life.died_s = ended.at_s
-        life.held_s = ended.at_s - self._held_s.pop(ended.pid, ended.at_s)
+        self._close(life, ended.at_s)
         if os.WIFSIGNALED(ended.status):
             life.signal = os.WTERMSIG(ended.status)
             life.core_dumped = os.WCOREDUMP(ended.status)
@@ -166,9 +179,13 @@ class Teller:
         else:
             life.exit_status = os.waitstatus_to_exitcode(ended.status)
             words = f"status {life.exit_status}"
-        self._end_phase(life, ended.at_s - life.held_s)
-        self._phase_s.pop(ended.pid, None)
         self._add(Happened(ended.at_s, ended.pid, "exit", words))
+
+    def _close(self, life: Life, at_s: float) -> None:
+        life.died_s = at_s
+        life.held_s = at_s - self._held_s.pop(life.pid, at_s)
+        self._end_phase(life, at_s - life.held_s)
+        self._phase_s.pop(life.pid, None)
 
     def _end_phase(self, life: Life, at_s: float) -> None:
         name = life.name if life.phases else "start"

@@ -107,7 +107,7 @@ class Watch:
             self.story.missing.append(
                 Gap("the watcher", "gone", "it was ended, and what it watched with it")
             )
-            self.story.is_over = True
+            self._teller.finish()
             return True
         return bool(messages)
 
@@ -154,4 +154,5 @@ class Watch:
             os.waitpid(self._watcher, 0)
         for descriptor in (self.fileno(), self._wishes):
             os.close(descriptor)
-        self.story.is_over = True
+        if not self.story.is_over:
+            self._teller.finish()

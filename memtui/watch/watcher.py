@@ -80,17 +80,17 @@ class Watcher:
         self._unwatched = unwatched
         self._files = files
         self._start_s = time.monotonic()
-        self._looks = Looks(files, out.tell, self._now_s)
+        self._looks = Looks(files, out.tell, self.now_s)
         self._processes: dict[int, Watched] = {}
         self._tasks: dict[int, Watched] = {}
-        # A new thread may stop, and end, before its maker tells of it.
+        # A new thread may stop before its maker tells of it.
         self._early: dict[int, int] = {}
-        self._gone_early: set[int] = set()
         self._held: dict[int, _Hold] = {}
         self._go = -1  # nobody reads it any more when the program has begun
         self._is_killing = False
         self._leaves_s: float | None = None
         self._is_leaving = False
+        self._left: set[int] = set()  # that went on unwatched
         self._first = 0
         self._turn = 0
         self._faults: LogOfFaults | None = None
@@ -117,10 +117,11 @@ class Watcher:
         os.write(ours, b"g")
         self._go = ours
         self._watch()
-        self._out.tell(Over())
+        self._out.tell(Over(self.now_s(), frozenset(self._left)))
         self._out.finish()
 
-    def _now_s(self) -> float:
+    def now_s(self) -> float:
+        """Seconds since the first program's start."""
         return time.monotonic() - self._start_s
 
     def _seize(self, pid: int) -> None:
@@ -199,7 +200,6 @@ class Watcher:
             if time.monotonic() - begun_s > _LOOKS_S:
                 self._turn += step
                 break
-        self._gone_early.clear()
         self._adopt()
         self._begin_unwatched()
         if not self._holds:
@@ -211,7 +211,7 @@ class Watcher:
         return time.monotonic() - begun_s
 
     def _adopt(self) -> None:
-        """Those whose maker was killed before it could tell of them."""
+        """Those whose maker was killed before it could tell of them, or has had no processor for it."""
         for tid in list(self._early):
             status = self._files.parsed(f"proc/{tid}/status", parse_status)
             known: Mapping[str, int | str] = {} if isinstance(status, Gap) else status
@@ -284,16 +284,25 @@ class Watcher:
             self._exits(process, tid)
             self._resume(tid)
         else:
-            new = ptrace.event_message(tid)
-            # A clone may be either: a thread is in its maker's group.
-            is_thread = event == ptrace.CLONE and not isinstance(
-                self._files.stat(f"proc/{process.pid}/task/{new}"), Gap
-            )
-            if new in self._gone_early:
-                self._gone_early.discard(new)
-            else:
-                self._born(new, process.pid if is_thread else new, process.pid)
+            self._made(process, ptrace.event_message(tid), event)
             self._resume(tid)
+
+    def _made(self, process: Watched, new: int, event: int) -> None:
+        """It tells of a thread or process that it has made; which may have been adopted by now, or be
+        gone again: then nobody would tell its end.
+        """
+        if new in self._tasks or (new not in self._early and not self._is_traced(new)):
+            return
+        # A clone may be either: a thread is in its maker's group.
+        is_thread = event == ptrace.CLONE and not isinstance(
+            self._files.stat(f"proc/{process.pid}/task/{new}"), Gap
+        )
+        self._born(new, process.pid if is_thread else new, process.pid)
+
+    def _is_traced(self, tid: int) -> bool:
+        """Whether its end is still to come; one that was told may be a zombie, for its maker to take."""
+        status = self._files.read_record(f"proc/{tid}/status")
+        return not isinstance(status, Gap) and b"\nTracerPid:\t0\n" not in status
 
     def _born(self, tid: int, group: int, parent: int) -> None:
         if group == tid:
@@ -312,7 +321,7 @@ class Watcher:
         self._processes[pid] = self._tasks[pid] = Watched(
             pid, is_first, tids={pid}, has_begun=not is_first
         )
-        self._out.tell(Born(self._now_s(), pid, parent))
+        self._out.tell(Born(self.now_s(), pid, parent))
         if self._is_killing:
             self._kill()
 
@@ -356,8 +365,7 @@ class Watcher:
     def _gone(self, tid: int, status: int) -> None:
         process = self._tasks.pop(tid, None)
         if process is None:
-            if self._early.pop(tid, None) is None:
-                self._gone_early.add(tid)
+            self._early.pop(tid, None)
             return
         process.tids.discard(tid)
         if tid != process.pid:
@@ -369,7 +377,7 @@ class Watcher:
         if self._faults is not None:
             self._look_in_log(process, status)
         self._processes.pop(process.pid, None)
-        self._out.tell(Ended(self._now_s(), process.pid, status))
+        self._out.tell(Ended(self.now_s(), process.pid, status))
         if process.is_first and not self._holds:
             self._leaves_s = time.monotonic() + _GRACE_S
 
@@ -411,7 +419,7 @@ class Watcher:
         self._looks.look(process)
         key = ProcessKey(process.pid, process.figures.start_time_ticks or 0)
         siginfo = SigInfo(number, 0) if isinstance(info, Gap) else info
-        self._out.tell(Holding(self._now_s(), Held(key, tid, siginfo, registers)))
+        self._out.tell(Holding(self.now_s(), Held(key, tid, siginfo, registers)))
         self._out.flush()
 
     def _free(self, pid: int) -> None:
@@ -440,7 +448,7 @@ class Watcher:
         if len(left) > _NAMED:
             names += f" and {len(left) - _NAMED} more"
         words = f"{names} outlived the first program, and went on unwatched"
-        self._out.tell(Happened(self._now_s(), self._first, "note", words))
+        self._out.tell(Happened(self.now_s(), self._first, "note", words))
         for tid in list(self._tasks):
             with contextlib.suppress(OSError):
                 ptrace.interrupt(tid)
@@ -461,9 +469,10 @@ class Watcher:
         process.tids.discard(tid)
         if not process.tids:
             self._processes.pop(process.pid, None)
+            self._left.add(process.pid)
 
     def _tell(self, process: Watched, what: What, name: str) -> None:
-        self._out.tell(Happened(self._now_s(), process.pid, what, name))
+        self._out.tell(Happened(self.now_s(), process.pid, what, name))
 
 
 def watch(watcher: Watcher, streams: program.Streams, said: int, out: Outgoing) -> NoReturn:
@@ -480,7 +489,7 @@ def watch(watcher: Watcher, streams: program.Streams, said: int, out: Outgoing) 
         with contextlib.suppress(Exception):
             if isinstance(error, Exception):
                 out.tell(Lacking(defect_gap("the watcher", error)))
-            out.tell(Over())
+            out.tell(Over(watcher.now_s()))
             out.flush()
     finally:
         os._exit(1)

@@ -98,7 +98,7 @@ def test_a_life() -> None:
         Became(2.0, 7, 99, "two", "two", None),
         Looked(7, Figures(MIB, None, 11, 2, 99, "two"), 2),
         Ended(3.5, 7, 11 | 0x80),
-        Over(),
+        Over(3.6),
     )
     life = story.first
     assert life is not None and story.is_over
@@ -178,7 +178,7 @@ def test_a_reader_who_does_not_read_keeps_nobody_waiting() -> None:
         while out.has_more:
             messages += incoming.take(1 << 20)
             out.flush()
-        out.tell(Over())
+        out.tell(Over(1.1))
         out.flush()
         messages += incoming.take(1 << 24)
     finally:
@@ -188,7 +188,7 @@ def test_a_reader_who_does_not_read_keeps_nobody_waiting() -> None:
     lost = sum(message.number for message in messages if isinstance(message, Lost))
     assert 0 < told < 200_000 and told + lost == 200_000
     assert messages[0] == Born(0.0, 7, 1)
-    assert Ended(1.0, 7, 0) in messages and messages[-1] == Over()
+    assert Ended(1.0, 7, 0) in messages and messages[-1] == Over(1.1)
     note = story_of(*messages).happenings
     assert any(each.what == "note" and "were not told" in each.words for each in note)
 
@@ -224,3 +224,12 @@ def test_what_is_held_does_not_run() -> None:
     life = story.lives[7]
     assert (life.died_s, life.held_s, life.duration_s) == (63.0, 60.0, 3.0)
     assert life.phases == [("start", 1.0), ("one", 2.0)]
+
+
+def test_when_it_is_over_no_life_is_open_but_those_that_went_on() -> None:
+    """The end of one may not have been told, where more waits for a slow reader than is kept."""
+    born = [Born(1.0, 8, 7), Born(1.0, 9, 7)]
+    story = story_of(*born, Ended(2.0, 7, 0), Over(3.0, frozenset((9,))))
+    assert [life.died_s for life in story.lives.values()] == [2.0, 3.0, None]
+    assert story.lives[8].exit_status is None
+    assert story.lives[8].phases == [("start", 2.0)]

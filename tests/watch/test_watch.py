@@ -9,12 +9,35 @@ from pathlib import Path
 
 import pytest
 
+from memtui.kernel import ptrace
 from memtui.kernel.files import Gap
 from memtui.model.keys import ProcessKey
 from memtui.watch.story import What
 from memtui.watch.watch import NotStarted, Watch
 from tests.terminal import wait_until
 from tests.watch.runs import Run, finished, is_alive, running
+
+
+@pytest.fixture
+def tardy_makers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who forks has no processor to tell of it before its child has ended."""
+    wait = os.waitpid
+    tardy: list[tuple[int, int]] = []
+    ended: list[int] = []
+
+    def waitpid(pid: int, options: int) -> tuple[int, int]:
+        if tardy and ended:
+            ended.clear()
+            return tardy.pop()
+        tid, status = wait(pid, options)
+        if tid and os.WIFSTOPPED(status) and status >> 16 == ptrace.FORK:
+            tardy.append((tid, status))
+            return 0, 0
+        if tid and not os.WIFSTOPPED(status):
+            ended.append(tid)
+        return tid, status
+
+    monkeypatch.setattr(os, "waitpid", waitpid)
 
 
 @pytest.mark.parametrize("status", [0, 3, 255])
@@ -103,6 +126,16 @@ def test_children_are_born_into_the_story() -> None:
     assert len(run.told("fork")) == 3
     assert len(run.told("exec")) == 4
     assert all(isinstance(life.key, ProcessKey) for life in lives.values())
+
+
+@pytest.mark.usefixtures("tardy_makers")
+def test_a_child_that_ends_before_its_maker_tells_of_it_has_one_life() -> None:
+    run = finished("bash", "-c", "(exit 3); (exit 4); true")
+    assert [life.exit_status for life in run.story.lives.values()] == [0, 3, 4]
+    assert [each.words for each in run.told("exit")] == [
+        f"ended: status {status}" for status in (3, 4, 0)
+    ]
+    assert len(run.told("fork")) == 2
 
 
 def test_a_child_of_vfork(lives: str) -> None:
