@@ -21,6 +21,7 @@ from memtui.model.keys import ProcessKey
 from memtui.model.map.image import Image, Section, Segment, Symbol, Symbols
 from memtui.ondemand.elf import read_image
 from tests.programs import key_of
+from tests.terminal import state, wait_until
 
 FILES = LiveFiles()
 FUNCTIONS = 500
@@ -149,6 +150,8 @@ def running(program: Path, *words: str | Path) -> Iterator[Running]:
                 path = os.path.realpath(name or program)
                 biases.setdefault(path, []).append(int(number, 16))
         try:
+            # What it waits by is on its heap.
+            wait_until(lambda: state(child.pid) == "S", "asleep")
             mappings = read_mappings(FILES, child.pid, "maps")
             assert isinstance(mappings, Mappings), mappings
             yield Running(os.path.realpath(program), key_of(child.pid), mappings, places, biases)

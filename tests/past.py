@@ -28,6 +28,7 @@ class ScriptedPast:
         self.lacking = lacking
         self.has_all = False
         self.events: tuple[Event, ...] = ()
+        self.speed, self.holes = 0.0, ()
         self.plan = Plan()
         self.asked: list[str] = []
 

@@ -245,7 +245,9 @@ class CoreFiles(Files):
         return self._missing(name)
 
     def _missing(self, name: str) -> Gap:
-        return Gap(name, "absent", "a core dump has no such thing")
+        is_pagemap = name == f"{self._own}/pagemap"
+        words = "a dump has no page map" if is_pagemap else "a core dump has no such thing"
+        return Gap(name, "absent", words)
 
     def _map_file(self, name: str) -> tuple[str, FileStat] | Gap | None:
         """What `map_files/START-END` leads to; None: it is another name."""

@@ -2,7 +2,7 @@
 
 Its program headers have the places and permissions, NT_FILE the files, the auxiliary vector where the
 stack and the vdso are. What it does not tell: whether a file's mapping was shared (`s` where the name
-tells, else `p`), devices and inodes (0), and names that programs gave.
+tells, else `p`), devices and inodes (0 all of them), and names that programs gave.
 """
 
 from __future__ import annotations

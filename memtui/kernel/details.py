@@ -109,11 +109,13 @@ def memory_path(data: bytes) -> str | None:
 
 
 def read_shares(files: Files, pid: int, time_s: float) -> Shares | Gap:
-    """PSS and USS of a process now: from smaps_rollup, and from smaps where a kernel has none.
+    """PSS and USS of a process now, or of a recording as they were last read before `time_s`, since
+    boot: from smaps_rollup, and from smaps where a kernel has none.
 
     Opened anew each time: an exec leaves an open file empty.
     """
     own = f"proc/{pid}"
+    time_s -= files.age_s(f"{own}/smaps_rollup") or 0.0
     sums = files.parsed(f"{own}/smaps_rollup", parse_smaps_rollup)
     # Most have a first thread that lives, and are not asked.
     if not sums or (isinstance(sums, Gap) and sums.reason == "gone"):

@@ -7,8 +7,8 @@ source and why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from memtui.defects import defect
 
@@ -17,6 +17,16 @@ T = TypeVar("T")
 Reason = Literal["absent", "denied", "gone", "unsupported", "malformed", "failed", "not recorded"]
 Kind = Literal["file", "directory", "other"]
 
+_WORDS: Final[Mapping[Reason, str]] = {
+    "absent": "there is none",
+    "denied": "it may not be read",
+    "gone": "it is gone",
+    "unsupported": "it does not tell that here",
+    "malformed": "it cannot be understood",
+    "failed": "it could not be read",
+    "not recorded": "it was not recorded",
+}
+
 
 class Gap(NamedTuple):
     """A source that gave no value, and why. `source` is a path below the root."""
@@ -24,6 +34,11 @@ class Gap(NamedTuple):
     source: str
     reason: Reason
     detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """Why, for people, in words that may be somebody else's: raw."""
+        return self.detail or _WORDS[self.reason]
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
@@ -109,6 +124,16 @@ class Files(Protocol):
     page_bytes: int | None = None  # of their machine, where that is known beforehand
     time_s: float | None = None  # when it was so, since the epoch; None: now, or not known
 
+    @property
+    def has_our_users(self) -> bool:
+        """Whether its users have the names that they have here."""
+        return self.is_live
+
+    @property
+    def option(self) -> str:
+        """What of a command line leads to them: ` --root DIR`; "" where nothing need be said."""
+        return "" if self.is_live else f" --root {self.root}"
+
     def read(self, name: str) -> bytes | Gap:
         """A file to its end."""
 
@@ -170,6 +195,10 @@ class Files(Protocol):
 
     def earlier(self) -> Files | None:
         """The same machine a moment before, where that is known too."""
+        return None
+
+    def age_s(self, name: str) -> float | None:
+        """How long ago it was read what is read of a file; None: now, or it is not known."""
         return None
 
     def parsed(self, name: str, parse: Callable[[bytes], T]) -> T | Gap:

@@ -107,6 +107,11 @@ class Mappings:
         return len(self.starts)
 
     @property
+    def has_inodes(self) -> bool:
+        """Whether it tells what device and inode a file is; a core dump does of none."""
+        return any(self.inodes)
+
+    @property
     def has_usage(self) -> bool:
         """Whether smaps was read, whichever of its lines there are."""
         return bool(self.usage)

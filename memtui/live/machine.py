@@ -39,7 +39,7 @@ def machine_of(files: Files) -> Machine:
         ticks_per_s=os.sysconf("SC_CLK_TCK") if here else None,
         architecture=os.uname().machine if here else "",
         release=_value(files, "proc/sys/kernel/osrelease") or (os.uname().release if here else ""),
-        users=KnownUsers() if here else Numbers(),
+        users=KnownUsers() if files.has_our_users else Numbers(),
         sight=_sight(files, hidden),
         no_acting=no_acting,
         hidden=hidden,

@@ -118,7 +118,7 @@ class _Mounts:
         for process, each, _ in ways:
             space = self._files.space(f"proc/{process}/root{each.point}")
             if isinstance(space, Gap):
-                why = f"its use may not be read: {space.reason}"
+                why = f"what it holds is not known: {space.words}"
                 continue
             if space.device != device:
                 continue
@@ -173,6 +173,10 @@ class _Search:
             *self._files_found(),
             *self._gpus(),
         ]
+        ipc = self._own_ipc
+        is_recorded = not isinstance(ipc, Gap) or ipc.reason != "not recorded"
+        if not is_recorded:  # a row for each mount would say no more than that
+            owners = [each for each in owners if each.held_bytes is not None]
         owners = [each for each in owners if each.held_bytes != 0]
         owners.sort(key=lambda each: (-(each.held_bytes or 0), each.kind, each.name))
         meminfo = self._files.parsed("proc/meminfo", parse_meminfo)
@@ -189,6 +193,7 @@ class _Search:
             self._denied,
             is_complete,
             tuple(gaps),
+            is_recorded,
         )
 
     # What a process holds.

@@ -336,6 +336,10 @@ class OpenBlock:
                 data = run.whole[count - 1] if run.kind == _WHOLE else None
         return data
 
+    def changes(self, name: str) -> list[int]:
+        """The ticks at which a file became another, or none."""
+        return [tick for run in self._runs.get(name, ()) for tick in run.ticks]
+
 
 def _changed(data: bytes | None, run: _Run, count: int) -> bytes:
     """A file after the first `count` versions of a run of changed ones."""

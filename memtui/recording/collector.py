@@ -65,6 +65,8 @@ class Collector:
         self._rounds = Rounds(self.files, _MACHINE_FILES)
         self._clock = clock or SystemClock()
         self._ticks = 0
+        # Whose maps are wanted, of those of which there was no process at the last look.
+        self.lacking: tuple[str, ...] = ()
 
     def tick(self, interval_s: float, skipped: int = 0) -> Sample:
         """One look at the machine. Never raises."""
@@ -89,13 +91,17 @@ class Collector:
             each.pid: each
             for each in nlargest(self._maps.largest, everyone, key=lambda each: each.rss_bytes or 0)
         }
+        lacking = []
         for text in self._maps.processes:
-            wanted.update((each.pid, each) for each in everyone if self._is_meant(text, each))
+            meant = [each for each in everyone if self._is_meant(text, each)]
+            wanted.update((each.pid, each) for each in meant)
+            lacking += [] if meant else [text]
+        self.lacking = tuple(lacking)
         for pid in wanted:
             for name in ("smaps", "smaps_rollup"):
                 for _ in self.files.pieces(f"proc/{pid}/{name}"):
                     pass
-            self.files.note_read(f"proc/{pid}/smaps", self._clock.boot_s())
+                self.files.note_read(f"proc/{pid}/{name}", self._clock.boot_s())
 
     def _is_meant(self, text: str, process: ProcessSample) -> bool:
         """By its pid, its name, or that of its program, which comm cuts after 15 bytes."""

@@ -6,9 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, get_args
 
-from memtui.kernel.files import Files, FileStat, Gap, Kept, Kind, Reason, Records
+from memtui.kernel.files import (
+    Allocation,
+    Files,
+    FileStat,
+    Gap,
+    Kept,
+    Kind,
+    Reason,
+    Records,
+    Space,
+)
 from memtui.kernel.process import parse_identity
-from memtui.recording.noted import DIRECTORIES, GAP, NAMES, STAT, names_in
+from memtui.recording.here import is_of_here
+from memtui.recording.noted import DIRECTORIES, GAP, NAMES, READ, STAT, names_in
+from memtui.recording.store import Run
 
 _PIECE: Final = 262_144
 _NOT_RECORDED: Final[Reason] = "not recorded"
@@ -28,12 +40,14 @@ class Contents(Protocol):
 
 
 class View(NamedTuple):
-    """A moment: its contents, when it was, since the epoch and in words, and how to come to the one
-    before it, where there is one."""
+    """A moment: its contents, when it was, since the epoch, in words and since boot, by which recorder,
+    and how to come to the one before it, where there is one."""
 
     contents: Contents
     time_s: float
     words: str
+    boot_s: float = 0.0
+    run: Run | None = None
     earlier: Callable[[], View] | None = None
 
 
@@ -56,6 +70,9 @@ class RecordedFiles(Files):
         self._contents = view.contents
         self._earlier = view.earlier
         self.time_s = view.time_s
+        self._boot_s = view.boot_s
+        self._run = view.run
+        self._words = view.words
         self.root = f"{self._path} at {view.words}"
         self._starts: dict[int, int | None] = {}
 
@@ -94,6 +111,15 @@ class RecordedFiles(Files):
             return FileStat("file", (0, 0), 0, len(data), 0)
         return self._missing(name)
 
+    def link(self, name: str) -> str | Gap:
+        return Gap(name, _NOT_RECORDED)
+
+    def allocation(self, name: str) -> Allocation | Gap:
+        return Gap(name, _NOT_RECORDED)
+
+    def space(self, name: str) -> Space | Gap:
+        return Gap(name, _NOT_RECORDED)
+
     def pids(self) -> list[int]:
         return sorted(int(name) for name in self._directories.get("proc", ()) if name.isdecimal())
 
@@ -124,9 +150,21 @@ class RecordedFiles(Files):
             return None
         return RecordedFiles(self._path, self._page_bytes, self._earlier())
 
-    def known(self, name: str) -> bytes | None:
-        """A file's bytes, where they were kept."""
-        return self._contents.get(name)
+    @property
+    def has_our_users(self) -> bool:
+        status = self._contents.get("proc/self/status")
+        return self._run is not None and is_of_here(self._run, status or b"")
+
+    @property
+    def option(self) -> str:
+        return f" --from {self._path} --at {self._words.replace(' ', 'T')}"
+
+    def age_s(self, name: str) -> float | None:
+        for of in (name, name.removesuffix("_rollup")):  # which are read together
+            noted = self._contents.get(READ + of)
+            if noted is not None and noted.isdigit():
+                return max(0.0, self._boot_s - int(noted) / 1000)
+        return None
 
     def started(self, pid: int) -> int | None:
         """When the process with that pid was started, in ticks; None: there is none, or it is not known."""

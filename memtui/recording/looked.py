@@ -53,9 +53,12 @@ class LookedFiles(NotedFiles):
             elif leaf == _ROLLUP or "/task" in name or name.startswith(READ):
                 super()._note(name, data)
                 if leaf == _ROLLUP and name.startswith("proc/"):
+                    self.note_read(name, self._clock.boot_s())
                     self._turn(self._rollups, name, len(data))
                     while len(self._rollups) > _ROLLUPS_AT_MOST:
-                        self._drop(self._rollups.popitem(last=False)[0])
+                        oldest, _ = self._rollups.popitem(last=False)
+                        self._drop(oldest)
+                        self._drop(READ + oldest)
 
     def _note_map(self, name: str, data: bytes) -> None:
         """Bounds what is kept of maps: all of them are read here, of one process after another."""

@@ -55,6 +55,11 @@ class Recorder:
         """Why nothing is recorded now; "" while it is."""
         return self._defect or self.writer.trouble
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Whose maps are to be kept, and of whom there was no process when that was last looked for."""
+        return self._collector.lacking
+
     def start(self) -> None:
         self.writer.start()
         self._thread.start()

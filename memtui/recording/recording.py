@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from memtui.recording.codec import Damaged, OpenBlock
-from memtui.recording.connecting import connected
+from memtui.recording.connecting import Reader
 from memtui.recording.files import RecordedFiles, View
 from memtui.recording.moment import Moment
 from memtui.recording.store import (
@@ -53,6 +53,14 @@ class Stretch(NamedTuple):
     figures: dict[str, Summary]
 
 
+class Span(NamedTuple):
+    """Successive ticks of a block: their moments, and which of the block's the first of them is."""
+
+    block: OpenBlock
+    moments: list[Moment]
+    first: int
+
+
 class _Chunk(NamedTuple):
     """Where ticks stand together: a row of `block` by its id, or, `tail` in order, rows of `recent`."""
 
@@ -84,7 +92,12 @@ class Recording:
         self._opened: OrderedDict[tuple[int, int], OpenBlock] = OrderedDict()
         self._store = store
         self._lock = store.lock if store is not None else threading.RLock()
-        self._database = store.database if store is not None else connected(path)
+        self._reader: Reader | None = None
+        if store is None:
+            self._reader = Reader(path)
+            self._database = self._reader.database()
+        else:
+            self._database = store.database
         try:
             self.refresh()
         except BaseException:
@@ -95,8 +108,12 @@ class Recording:
             raise Unusable(f"{path} is a recording in which nothing can be read")
 
     def close(self) -> None:
-        if self._store is None:
-            self._database.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    def _turn_to_the_file(self) -> None:
+        if self._reader is not None and not self._database.in_transaction:
+            self._database = self._reader.database()
 
     # What there is.
 
@@ -104,6 +121,7 @@ class Recording:
         """Takes in what was recorded, and what was thrown away, since. Raises Unusable."""
         try:
             with self._lock:
+                self._turn_to_the_file()
                 self._database.execute("begin")
                 try:
                     running = self._store.running if self._store is not None else None
@@ -201,7 +219,8 @@ class Recording:
         before = self.step(moment, -1)
         is_known = before.run == moment.run and before.boot_s < moment.boot_s
         earlier = (lambda: self.view(before)) if is_known else None
-        return View(contents, moment.time_s, moment.words, earlier)
+        run = self.run_of(moment)
+        return View(contents, moment.time_s, moment.words, moment.boot_s, run, earlier)
 
     def stretches(self, since_s: float, until_s: float) -> Iterator[tuple[Moment, Moment]]:
         """The begin and the end of each block of a time."""
@@ -248,6 +267,21 @@ class Recording:
     def packed_tails(self) -> list[Packed]:
         """The ticks that are in no block yet, as blocks."""
         return [tail.packed() for tail in self._tails if tail.times]
+
+    def spans(self, moments: Sequence[Moment]) -> list[Callable[[], Span]]:
+        """Successive moments of one run, by the blocks they are in, which are opened when a span is
+        called for. Those raise Unusable.
+        """
+        places: dict[int, tuple[int, list[Moment]]] = {}
+        for moment in moments:
+            place, tick = self._place(moment)
+            places.setdefault(place, (tick, []))[1].append(moment)
+
+        def span(place: int, first: int, own: list[Moment]) -> Callable[[], Span]:
+            chunk = self._chunks[place]
+            return lambda: Span(self._block(chunk), own, first)
+
+        return [span(place, first, own) for place, (first, own) in places.items()]
 
     # How it is found.
 
@@ -321,6 +355,7 @@ class Recording:
     def _all(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
+                self._turn_to_the_file()
                 return self._database.execute(query, values).fetchall()
         except DAMAGE as error:
             raise Unusable(f"{self.path} cannot be read: {words_of(error)}") from None

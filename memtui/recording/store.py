@@ -22,6 +22,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import stat
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -399,4 +400,9 @@ def _locked(path: str) -> int:
         raise Unusable(
             f"{path} is being recorded to by another memtui: choose another file"
         ) from None
+    found = os.fstat(lock)
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        # An empty one is begun as a new one is: what will be in it is its owner's alone.
+        with contextlib.suppress(OSError):
+            os.fchmod(lock, 0o600)
     return lock

@@ -23,11 +23,11 @@ def opened(files: Files, options: Options) -> CoreFiles:
         progress.end()
     if isinstance(found, Gap):
         status = NOT_PERMITTED if found.reason == "denied" else 1
-        raise Failure(f"{path}: {found.detail or found.reason}", status)
+        raise Failure(f"{path}: {found.words}", status)
     if program is not None:
         mapped = found.mapped(found.layout.program)
         if isinstance(mapped, Gap):
-            raise Failure(f"{program}: {mapped.detail or mapped.reason}; {path} opens without it")
+            raise Failure(f"{program}: {mapped.words}; {path} opens without it")
     return found
 
 

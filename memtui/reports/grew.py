@@ -28,7 +28,14 @@ from memtui.reports.output import (
     one_process,
     table,
 )
-from memtui.reports.recorded import end_progress, moment_of, progress, recording_of
+from memtui.reports.recorded import (
+    end_progress,
+    moment_of,
+    progress,
+    recording_of,
+    span_between,
+    when_read,
+)
 
 _KEYS: Final = (
     *("what", "pid", "name", "gained_bytes", "before_bytes", "after_bytes", "most_bytes"),
@@ -44,7 +51,9 @@ def run(_files: Files, options: Options) -> Iterator[str]:
     """
     recording = recording_of(options.argument)
     before = moment_of(recording, options.since) if options.since else recording.first
-    after = moment_of(recording, options.until)
+    _, until_s = span_between(recording, options.since, options.until)
+    last = moment_of(recording, None)
+    after = last if until_s >= last.time_s else moment_of(recording, options.until)
     assert before is not None  # or there would be no last
     if before.time_s >= after.time_s:
         raise Failure(f"from {before.words} to {after.words} is no time", USAGE)
@@ -80,10 +89,10 @@ def _rows(recording: Recording, before: Moment, after: Moment, by: By | None) ->
         end_progress()
     if by is None:
         return grown(first, last, between)
-    known = lru_cache(maxsize=None)(user_name)
+    has_our_users = recording.files_at(after).has_our_users
+    known = lru_cache(maxsize=None)(user_name if has_our_users else str)
 
     def user(uid: int | None) -> str:
-        # Of another machine only numbers are known; of this one's users the names.
         return "?" if uid is None else known(uid)
 
     return grown_by(first, last, by, user, between)
@@ -148,9 +157,15 @@ def _mappings(
         if then.started(pid) != now.started(pid):
             raise Failure(f"{pid} was another process, or none, at {before.words}")
         sides = [
-            (f"at {moment.words}", list(maps(files, str(pid), "json")))
+            (_side(files, pid, moment), list(maps(files, str(pid), "json", tells_age=False)))
             for moment, files in ((before, then), (after, now))
         ]
     except Unusable as error:
         raise Failure(str(error)) from None
     yield from maps_between(sides[0], sides[1], form)
+
+
+def _side(files: Files, pid: int, moment: Moment) -> str:
+    """Which map it is, in words."""
+    read = when_read(files, f"proc/{pid}/smaps")
+    return f"at {moment.words} (map read {read})" if read else f"at {moment.words}"

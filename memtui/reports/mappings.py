@@ -61,7 +61,7 @@ def run(files: Files, options: Options) -> Iterator[str]:
     return maps(files, options.argument or "", form_of(options))
 
 
-def maps(files: Files, text: str, form: Form) -> Iterator[str]:
+def maps(files: Files, text: str, form: Form, *, tells_age: bool = True) -> Iterator[str]:
     """The mappings of the process with this pid or name, with totals by kind; JSON in bytes.
 
     CSV has the mappings alone, vm_flags with blanks between them.
@@ -89,6 +89,11 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     if map_ is not None and (left_out := map_.mappings.left_out):
         source = "smaps" if map_.has_usage else "maps"
         gaps.append(f"proc/{pid}/{source}: {units.count(left_out)} out of order left out")
+    aged = _when_read(files, pid, map_) if tells_age else ""
+    if aged and form != "text":
+        from memtui.reports.recorded import say
+
+        say(f"memtui: {aged}\n")
     if form == "json":
         yield from _maps_json(pid, stat.comm, map_, gaps)
         return
@@ -103,7 +108,19 @@ def maps(files: Files, text: str, form: Form) -> Iterator[str]:
     if map_ is None or reason:
         yield f"{title}: {reason}\n"
         return
+    if aged:
+        yield f"{aged}\n"
     yield from _maps_text(title, map_, gaps)
+
+
+def _when_read(files: Files, pid: int, map_: AddressMap | None) -> str:
+    """When a recording's map was read, where that is not its own moment."""
+    if map_ is None or files.is_live:
+        return ""
+    from memtui.reports.recorded import when_read  # of a recording: it is there
+
+    read = when_read(files, f"proc/{pid}/{'smaps' if map_.has_usage else 'maps'}")
+    return f"the map of {pid} was read {read}" if read else ""
 
 
 def _read_map(files: Files, pid: int, stat: Identity) -> AddressMap:
@@ -127,7 +144,7 @@ def _read_map(files: Files, pid: int, stat: Identity) -> AddressMap:
             f"{who}: even root is refused its mappings here; that takes CAP_SYS_PTRACE over it",
             NOT_PERMITTED,
         )
-    owner = user_name(uid) if files.is_live else str(uid)
+    owner = user_name(uid) if files.has_our_users else str(uid)
     raise Failure(
         f"{who} belongs to {owner}: reading its mappings takes root, CAP_SYS_PTRACE or, "
         "unless the program forbids it, that user",
@@ -263,8 +280,8 @@ def mapping_rows(map_: AddressMap) -> list[str]:
             mappings.ends,
             map(text, mappings.perms),
             mappings.offsets,
-            map(text, mappings.devs),
-            mappings.inodes,
+            map(text, mappings.devs) if mappings.has_inodes else repeat("null", len(map_)),
+            mappings.inodes if mappings.has_inodes else repeat("null", len(map_)),
             map(text, mappings.paths),
             map(kinds.__getitem__, map_.kinds),
             map(usage, zip(*columns, strict=True)),

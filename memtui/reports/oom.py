@@ -20,6 +20,7 @@ from memtui.reports.output import (
     Form,
     Options,
     TextColumn,
+    asking,
     csv_document,
     document,
     form_of,
@@ -91,7 +92,7 @@ def _outlook(files: Files, group: str | None) -> Outlook:
     if not isinstance(outlook, Gap):
         return outlook
     if outlook.source != MEMINFO:
-        raise Failure(f"no memory cgroup {group!r}: memtui cgroups lists them")
+        raise Failure(f"no memory cgroup {group!r}: {asking(files, 'cgroups')} lists them")
     if outlook.reason == "unsupported":
         raise Failure(f"{place(files, MEMINFO)}: {outlook.detail}")
     raise unreadable(files, outlook)

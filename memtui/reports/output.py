@@ -25,6 +25,7 @@ USAGE: Final = 2
 NOT_PERMITTED: Final = 3
 NO_SUCH_PROCESS: Final = 4
 
+AGED_S: Final = 1.0  # of a recording: what was read so long before is not the moment's own
 ROWS_AT_ONCE: Final = 2_000  # lines of output in one piece
 _NAMES_LISTED: Final = 5
 
@@ -138,13 +139,18 @@ def one_process(files: Files, text: str) -> int:
         return pid
     found = targets.named(files, text)
     if not found:
-        raise no_process(files, text, ": memtui procs lists them")
+        raise no_process(files, text, f": {asking(files, 'procs')} lists them")
     if len(found) > 1:
         listed = ", ".join(f"{process.pid} {process.name}" for process in found[:_NAMES_LISTED])
         more = len(found) - _NAMES_LISTED
         listed += f" and {more} more" if more > 0 else ""
         raise Failure(f"{text!r} fits {len(found)} processes, give a pid: {listed}")
     return found[0].pid
+
+
+def asking(files: Files, command: str) -> str:
+    """A command line that asks the same files."""
+    return f"memtui {command}{units.printable(files.option)}"
 
 
 def no_process(files: Files, text: str, way_out: str) -> Failure:

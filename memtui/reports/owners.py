@@ -59,7 +59,7 @@ def _json(files: Files, each: Owner) -> dict[str, Any]:
 
 def _holder(files: Files, holder: Holder) -> dict[str, Any]:
     uid = holder.uid
-    user = None if uid is None else user_name(uid) if files.is_live else str(uid)
+    user = None if uid is None else user_name(uid) if files.has_our_users else str(uid)
     return {"pid": holder.key.pid, "name": holder.name, "user": user}
 
 

@@ -22,6 +22,7 @@ from memtui.kernel.threads import living
 from memtui.live.machine import page_bytes_of
 from memtui.live.users import user_name
 from memtui.reports.output import (
+    AGED_S,
     Form,
     Options,
     TextColumn,
@@ -58,6 +59,12 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
     rows = (reader.read(pid) for pid in sorted(files.pids()))
     found = [row for row in rows if row is not None]
     found.sort(key=lambda row: row.json["rss_bytes"] or 0, reverse=True)
+    aged_s = max((row.age_s for row in found if row.is_aged), default=0.0)
+    aged = f"PSS and USS were read up to {units.duration(aged_s)} before" if aged_s else ""
+    if aged and form != "text":
+        from memtui.reports.recorded import say  # of a recording: it is there
+
+        say(f"memtui: {aged}\n")
     if form == "json":
         yield list_document([row.json for row in found])
         return
@@ -73,7 +80,9 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
         return TextColumn(head, ">", [size(row.json[key]) for row in listed])
 
     def shares(head: str, key: str) -> TextColumn:
-        cells = ["denied" if row.is_denied else size(row.json[key]) for row in listed]
+        cells = [
+            "denied" if row.is_denied else "~" * row.is_aged + size(row.json[key]) for row in listed
+        ]
         return TextColumn(head, ">", cells)
 
     def texts(head: str, key: str, align: Literal["<", ">"]) -> TextColumn:
@@ -94,6 +103,8 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
             texts("NAME", "name", "<"),
         ]
     )
+    if aged:
+        yield f"\n~ {aged}\n"
     if left_out := sum(row.is_kernel and not row.json["rss_bytes"] for row in found):
         threads = "1 kernel thread" if left_out == 1 else f"{left_out} kernel threads"
         yield f"\n{threads} without memory left out\n"
@@ -103,12 +114,17 @@ def procs(files: Files, form: Form, pss: bool = True) -> Iterator[str]:
 
 class _Row(NamedTuple):
     """One process: what JSON says of it. `is_denied`: its PSS and USS may not be read; `is_closed`:
-    nothing of it may."""
+    nothing of it may. `age_s`: how long before the rest they were read."""
 
     json: dict[str, Any]
     is_kernel: bool
     is_denied: bool
     is_closed: bool
+    age_s: float
+
+    @property
+    def is_aged(self) -> bool:
+        return self.age_s >= AGED_S and self.json["pss_bytes"] is not None
 
 
 class _Reader:
@@ -119,7 +135,7 @@ class _Reader:
         self._pss = pss
         self._whole = whole
         self._user: Callable[[int], str] = lru_cache(maxsize=None)(
-            user_name if files.is_live else str
+            user_name if files.has_our_users else str
         )
 
     def read(self, pid: int) -> _Row | None:
@@ -174,7 +190,9 @@ class _Reader:
             "hugetlb_bytes": sizes.hugetlb,
         }
         is_closed = isinstance(data, Gap) and data.reason == "denied" and name is None
-        return _Row(row, is_kernel, self._pss and self._add_shares(pid, row), is_closed)
+        is_denied = self._pss and self._add_shares(pid, row)
+        age_s = (files.age_s(f"proc/{pid}/smaps_rollup") or 0.0) if self._pss else 0.0
+        return _Row(row, is_kernel, is_denied, is_closed, age_s)
 
     def _cgroup(self, prefix: str) -> str | None:
         from memtui.kernel.details import memory_path

@@ -65,10 +65,14 @@ def _recorded(recorder: Recorder, path: str) -> Iterator[str]:
         signal.signal(number, stop)
     shows = sys.stdout is not None and sys.stdout.isatty()
     began_s = time.monotonic()
-    trouble = ""
+    trouble, has_looked = "", False
     recorder.start()
     try:
         while not stopping.wait(_LOOK_EVERY_S):
+            if recorder.ticks and not has_looked:
+                has_looked = True
+                for who in recorder.lacking:
+                    _tell(f"no process {who!r} yet: its map is kept once there is one")
             if recorder.trouble != trouble:
                 trouble = recorder.trouble
                 _tell(f"{path}: {trouble}" if trouble else f"{path}: goes on")

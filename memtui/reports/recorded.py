@@ -8,13 +8,15 @@ import time
 from collections import Counter
 from typing import Final
 
+from memtui import units
+from memtui.kernel.files import Files
 from memtui.ondemand.question import GoOn
 from memtui.recording.files import RecordedFiles
 from memtui.recording.moment import Moment
 from memtui.recording.recording import Recording
 from memtui.recording.store import Unusable
-from memtui.recording.times import time_of
-from memtui.reports.output import FAILED, NOT_PERMITTED, USAGE, Failure
+from memtui.recording.times import A_MINUTE_S, time_of
+from memtui.reports.output import AGED_S, FAILED, NOT_PERMITTED, USAGE, Failure
 
 _NAMED: Final = 3
 _TOLD_EVERY_S: Final = 0.5
@@ -30,16 +32,15 @@ def recording_of(path: str) -> Recording:
 
 def moment_of(recording: Recording, text: str | None) -> Moment:
     """The moment of a recording that somebody means, the last without a text. Fails where there is
-    none, and where it begins later than that."""
+    none, and where it begins later than that, or ends before."""
     first, last = recording.first, recording.last
     if first is None or last is None:
         raise Failure(f"{recording.path}: nothing has been recorded yet")
     if text is None:
         return last
-    try:
-        time_s = time_of(text, last.time_s)
-    except ValueError as error:
-        raise Failure(str(error), USAGE) from None
+    time_s = _time_of(text, first, last)
+    if time_s > last.time_s + A_MINUTE_S:
+        raise _nothing_at(recording, time_s)
     return _at(recording, time_s, first)
 
 
@@ -66,6 +67,16 @@ def recorded_files(path: str, text: str | None) -> RecordedFiles:
         raise Failure(str(error)) from None
 
 
+def when_read(files: Files, name: str) -> str:
+    """When it was read what a recording has of a file, `14:31:08, 59 s before`; "" where that is its
+    own moment's, or not known."""
+    age_s = files.age_s(name)
+    if age_s is None or age_s < AGED_S or files.time_s is None:
+        return ""
+    at = time.strftime("%H:%M:%S", time.localtime(files.time_s - age_s))
+    return f"{at}, {units.duration(age_s)} before"
+
+
 def not_recorded(files: RecordedFiles) -> str:
     """A line that says what was asked for and had not been kept; "" where nothing was."""
     alike: Counter[str] = Counter()
@@ -87,20 +98,34 @@ def not_recorded(files: RecordedFiles) -> str:
 def span_between(recording: Recording, since: str | None, until: str | None) -> tuple[float, float]:
     """A time that somebody means, in seconds since the epoch; without texts all that there is."""
     last = moment_of(recording, None)
-    try:
-        since_s = float("-inf") if since is None else time_of(since, last.time_s)
-        until_s = float("inf") if until is None else time_of(until, last.time_s)
-    except ValueError as error:
-        raise Failure(str(error), USAGE) from None
+    first = recording.first or last
+    since_s = float("-inf") if since is None else _time_of(since, first, last)
+    until_s = float("inf") if until is None else _time_of(until, first, last)
+    if since_s > until_s:
+        raise Failure(f"--since {since} is after --until {until}: nothing is in between", USAGE)
+    if since_s > last.time_s:
+        raise _nothing_at(recording, since_s)
     return since_s, until_s
 
 
-def nothing_then(recording: Recording) -> Failure:
+def _time_of(text: str, first: Moment, last: Moment) -> float:
+    """A time that somebody means of a recording, in seconds since the epoch."""
+    try:
+        return time_of(text, last.time_s, first.time_s, last.time_s)
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
+
+
+def _nothing_at(recording: Recording, time_s: float) -> Failure:
+    return nothing_then(recording, Moment(time_s, 0.0, 0).words)
+
+
+def nothing_then(recording: Recording, when: str = "that time") -> Failure:
     """There is none of the time that is meant."""
     first, last = recording.first, recording.last
     assert first is not None and last is not None
     return Failure(
-        f"{recording.path}: nothing of that time is in it, which is from {first.words} to {last.words}"
+        f"{recording.path}: nothing of {when} is in it, which is from {first.words} to {last.words}"
     )
 
 

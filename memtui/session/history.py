@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memtui.model.keys import ProcessKey
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ENTRIES = 3600  # an hour at one second
 Keep = Literal["last", "min", "max"]
 _NAN = math.nan
+_STEP_S = 0.5  # of what processes were: changes are no closer together
 
 
 class History:
@@ -286,7 +287,8 @@ class History:
 class GrowthTracker:
     """What each process's RSS gained in the last minute.
 
-    Only changes are kept, at most one a second, so that a process that does nothing costs nothing.
+    Only changes are kept, at most two a second, so that a process that does nothing costs nothing.
+    What is kept does not depend on when it began: the past is told by what is read of it later.
     """
 
     def __init__(self, window_s: float = 60.0) -> None:
@@ -317,17 +319,35 @@ class GrowthTracker:
             if history is None:
                 changes[key] = [(sample.time_s, rss)]
                 continue
-            if history[-1][1] != rss:
-                # Faster than a second: the newest of a second stands for it.
-                if len(history) > 1 and sample.time_s - history[-2][0] < 1.0:
-                    history.pop()
-                history.append((sample.time_s, rss))
+            _note(history, sample.time_s, rss)
             # The newest value from before the window is where it began.
             while len(history) > 1 and history[1][0] <= oldest:
                 del history[0]
         if len(changes) > len(sample.processes):
             for key in changes.keys() - sample.processes.keys():
                 del changes[key]
+
+    @property
+    def since_s(self) -> float:
+        """Before when the first value lies that counts, where there is one so old."""
+        return math.floor((self._now - self._window_s) / _STEP_S) * _STEP_S
+
+    def remember(
+        self, began_s: float, now_s: float, sizes: Mapping[ProcessKey, Sequence[tuple[float, int]]]
+    ) -> None:
+        """Begins anew with what processes were by their times, oldest first: as if all of it had been
+        recorded, from the last that is before `since_s` on."""
+        self._began, self._now = began_s, now_s
+        self._changes = {}
+        oldest = now_s - self._window_s
+        for key, values in sizes.items():
+            if not values:
+                continue
+            history = self._changes[key] = [values[0]]
+            for time_s, rss in values[1:]:
+                _note(history, time_s, rss)
+            while len(history) > 1 and history[1][0] <= oldest:
+                del history[0]
 
     def still(self) -> GrowthTracker:
         """As it is now, whatever is recorded after."""
@@ -366,6 +386,16 @@ class GrowthTracker:
         for rest in range(at, count):
             values[rest] = held
         return values
+
+
+def _note(history: list[tuple[float, int]], time_s: float, rss: int) -> None:
+    """Adds a change: of those of half a second the newest stands for it."""
+    last_s, last = history[-1]
+    if last == rss:
+        return
+    if len(history) > 1 and math.floor(last_s / _STEP_S) == math.floor(time_s / _STEP_S):
+        history.pop()
+    history.append((time_s, rss))
 
 
 class Buckets(NamedTuple):

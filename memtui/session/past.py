@@ -31,12 +31,14 @@ Reply = Callable[[Wound | NoWound | Answer | Progress], None]
 
 
 class _Wanted(NamedTuple):
-    """Where to: a time, None the last moment, and so many ticks and seconds from there."""
+    """Where to: a time, None the last moment, and so many ticks from there; of where it has come to, what
+    was not kept of the time that was asked for."""
 
     time_s: float | None
     ticks: int
     plan: Plan
     epoch: int
+    missing: str = ""
 
 
 class Past:
@@ -123,16 +125,17 @@ class Past:
         with self._lock:
             last = self._wanted or self._last  # may not have been taken by whoever steps on
         if last is not None and last.epoch == epoch:
-            self._want(last._replace(ticks=last.ticks + ticks, plan=plan))
+            self._want(last._replace(ticks=last.ticks + ticks, plan=plan, missing=""))
         else:
             self._want(_Wanted(from_s, ticks, plan, epoch))
 
     def step_by(self, from_s: float, seconds: float, plan: Plan, epoch: int) -> None:
-        """So many seconds on, or back, from a time or from where it is going."""
+        """So many seconds on, or back, from where it is, or is going; from a time, where it is nowhere
+        yet."""
         with self._lock:
-            wanted = self._wanted
-        if wanted is not None and wanted.epoch == epoch and wanted.time_s is not None:
-            from_s = wanted.time_s
+            last = self._wanted or self._last
+        if last is not None and last.epoch == epoch and last.time_s is not None and not last.ticks:
+            from_s = last.time_s
         self._want(_Wanted(from_s + seconds, 0, plan, epoch))
 
     def look_at(self, plan: Plan) -> None:
@@ -222,9 +225,9 @@ class Past:
             moment, missing = rebuilt.found(wanted.time_s, wanted.ticks)
             if moment is None:
                 raise Unusable("nothing has been kept yet")
+            missing = missing or wanted.missing
             wound = rebuilt.at(moment, wanted.plan)
-            if wanted.ticks or wanted.time_s is None:
-                self._is_at(wound, last)
+            self._is_at(wound, last, missing)
             self._hand_on(wound, missing, last)
             return self._frame_s(rebuilt) if self._speed else _SOON_S
         if self._speed:
@@ -239,11 +242,11 @@ class Past:
             self._hand_on(whole, rebuilt.missing, last)
         return None
 
-    def _is_at(self, wound: Wound, last: _Wanted) -> None:
+    def _is_at(self, wound: Wound, last: _Wanted, missing: str = "") -> None:
         """Another plan, and a step, are from where it has come to."""
         with self._lock:
             if self._last is last:
-                self._last = last._replace(time_s=wound.time_s, ticks=0)
+                self._last = last._replace(time_s=wound.time_s, ticks=0, missing=missing)
 
     def _frame_s(self, rebuilt: Rebuilt) -> float:
         return max(_FRAME_S, min(1.0, rebuilt.interval_s / self._speed))

@@ -1,7 +1,7 @@
 """What a session would have known at a moment of a recording, put together from it.
 
-A jump takes the samples of a few seconds before, of which the verdict is made, and a process's growth
-from what it was a minute before. `completed` takes five minutes, for a trend needs them.
+A jump takes the samples of a few seconds before, of which the verdict is made. `completed` takes five
+minutes, for a trend needs them, and goes through what graphs and growths are of tick by tick.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from memtui import units
 from memtui.frozen import FrozenDict
 from memtui.kernel.details import Shares, read_shares
-from memtui.kernel.files import Gap, parsed
-from memtui.kernel.process import parse_extent
+from memtui.kernel.files import Gap
 from memtui.live.look import look
 from memtui.live.looker import read_map
 from memtui.live.plan import Plan
@@ -24,16 +23,17 @@ from memtui.model.keys import ProcessKey
 from memtui.model.machine import Machine
 from memtui.model.map.addressmap import MapReading
 from memtui.model.oom.obituary import Obituary
-from memtui.model.sample import ProcessSample, Sample
+from memtui.model.sample import Sample
 from memtui.model.shortage.events import Event, Events
 from memtui.recording.files import RecordedFiles, View
 from memtui.recording.holes import holes
 from memtui.recording.moment import Moment
-from memtui.recording.noted import READ
 from memtui.recording.obituaries import read
-from memtui.recording.recording import Recording, Stretch
+from memtui.recording.recording import Recording
 from memtui.recording.replay import Replay
+from memtui.session.course import Course
 from memtui.session.finding import largest_growth
+from memtui.session.grown import Growths
 from memtui.session.memory import Memory
 from memtui.session.scope import scopes_of
 from memtui.session.wound import Wound
@@ -47,8 +47,6 @@ _WHOLE_S: Final = 310.0
 # What rates begin with is no closer together; of the levels of the last seconds each counts.
 _LOOK_EVERY_S: Final = 0.9
 _NEAR_S: Final = 11.0
-_GROWTH_S: Final = 60.0
-_GROWTH_EVERY_S: Final = 6.0
 _ON_AT_MOST: Final = 30  # ticks that are gone through, and not begun anew
 _OLD_MAP_S: Final = 10.0
 _GRAPH_S: Final = 3600.0
@@ -71,6 +69,8 @@ class Rebuilt:
         self._live = machine
         self._machines: dict[int, Machine] = {}
         self._replay = Replay(recording)
+        self._growths = Growths(recording)
+        self._course = Course(recording)
         self._starts: list[float] = []
         self._begins: list[Moment] = []
         self._memory: Memory | None = None
@@ -78,7 +78,6 @@ class Rebuilt:
         self._is_whole = False
         self._has_growth = False
         self._behind_s = 0.0  # of what is played
-        self._coarse: tuple[float, float, list[Stretch]] | None = None
         self.missing = ""
         self.events: tuple[Event, ...] = ()
         self._obituaries: dict[Event, Obituary] = {}
@@ -137,6 +136,7 @@ class Rebuilt:
                 (since_boot(one), since_boot(next_)) for one, next_ in holes(recording)
             )
             self._has_growth = False
+            self._course.forget(self.holes)
 
     def _events(self) -> list[Event]:
         found = []
@@ -225,16 +225,27 @@ class Rebuilt:
         """The moment that was made last with all that needs longer; None where it had it, or where it
         was not to go on."""
         moment = self._moment
-        if moment is None or self._is_whole:
+        if moment is None or (
+            self._is_whole and self._growths.is_whole and self._is_graphed(moment)
+        ):
             return None
         if self._live is None and not self._has_growth:
             self._has_growth = True
             self._note_growth()
-        memory = self._warmed(moment, _WHOLE_S, go_on)
-        if memory is None:
-            return None
-        self._memory, self._is_whole = memory, True
-        return self._taken(moment, plan)
+        if self._live is None:
+            now_s = self._recording.since_boot(moment)
+            if not self._course.look_through(moment, now_s - _GRAPH_S, now_s + _AFTER_S, go_on):
+                return None
+        if not self._is_whole:
+            memory = self._warmed(moment, _WHOLE_S, go_on)
+            if memory is None:
+                return None
+            self._memory, self._is_whole = memory, True
+        wound = self._taken(moment, plan, go_on)
+        return wound if self._growths.is_whole else None
+
+    def _is_graphed(self, moment: Moment) -> bool:
+        return self._live is not None or self._course.is_looked_through(moment)
 
     def played(self, seconds: float) -> Moment | None:
         """Where so much of the recording's time leads from the last moment, a hole passed over at once;
@@ -264,17 +275,16 @@ class Rebuilt:
             found.append(last)
         return found
 
-    def _taken(self, moment: Moment, plan: Plan) -> Wound:
+    def _taken(self, moment: Moment, plan: Plan, go_on: Callable[[], bool] | None = None) -> Wound:
         memory = self._memory
         assert memory is not None
         sample = self._sample(moment, plan)
         if memory.last and memory.last["host"].time_s == sample.time_s:
             memory.last = scopes_of(sample)  # only more of it is wanted
         else:
-            if not memory.growth.counted_s:
-                self._grown(memory, sample, moment)
             memory.take(scopes_of(sample))
         self._moment = moment
+        memory.growth = self._growths.at(moment, sample, go_on)
         files = self._replay.files
         assert files is not None
         reading, lacking = self._map(files, plan.map_of, sample, moment)
@@ -322,40 +332,6 @@ class Rebuilt:
                 memory.warm(scopes_of(self._look(each)))
         return memory
 
-    def _grown(self, memory: Memory, sample: Sample, moment: Moment) -> None:
-        """Notes what processes were in the minute before a sample of them."""
-        since_s = moment.boot_s - _GROWTH_S - self.interval_s / 2
-        before = [
-            each
-            for each in self._recording.moments(moment.time_s - _GROWTH_S - 1, moment.time_s)
-            if each.run == moment.run and since_s <= each.boot_s < moment.boot_s
-        ]
-        due_s = 0.0
-        for each in before:
-            if each.boot_s >= due_s:
-                due_s = each.boot_s + _GROWTH_EVERY_S if self._is_whole else moment.boot_s
-                time_s = self._recording.since_boot(each)
-                processes = self._sizes_at(each, sample)
-                memory.growth.record(sample._replace(time_s=time_s, processes=processes))
-
-    def _sizes_at(self, moment: Moment, sample: Sample) -> Mapping[ProcessKey, ProcessSample]:
-        """The processes of a sample as large as they were at an earlier moment, where they were there."""
-        now, then = self._replay.files, self._recording.files_at(moment)
-        assert now is not None
-        page_bytes = self._recording.run_of(moment).page_bytes
-        found = {}
-        for key, process in sample.processes.items():
-            name = f"proc/{key.pid}/statm"
-            data = then.known(name)
-            if data is None or then.started(key.pid) != key.start_time_ticks:
-                continue
-            if data != now.known(name):
-                extent = parsed(name, data, lambda data: parse_extent(data, page_bytes))
-                rss_bytes = None if isinstance(extent, Gap) else extent.rss_bytes
-                process = process._replace(rss_bytes=rss_bytes)
-            found[key] = process
-        return found
-
     def _look(self, moment: Moment) -> Sample:
         """The machine's own figures."""
         interval_s = self._recording.run_of(moment).interval_s
@@ -379,28 +355,25 @@ class Rebuilt:
                 return reading, ""
             why = reading.map.detail or f"the map of {key.pid} was not kept"
             return reading, why
-        noted = files.read(f"{READ}proc/{key.pid}/{source}")
-        if isinstance(noted, Gap) or not noted.isdigit():
+        age_s = files.age_s(f"proc/{key.pid}/{source}")
+        if age_s is None or age_s < _OLD_MAP_S:
             return reading, ""
-        age_s = moment.boot_s - int(noted) / 1000
-        if age_s < _OLD_MAP_S:
-            return reading, ""
-        return reading, f"the map of {key.pid} was last read {units.duration(age_s)} before"
+        return reading, f"map of {key.pid} read {units.duration(age_s)} before"
 
-    # The graphs of a recording: a value a block, but for what was looked through.
+    # The graphs of a recording.
 
     def _fill_before(self, memory: Memory, until_s: float) -> None:
         """Figures of the hour before, and the events up to now."""
         history = memory.seen["host"].history
-        for at_s, span_s, figures in self._figures(until_s - _GRAPH_S, until_s):
-            history.fill(at_s, span_s, figures)
+        for each in self._course.entries(until_s - _GRAPH_S, until_s):
+            history.fill(*each)
 
     def _fill_after(self, still: Memory, now_s: float) -> None:
         """Figures of what came after, as graphs show that too; the events of before."""
         alerts = self._settings.alerts
         seen = still.seen["host"]
-        for at_s, span_s, figures in self._figures(now_s, now_s + _AFTER_S):
-            seen.history.fill(at_s, span_s, figures)
+        for each in self._course.entries(now_s, now_s + _AFTER_S):
+            seen.history.fill(*each)
         seen.history.until_s = now_s
         seen.events, seen.marks = Events(), Events()
         for event in [each for each in self.events if each.time_s <= now_s][-_EVENTS_KEPT:]:
@@ -409,28 +382,6 @@ class Rebuilt:
                 seen.obituaries[event] = self._obituaries[event]
             if "mark" in alerts.actions_of(event):
                 seen.marks.add(event)
-
-    def _figures(
-        self, since_s: float, until_s: float
-    ) -> list[tuple[float, float, dict[str, float]]]:
-        """The end and the length of each block of a time, and the last value of each figure in it."""
-        known = self._coarse
-        if known is None or since_s < known[0] or until_s > known[1]:
-            from memtui.model.system.metrics import METRICS
-
-            begin_s, end_s = since_s - _AFTER_S, until_s + _GRAPH_S + _AFTER_S
-            stretches = self._recording.series(
-                METRICS.keys(), self._booted_s + begin_s, self._booted_s + end_s
-            )
-            known = self._coarse = begin_s, end_s, stretches
-        found = []
-        for begin, end, figures in known[2]:
-            at_s = self._recording.since_boot(end)
-            if since_s < at_s <= until_s and figures:
-                span_s = max(1.0, end.time_s - begin.time_s)
-                last = {name: each[2] for name, each in figures.items()}
-                found.append((at_s, span_s, last))
-        return found
 
 
 def _shares(files: RecordedFiles, key: ProcessKey, moment: Moment) -> Shares | Gap:

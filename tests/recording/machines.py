@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from memtui.recording.collector import NO_MAPS, MapsWanted
 from memtui.recording.moment import Moment
 from memtui.recording.recorder import Recorder
 from memtui.recording.recording import Recording
@@ -33,9 +34,10 @@ class Machine:
         seed: int = 1,
         whole: bool = False,
         boot: bytes | None = None,
+        maps: MapsWanted = NO_MAPS,
     ) -> None:
         """`whole`: all of the captured machine; else its own files alone, and made processes. `boot`:
-        the id of another boot."""
+        the id of another boot. `maps`: whose are kept."""
         self.chance = random.Random(seed)
         files = recorded(DEBIAN).files
         if not whole:
@@ -51,6 +53,7 @@ class Machine:
         self.recorder = Recorder(
             self.files,
             path,
+            maps=maps,
             keep=keep,
             clock=self.files.clock,
             wall_s=lambda: self.wall_s,

@@ -329,7 +329,7 @@ def test_a_map_of_another_process_is_not_compared(
         (["grew", "DAY", "--by", "colour"], 2, "name, user or cgroup"),
         (["grew", "DAY", "101", "--by", "name"], 2, "leave PID out"),
         (["grew", "DAY", "424242"], 4, "no process"),
-        (["grew", "DAY", "--since", "-1s", "--until", "-9s"], 2, "is no time"),
+        (["grew", "DAY", "--since", "-1s", "--until", "-9s"], 2, "is after --until"),
         (["grew", "DAY", "101"], 1, "was not recorded"),
     ],
 )

@@ -283,6 +283,25 @@ def test_times_as_they_are_typed(text: str, back_s: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "first_back_s", "back_s"),
+    [
+        ("14:00", 3600, 1927),  # in it
+        ("14:32", 3600, 7),
+        ("14:40", 3600, -473),  # after it, and not a day before
+        ("13:00", 3600, 5527),  # before it
+        ("3:00", 3600, 11 * 3600 + 1927),  # nearer to its begin than to its end
+        ("15:00", 86_400, 86_400 - 1673),  # yesterday's is in it
+        ("9:00", 7 * 86_400, 5 * 3600 + 1927),
+        ("-15m", 60, 900),
+    ],
+)
+def test_a_time_of_day_is_the_last_or_the_nearest_of_what_there_is(
+    text: str, first_back_s: float, back_s: float
+) -> None:
+    assert time_of(text, LAST, LAST - first_back_s, LAST) == LAST - back_s
+
+
+@pytest.mark.parametrize(
     "text", ["", "now", "25:00", "-", "14", "-5x", "2026-13-01", "14:60", "٣:00"]
 )
 def test_what_is_no_time(text: str) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pwd
 import re
+import time
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +21,10 @@ from memtui.kernel.livefiles import LiveFiles
 from memtui.recording.collector import MapsWanted
 from memtui.recording.recorder import Recorder
 from memtui.recording.recording import Recording
+from memtui.recording.replay import Replay
 from tests.conftest import HOSTS, HOSTS_DIR
-from tests.recording.machines import Machine
+from tests.recording.machines import Machine, recording_process, wait_for_ticks
+from tests.terminal import wait_until
 
 REPORTS = (
     *(["free"], ["pressure"], ["zones"], ["slabs"], ["cgroups"], ["oom"], ["procs"]),
@@ -129,6 +134,16 @@ def test_what_was_not_recorded_is_told_and_fails(
         (["config", "--from", "DAY"], 2, "config is no report, and takes no --from"),
         (["free", "--from", "DAY", "--at", "noon"], 2, "expected a time such as -15m"),
         (["free", "--from", "DAY", "--at", "1999-01-01"], 1, "begins at"),
+        (
+            ["free", "--from", "DAY", "--at", "2099-01-01"],
+            1,
+            "nothing of 2099-01-01 00:00:00 is in it",
+        ),
+        (["export", "DAY", "--since", "2099-01-01"], 1, "nothing of 2099-01-01 00:00:00 is in it"),
+        (["leaks", "DAY", "--since", "AFTER"], 1, "is in it, which is from"),
+        (["leaks", "DAY", "--since", "-10s", "--until", "-20s"], 2, "-10s is after --until -20s"),
+        (["sar", "--from", "DAY", "--since", "-1s", "--until", "-2s"], 2, "is after --until -2s"),
+        (["oom", "--cgroup", "/none", "--from", "DAY"], 1, "memtui cgroups --from DAY --at 2027-"),
         (["free", "--from", "none"], 1, "none: No such file"),
         (["sar", "--since", "-5m"], 2, "--since and --until go with --from FILE"),
         (["sar", "--from", "DAY", "--until", "1999-01-01"], 1, "nothing of that time is in it"),
@@ -148,10 +163,15 @@ def test_what_is_asked_wrongly_is_told_in_a_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = [path_of(day, tmp_path) if word == "DAY" else word for word in words]
-    found, out, error = said(capsys, *words)
+    path = path_of(day, tmp_path)
+    after_s = day.seen[-1][0].time_s + 60
+    after = time.strftime(
+        "%H:%M:%S", time.localtime(after_s)
+    )  # of the day of its end, and no other
+    meant = {"DAY": path, "AFTER": after}
+    found, out, error = said(capsys, *[meant.get(word, word) for word in words])
     assert (found, out, error.count("\n")) == (status, "", 1)
-    assert complaint in error
+    assert complaint.replace("DAY", path) in error
 
 
 def test_sar_is_of_successive_moments(
@@ -217,3 +237,50 @@ def test_what_is_in_a_recording_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert status == 1 and f"{path} begins at {first.words}" in error
     status, _, error = said(capsys, "replay", str(tmp_path / "none"))
     assert status == 1 and "No such file" in error
+
+
+def test_who_holds_shared_memory_was_not_recorded(
+    day: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = path_of(day, tmp_path)
+    _, out, _ = said(capsys, "owners", "--from", path)
+    assert "of shared memory (Shmem) was not recorded" in out
+    assert "%" not in out and "tmpfs" not in out
+    _, out, _ = said(capsys, "owners", "--json", "--from", path)
+    assert json.loads(out)["named_pct"] is None
+
+
+def test_users_of_this_machine_have_their_names(
+    day: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.memtui"
+    with recording_process(own) as process:
+        wait_for_ticks(own, 1)
+        process.terminate()
+    _, _, error = said(capsys, "maps", "no-such-program", "--from", str(own))
+    assert f"memtui procs --from {own} --at 20" in error or "that can be seen" in error
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    _, out, _ = said(capsys, "procs", "--no-pss", "--json", "--from", str(own))
+    assert {each["user"] for each in json.loads(out) if each["pid"] == process.pid} == {user}
+    with closing(Recording(str(own))) as recording:
+        assert recording.last is not None
+        users = Replay(recording).machine(recording.last).users
+        wait_until(lambda: users.name(os.geteuid()) == user)
+    _, out, _ = said(capsys, "procs", "--no-pss", "--json", "--from", path_of(day, tmp_path))
+    assert {each["user"] for each in json.loads(out)} == {"0"}, (
+        "of another machine numbers are known"
+    )
+
+
+def test_whose_map_cannot_be_kept_yet_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "day.memtui"
+    path.touch(0o644)
+    words = ("--map", "no-such-program", "--map", str(os.getpid()))
+    with recording_process(path, *words) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == (
+            "memtui: no process 'no-such-program' yet: its map is kept once there is one\n"
+        )
+        process.terminate()
+        assert process.stderr.read() == ""
+    assert path.stat().st_mode & 0o777 == 0o600, "an empty file is begun as a new one is"

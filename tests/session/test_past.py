@@ -164,9 +164,16 @@ def test_it_steps_and_goes_back_to_now_and_the_collection_goes_on(changing: Chan
     session.step(2)
     lived.next(now_s - 8)
     assert session.moment.sample.time_s == now_s - 8
-    session.step_by(-7)
+    session.step_by(-4)
+    session.step_by(-3)
     lived.next(now_s - 15)
     assert session.moment.sample.time_s == now_s - 15
+    session.step_by(-1000)
+    session.step_by(-1000)
+    lived.next(now_s - 29)
+    assert "nothing was kept before" in session.moment.missing
+    session.step_by(14)  # and not from where nothing is
+    lived.next(now_s - 15)
     held = session.moment.sample
     for _ in range(3):
         changing.tick()
@@ -224,7 +231,7 @@ def test_the_map_is_the_one_that_was_last_read(changing: Changing) -> None:
     assert missing(session) == ""
     session.go_to(read_s + 25)
     lived.next(read_s + 25)
-    assert missing(session) == "the map of 50 was last read 26 s before"
+    assert missing(session) == "map of 50 read 26 s before"
     session.choose(process(lived, 100))
     session.look_at(session._plan._replace(map_of=session.chosen.key))
     lived.until(lambda: session.chosen.gap is not None)

@@ -188,5 +188,8 @@ def test_what_is_gained_says_how_long_it_has_counted() -> None:
         made.take(sample(at, BIG))
     assert made.growth.counted_s == 23
     assert gain_title(made.growth.counted_s) == "Δ/23s"
+    made.at(made.now_s)
+    held = made.moment
     made.take(sample(100.0, BIG))
     assert gain_title(made.growth.counted_s) == "Δ/MIN"
+    assert held is not None and gain_title(held.growth.counted_s) == "Δ/23s"

@@ -263,14 +263,18 @@ def _gained(since: str, key: str) -> tuple[_OfRow, _OfAll]:
     return of_row, of_all
 
 
+def _if_told(map_: AddressMap, values: Sequence[Value]) -> Sequence[Value]:
+    return values if map_.mappings.has_inodes else [None] * len(map_)
+
+
 _OF_ROW: Final[dict[str, _OfRow]] = {
     "start": lambda map_, row, _: map_.mappings.starts[row],
     "end": lambda map_, row, _: map_.mappings.ends[row],
     "size": lambda map_, row, _: map_.mappings.ends[row] - map_.mappings.starts[row],
     "perms": lambda map_, row, _: map_.mappings.perms[row],
     "offset": lambda map_, row, _: map_.mappings.offsets[row],
-    "dev": lambda map_, row, _: map_.mappings.devs[row],
-    "inode": lambda map_, row, _: map_.mappings.inodes[row],
+    "dev": lambda map_, row, _: map_.mappings.devs[row] if map_.mappings.has_inodes else None,
+    "inode": lambda map_, row, _: map_.mappings.inodes[row] if map_.mappings.has_inodes else None,
     "path": lambda map_, row, _: map_.mappings.paths[row],
     "kind": lambda map_, row, _: _KIND_NAMES[map_.kinds[row]],
     "label": lambda map_, row, _: label(map_, row).words,
@@ -281,8 +285,8 @@ _OF_ALL: Final[dict[str, _OfAll]] = {
     "size": lambda map_, _: list(map(operator.sub, map_.mappings.ends, map_.mappings.starts)),
     "perms": lambda map_, _: map_.mappings.perms,
     "offset": lambda map_, _: map_.mappings.offsets,
-    "dev": lambda map_, _: map_.mappings.devs,
-    "inode": lambda map_, _: map_.mappings.inodes,
+    "dev": lambda map_, _: _if_told(map_, map_.mappings.devs),
+    "inode": lambda map_, _: _if_told(map_, map_.mappings.inodes),
     "path": lambda map_, _: map_.mappings.paths,
     "kind": lambda map_, _: [_KIND_NAMES[index] for index in map_.kinds],
     "label": lambda map_, _: [label(map_, row).words for row in range(len(map_))],

@@ -41,7 +41,7 @@ class Owner(NamedTuple):
 class Owners(NamedTuple):
     """All that was found, the largest first. `shmem_bytes` is meminfo's Shmem, which leaves out what
     is swapped out; `denied` counts processes that may not be read, without those that hold nothing.
-    Not `is_complete`: stopped on the way.
+    Not `is_complete`: stopped on the way. Not `is_recorded`: of a recording, which has little of it.
     """
 
     owners: tuple[Owner, ...] = ()
@@ -51,6 +51,7 @@ class Owners(NamedTuple):
     denied: int = 0
     is_complete: bool = True
     gaps: tuple[Gap, ...] = ()
+    is_recorded: bool = True
 
     @property
     def named_bytes(self) -> int:
@@ -59,8 +60,9 @@ class Owners(NamedTuple):
 
     @property
     def named_pct(self) -> float | None:
-        """The share of Shmem that has a name; None where Shmem is not told or nothing."""
-        if not self.shmem_bytes:
+        """The share of Shmem that has a name; None where Shmem is not told or nothing, or who has
+        it was not recorded."""
+        if not self.shmem_bytes or not self.is_recorded:
             return None
         swapped = sum(each.swap_bytes or 0 for each in self.owners if each.is_counted)
         return min(100.0, 100 * (self.named_bytes - swapped) / self.shmem_bytes)
@@ -69,7 +71,11 @@ class Owners(NamedTuple):
     def words(self) -> list[str]:
         """What to make of it, a sentence an item."""
         named, shmem = self.named_bytes, self.shmem_bytes
-        if shmem is None:
+        if not self.is_recorded:
+            said = [f"who holds the {units.size(shmem)} of shared memory (Shmem) was not recorded"]
+            if named:
+                said.append(f"of {units.size(named)} it was")
+        elif shmem is None:
             said = [f"{units.size(named)} have an owner here"]
         else:
             said = [

@@ -283,6 +283,32 @@ async def test_what_an_alert_does(
         assert ("!" in screen_text(app)[2]) == bool(marked)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a.out (7) died: read of 0x0: not mapped", "a.out (7) died: read of 0x0: not mapped"),
+        ("the cgroup /a/b-c/lab-1 was full", "the cgroup …/lab-1 was full"),
+        (
+            "the kernel killed big (26469), 37.9 MiB in memory: the memory cgroup "
+            "/sys.slice/memtui-lab-26393-1627952-4026531836 was full as small asked for more",
+            "the kernel killed big (26469), 37.9 MiB in memory",
+        ),
+        ("x" * 300, "x" * 105 + "…"),
+    ],
+    ids=["as it is", "a path", "a reason", "too long"],
+)
+async def test_a_notice_is_of_two_lines_at_most(
+    text: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerting, "_SHOWN_S", 600.0)  # however slow this machine is
+    app = ringing(LOW)
+    event = Event(0.0, "available_below", "alarm", text)
+    async with running(app) as pilot:
+        alerting.tell(app, LOW._replace(actions=("notify",)), [event])
+        await settle(pilot)
+        assert [each.message for each in app._notifications] == [told]
+
+
 async def test_what_is_no_alert_only_marks() -> None:
     app = ringing(OFF._replace(actions=("bell", "notify")))
     async with running(app) as pilot:
