@@ -22,12 +22,13 @@ from memtui.kernel.files import Files, Gap
 from memtui.lab.experiment import Expected, Experiment, Need, Run, Stage, Step
 from memtui.lab.figures import read_figures
 from memtui.lab.keeper import Wanted, command
-from memtui.lab.needs import group_parent, what_there_is, why_not
+from memtui.lab.needs import group_parent, left_out, what_there_is, why_not
 
 _STARTS_S: Final = 60.0  # with a swap file to write, on a slow disk
 _ENDS_S: Final = 60.0
 _WARM_UPS: Final = 8  # lines without a step, after which answering one takes no new page
 _PID: Final = "pid "
+_GONE: Final = "the process that runs its program has ended"
 
 
 class Agreement(NamedTuple):
@@ -87,6 +88,12 @@ class Bench:
     def steps(self) -> tuple[Step, ...]:
         has = self.run.stage.has
         return tuple(step for step in self.experiment.steps if step.needs <= has)
+
+    @property
+    def left_out(self) -> list[tuple[Step, str]]:
+        """The steps that are not made here, and why."""
+        has = self.run.stage.has
+        return left_out(self._files, self.experiment, has, readonly=self._readonly)
 
     @property
     def is_over(self) -> bool:
@@ -160,16 +167,20 @@ class Bench:
         with self._closing:
             if self._is_closed:
                 return self._gap("it was ended")
+            line = command("keeper", json.dumps(wanted._asdict()))
             try:
                 self._keeper = subprocess.Popen(
-                    command("keeper", json.dumps(wanted._asdict())),
+                    line,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
                 )
             except OSError as error:
-                return self._gap(f"its keeper cannot be started: {error.strerror}")
+                why = f"{line[0]}, which runs its program, cannot be started: {error.strerror}"
+                if isinstance(error, PermissionError):
+                    why += "; run memtui from where this user may execute it"
+                return self._gap(why)
         told = self._answer(_STARTS_S)
         for _ in range(_WARM_UPS):
             if isinstance(told, Gap):
@@ -207,7 +218,7 @@ class Bench:
             self._keeper.stdin.write(line)
             self._keeper.stdin.flush()
         except (OSError, ValueError):  # it is closed
-            return self._gap("its keeper is gone")
+            return self._gap(_GONE)
         return self._answer(at_most_s)
 
     def _answer(self, at_most_s: float) -> dict[str, Any] | Gap:
@@ -222,7 +233,7 @@ class Bench:
                 return self._gap(f"it took longer than {at_most_s:.0f} s, and was ended")
             data = os.read(descriptor, 65_536)
             if not data:
-                return self._gap("it was ended" if self._is_closed else "its keeper is gone")
+                return self._gap("it was ended" if self._is_closed else _GONE)
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)

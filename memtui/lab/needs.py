@@ -45,14 +45,27 @@ def _may_administer(asked: _Asked) -> bool:
     return bool(int(mask, 16) >> _CAP_SYS_ADMIN & 1)
 
 
-def _may_make_groups(asked: _Asked) -> bool:
+def _no_groups(asked: _Asked) -> str:
+    if asked.readonly:
+        return "it makes control groups, which it does not with --readonly"
     parent = group_parent(asked.files)
-    return not asked.readonly and parent is not None and os.access(parent[1], os.W_OK | os.X_OK)
+    if parent is None:
+        return "it needs a memory cgroup of version 1 to be in"
+    if not os.access(parent[1], os.W_OK | os.X_OK):
+        return f"it needs to make groups in {parent[1]}, which root may"
+    return ""
 
 
-def _may_swap(asked: _Asked) -> bool:
-    has_swap = not isinstance(asked.files.stat("proc/swaps"), Gap)
-    return not asked.readonly and has_swap and _is_on_disk(asked) and _may_administer(asked)
+def _no_swap(asked: _Asked) -> str:
+    if asked.readonly:
+        return "it makes swap of its own, which it does not with --readonly"
+    if isinstance(asked.files.stat("proc/swaps"), Gap):
+        return "it needs swap, which this kernel does not have"
+    if not _may_administer(asked):
+        return "it needs root, to have swap of its own"
+    if not _is_on_disk(asked):
+        return f"it needs swap of its own, and {place()} is not on a disk"
+    return ""
 
 
 def _may_trace(asked: _Asked) -> bool:
@@ -89,30 +102,23 @@ def _may_have_huge_pages(asked: _Asked) -> bool:
     return size_bytes is not None and size_bytes <= _HUGE_AT_MOST_BYTES and not is_off_here
 
 
-class _Kind(NamedTuple):
-    """A need: what is missing without it, in words, and whether it is there."""
-
-    words: str
-    is_there: Callable[[_Asked], bool]
+def _unless(is_there: Callable[[_Asked], bool], words: str) -> Callable[[_Asked], str]:
+    return lambda asked: "" if is_there(asked) else words
 
 
-NEEDS: Final[Mapping[Need, _Kind]] = {
-    "root": _Kind("it needs root", _is_root),
-    "cgroup v1": _Kind(
-        "it needs a memory cgroup of version 1 that it may make groups in, and no --readonly",
-        _may_make_groups,
+# What is missing of a need, in words; "" where it is there.
+NEEDS: Final[Mapping[Need, Callable[[_Asked], str]]] = {
+    "root": _unless(_is_root, "it needs root"),
+    "cgroup v1": _no_groups,
+    "swap": _no_swap,
+    "pagemap": _unless(
+        _may_administer, "it needs CAP_SYS_ADMIN, as page frames are shown to nobody else"
     ),
-    "swap": _Kind(
-        "it needs swap of its own, which root may have on a disk, and no --readonly", _may_swap
-    ),
-    "pagemap": _Kind(
-        "it needs CAP_SYS_ADMIN, as page frames are shown to nobody else", _may_administer
-    ),
-    "ptrace": _Kind("it needs ptrace, which yama forbids here", _may_trace),
-    "disk": _Kind(f"it needs {place()} on a disk", _is_on_disk),
-    "glibc": _Kind("it looks into glibc's malloc, and this is another C library", _is_glibc),
-    "huge pages": _Kind(
-        "it needs transparent huge pages, for those who ask by madvise", _may_have_huge_pages
+    "ptrace": _unless(_may_trace, "it needs ptrace, which yama forbids here"),
+    "disk": _unless(_is_on_disk, f"it needs {place()} on a disk"),
+    "glibc": _unless(_is_glibc, "it looks into glibc's malloc, and this is another C library"),
+    "huge pages": _unless(
+        _may_have_huge_pages, "it needs transparent huge pages, for those who ask by madvise"
     ),
 }
 
@@ -121,13 +127,20 @@ def what_there_is(files: Files, experiment: Experiment, *, readonly: bool) -> fr
     """Of what it needs and likes."""
     asked = _Asked(files, readonly)
     wanted = experiment.needs | experiment.likes
-    return frozenset(need for need in wanted if NEEDS[need].is_there(asked))
+    return frozenset(need for need in wanted if not NEEDS[need](asked))
 
 
-def left_out(experiment: Experiment, has: frozenset[Need]) -> list[tuple[Step, str]]:
+def left_out(
+    files: Files, experiment: Experiment, has: frozenset[Need], *, readonly: bool
+) -> list[tuple[Step, str]]:
     """The steps that cannot be made here, and why."""
+    asked = _Asked(files, readonly)
+
+    def why(need: Need) -> str:
+        return NEEDS[need](asked) or f"it needs {need}"  # which could not be had after all
+
     return [
-        (step, "; ".join(NEEDS[need].words for need in sorted(step.needs - has)))
+        (step, "; ".join(map(why, sorted(step.needs - has))))
         for step in experiment.steps
         if step.needs - has
     ]
@@ -140,9 +153,9 @@ def why_not(files: Files, experiment: Experiment, *, readonly: bool) -> Gap | No
         return Gap(source, "unsupported", "experiments run on this machine, not below --root")
     if not is_own_proc(files.read("proc/self/status"), os.getpid()):
         return Gap(source, "unsupported", FOREIGN)
-    missing = experiment.needs - what_there_is(files, experiment, readonly=readonly)
-    if missing:
-        return Gap(source, "unsupported", "; ".join(NEEDS[need].words for need in sorted(missing)))
+    asked = _Asked(files, readonly)
+    if missing := [words for need in sorted(experiment.needs) if (words := NEEDS[need](asked))]:
+        return Gap(source, "unsupported", "; ".join(missing))
     left = _left_bytes(files)
     if left is None or left < _SHARE * experiment.at_most_bytes:
         detail = (

@@ -45,6 +45,6 @@ class Offers(Question[tuple[Offer, ...]]):
         make = partial(Bench, files, experiment, readonly=self.readonly)
         bench = make()
         gap = bench.available
-        why_not = (gap.detail or gap.reason) if gap else ""
+        why_not = gap.words if gap else ""
         needs = frozenset(need for step in experiment.steps for need in step.needs)
         return Offer(experiment, why_not, needs - bench.run.stage.has, make)

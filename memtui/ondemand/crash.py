@@ -30,8 +30,6 @@ from memtui.ondemand.modules import Modules
 from memtui.ondemand.places import place_of, with_line
 from memtui.ondemand.unwind import Call, Unwinder
 
-# The lines of the source come last, and are begun within this time.
-LINES_S: Final = 0.1
 _MESSAGE_AT_MOST: Final = 4096
 _OPEN_AT_MOST: Final = 1000  # descriptors that are looked through
 _GUARD_AT_MOST: Final = 1 << 20  # below a thread's stack
@@ -44,12 +42,12 @@ def read_crash(
     siginfo: SigInfo,
     registers: Registers | Gap,
     page_bytes: int,
-    lines_s: float = LINES_S,
+    lines_s: float,
 ) -> Crash:
     """The crash of a thread that stands still. Never raises.
 
-    `lines_s`: so long at most it reads debug information for lines of the source, the program's own
-    first; its libraries' may take seconds.
+    `lines_s`: so long at most it reads debug information for lines of the source, last of all and the
+    program's own first; its libraries' may take seconds.
     """
     unread = Gap(f"proc/{key.pid}/maps", "gone")
     crash = Crash(key, tid, "", siginfo, registers, unread, unread, page_bytes=page_bytes)
@@ -116,7 +114,8 @@ def _with_code(files: Files, crash: Crash, lines_s: float) -> Crash:
     if not isinstance(registers, Gap):
         calls = Unwinder(map_, modules, memory).calls(registers)
         lines = Lines(time.monotonic() + lines_s)
-        crash = crash._replace(frames=_frames(map_, modules, calls, lines))
+        frames = _frames(map_, modules, calls, lines)
+        crash = crash._replace(frames=frames, lines_missed=lines.ran_out)
     if crash.siginfo.signal == signal.SIGABRT:
         crash = crash._replace(message=_abort_message(map_, modules, memory))
     return crash

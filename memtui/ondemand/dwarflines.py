@@ -34,17 +34,19 @@ Row = tuple[int, int, int, bool]  # address, file, line, and whether a sequence 
 
 
 class Lines:
-    """File and line of addresses. `until_s` (monotonic): nothing new is begun after it."""
+    """File and line of addresses. `until_s` (monotonic): nothing new is begun after it, and `ran_out`
+    then tells that something would have been."""
 
     def __init__(self, until_s: float) -> None:
         self._until_s = until_s
+        self.ran_out = False
         self._dwarfs: dict[str, Any] = {}
         self._known: dict[tuple[str, int], tuple[str, int] | None] = {}
 
     def at(self, module: Module, address: int) -> tuple[str, int] | None:
         """Of one of the file's own addresses. Never raises."""
         which = (module.path, address)
-        if which not in self._known and time.monotonic() < self._until_s:
+        if which not in self._known and not self._is_late():
             try:
                 self._known[which] = self._at(module, address)
             # Debug information of somebody's making: pyelftools answers bad ones with anything.
@@ -52,12 +54,16 @@ class Lines:
                 self._known[which] = None
         return self._known.get(which)
 
+    def _is_late(self) -> bool:
+        self.ran_out = self.ran_out or time.monotonic() >= self._until_s
+        return self.ran_out
+
     def _at(self, module: Module, address: int) -> tuple[str, int] | None:
         if module.path not in self._dwarfs:
             self._dwarfs[module.path] = _dwarf_of(module)
         dwarf = self._dwarfs[module.path]
         unit = None if dwarf is None else self._unit(dwarf, address)
-        if unit is None or time.monotonic() > self._until_s:
+        if unit is None or self._is_late():
             return None
         program = dwarf.line_program_for_CU(unit)
         if program is None or program["unit_length"] > _TABLE_AT_MOST:
@@ -75,7 +81,7 @@ class Lines:
             offset = _by_aranges(ranges.stream.getvalue(), address)
             return None if offset is None else dwarf.get_CU_at(offset)
         for number, unit in enumerate(dwarf.iter_CUs()):
-            if number >= _UNITS_AT_MOST or time.monotonic() > self._until_s:
+            if number >= _UNITS_AT_MOST or self._is_late():
                 return None
             if _has(unit, address):
                 return unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from memtui.kernel.files import Files, Gap
 from memtui.kernel.process import parse_cmdline
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from memtui.ondemand.place import Place
     from memtui.ondemand.sharers import Sharers
     from memtui.ondemand.walk import Walk
+
+# Lines of the source: the program's own as a rule, and those of all but the largest libraries.
+LINES_SOON_S: Final = 0.1
+LINES_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,16 @@ class WalkTo(Question["Walk"]):
 
 @dataclass(frozen=True, slots=True)
 class CrashOf(Question["Crash"]):
-    """How a process dies in a thread of it: held before its end, or in a dump."""
+    """How a process dies in a thread of it: held before its end, or in a dump.
+
+    `lines_s`: for how long at most it looks for lines of the source, once it knows all else.
+    """
 
     key: ProcessKey
     tid: int
     siginfo: SigInfo
     registers: Registers | Gap
+    lines_s: float = LINES_S
 
     @property
     def source(self) -> str:
@@ -113,9 +121,8 @@ class CrashOf(Question["Crash"]):
     def answer(self, files: Files, machine: Machine, go_on: GoOn) -> Crash:
         from memtui.ondemand.crash import read_crash
 
-        return read_crash(
-            files, self.key, self.tid, self.siginfo, self.registers, machine.page_bytes
-        )
+        held = (self.key, self.tid, self.siginfo, self.registers)
+        return read_crash(files, *held, machine.page_bytes, self.lines_s)
 
 
 @dataclass(frozen=True, slots=True)

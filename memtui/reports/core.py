@@ -149,12 +149,12 @@ def _text(
 
 def _not_read(gaps: list[Gap]) -> Iterator[str]:
     """A line for each reason: of many files, one is named."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for gap in gaps:
-        by_reason.setdefault((gap.reason, gap.detail), []).append(gap.source)
-    for (reason, detail), (first, *more) in by_reason.items():
+        by_reason.setdefault(gap.words, []).append(gap.source)
+    for why, (first, *more) in by_reason.items():
         others = f" and {len(more)} more" if more else ""
-        words = f"{first}{others}: {detail or reason}"
+        words = f"{first}{others}: {why}"
         yield f"\nnot read: {units.printable(words)}\n"
 
 

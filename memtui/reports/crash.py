@@ -37,6 +37,7 @@ def crash_document(crash: Crash) -> dict[str, Any]:
         if isinstance(registers, Gap)
         else {name: f"{value:#x}" for name, value in registers.values.items()},
         "frames": [_frame(each) for each in crash.frames],
+        "lines_missed": crash.lines_missed,
         "steps": [{"words": each.words, "term": each.term} for each in explained.steps],
         "tid": crash.tid,
         "exit_status": explained.exit_status,
@@ -59,8 +60,8 @@ def _mapping(map_: AddressMap | Gap, row: int) -> dict[str, Any] | None:
         "size_bytes": end - start,
         "perms": mappings.perms[row],
         "offset_bytes": mappings.offsets[row],
-        "dev": mappings.devs[row],
-        "inode": mappings.inodes[row],
+        "dev": mappings.devs[row] if mappings.has_inodes else None,
+        "inode": mappings.inodes[row] if mappings.has_inodes else None,
         "path": mappings.paths[row],
         "kind": map_.kind(row).name,
         "label": label(map_, row).words,
@@ -106,7 +107,7 @@ def _steps(explained: Explained, width: int) -> list[str]:
 def _instruction(crash: Crash, width: int) -> list[str]:
     if isinstance(crash.instruction, Gap):
         gap = crash.instruction
-        return _wrapped(f"{gap.source}: {gap.detail or gap.reason}", width, "  ")
+        return _wrapped(f"{gap.source}: {gap.words}", width, "  ")
     values = "".join(f"   {name} {value:#x}" for name, value in crash.instruction.uses)
     return _wrapped(
         f"{crash.instruction.address:#x}: {crash.instruction.text}{values}", width, "  "
@@ -125,6 +126,8 @@ def _calls(crash: Crash, width: int) -> list[str]:
         first += len(frames)
     if len(crash.frames) == FRAMES_AT_MOST:
         lines.append("   and what called them")
+    if crash.lines_missed:
+        lines.append(fit("   not all lines of the source were found in time", width).rstrip())
     return lines
 
 

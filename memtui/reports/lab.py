@@ -11,7 +11,7 @@ from memtui.lab.bench import Agreement, Bench, Told
 from memtui.lab.catalogue import catalogue
 from memtui.lab.experiment import Expected, Experiment, Facts, Run
 from memtui.lab.figures import label, text
-from memtui.lab.needs import left_out, why_not
+from memtui.lab.needs import why_not
 from memtui.reports.output import FAILED, USAGE, Failure, Options, TextColumn, document, table
 
 ALL = "all"
@@ -69,7 +69,7 @@ def _run(bench: Bench, failures: list[str], documents: list[dict[str, Any]]) -> 
                 failures.append(f"{experiment.name}: {told.step.title!r} does not agree")
     finally:
         bench.close()
-    missing = left_out(experiment, bench.run.stage.has) if bench.available is None else []
+    missing = bench.left_out if bench.available is None else []
     if missing:
         yield "\n" + "".join(f"left out: {step.title}: {why}\n" for step, why in missing)
     if failed is not None:

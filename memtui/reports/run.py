@@ -150,7 +150,7 @@ def _signals_handed_on() -> Iterator[Callable[[Watch], None]]:
 
 def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
     """To the end of the story; each crash is read while the program stands still."""
-    from memtui.ondemand.questions import CrashTools
+    from memtui.ondemand.questions import LINES_S, CrashTools
 
     # It runs already: what reads a crash is there before there is one, and who has none waits for nothing.
     threading.Thread(target=CrashTools().work, name="crash tools", daemon=True).start()
@@ -167,9 +167,7 @@ def _follow(files: Files, watch: Watch) -> dict[int, Crash]:
             read.add((held.tid, held.key.start_time_ticks))
             from memtui.ondemand.crash import read_crash
 
-            crashes[held.key.pid] = read_crash(
-                files, held.key, held.tid, held.siginfo, held.registers, page_bytes
-            )
+            crashes[held.key.pid] = read_crash(files, *held, page_bytes, LINES_S)
             watch.let_go()
     return crashes
 
@@ -240,7 +238,7 @@ def run_lines(story: Story, crashes: dict[int, Crash]) -> Iterator[str]:
         yield f"\ncrash of {units.printable(crash.name)} ({pid})\n"
         yield "\n".join(crash_lines(crash, _width())) + "\n"
     for gap in story.missing:
-        yield f"\nmissing: {units.printable(gap.source)}: {units.printable(gap.detail or gap.reason)}\n"
+        yield f"\nmissing: {units.printable(gap.source)}: {units.printable(gap.words)}\n"
     yield "\n"
     yield from _end(story)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -68,7 +69,28 @@ def test_too_little_memory_is_no_place_for_an_experiment(promise: Experiment) ->
 def test_what_is_needed_and_missing_is_said(promise: Experiment) -> None:
     bench = Bench(LiveFiles(), promise._replace(needs=frozenset({"cgroup v1"})), readonly=True)
     assert bench.available is not None
-    assert "needs a memory cgroup" in bench.available.detail
+    assert bench.available.detail == "it makes control groups, which it does not with --readonly"
+
+
+def test_of_what_swap_needs_only_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = experiment_of("swap")
+    assert swap is not None
+    monkeypatch.setattr("memtui.lab.needs._may_administer", lambda asked: False)
+    found = Bench(LiveFiles(), swap).available
+    assert found is not None and found.detail == "it needs root, to have swap of its own"
+    found = Bench(LiveFiles(), swap, readonly=True).available
+    assert found is not None and found.detail.endswith("which it does not with --readonly")
+
+
+def test_a_python_that_may_not_be_run_is_named(
+    promise: Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python3"
+    python.write_text("")
+    monkeypatch.setattr("sys.executable", str(python))
+    failed = Bench(LiveFiles(), promise).start()
+    assert failed is not None
+    assert failed.detail.startswith(f"{python}, which runs its program, cannot be started: Perm")
 
 
 def test_another_machine_is_no_place_either() -> None:

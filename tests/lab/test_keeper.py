@@ -179,7 +179,9 @@ def test_the_next_one_sweeps_what_a_killed_keeper_left(copied: Path) -> None:
         os.kill(keeper, signal.SIGKILL)
         assert memtui.wait() == 1
         assert memtui.stderr
-        assert memtui.stderr.read() == "memtui: waiting: its keeper is gone\n"
+        assert (
+            memtui.stderr.read() == "memtui: waiting: the process that runs its program has ended\n"
+        )
         wait_until(lambda: are_gone(program), "ended with the keeper")
         assert left(keeper)
         assert lab("promise", "--headless").returncode == 0

@@ -144,6 +144,7 @@ def test_the_line_is_the_one_that_dies(how: str, plain: Path) -> None:
     with held([plain, how]) as thread:
         crash = thread.crash()
     assert own_lines(crash)[0] == dying_line(how)
+    assert not crash.lines_missed
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -248,7 +249,8 @@ def test_python_is_held_in_a_library_of_a_library() -> None:
     told = explain(crash)
     assert told.access == "read" and "read of 0x0: not mapped, a null pointer; in " in told.sentence
     assert crash.frames[-1].place.symbol == "_start"
-    assert not any(each.place.source for each in crash.frames)  # there was no time for them
+    assert not any(each.place.source for each in crash.frames)
+    assert crash.lines_missed  # there was no time for them
 
 
 def test_a_process_that_is_another_now_has_nothing_to_tell(plain: Path) -> None:

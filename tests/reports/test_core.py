@@ -73,6 +73,8 @@ def test_a_crash_is_explained_from_its_dump(
     )
     assert [int(each["start"], 16) for each in found["mappings"]] == list(alive.mappings.starts)
     assert {each["kind"] for each in found["mappings"]} == {kind.name for kind in alive.by_kind}
+    told = [*found["mappings"], *crash["neighbours"]]
+    assert {(each["dev"], each["inode"]) for each in told} == {(None, None)}  # it knows of none
     text = prints(capsys, path)
     assert crash["sentence"] in " ".join(text.split())
     assert text.startswith(f"{process.pid} dumped: SIGSEGV, core dump written ")

@@ -88,6 +88,7 @@ class Crash(NamedTuple):
     Gaps where they could not be had; `map` likewise. `stack_limit_bytes` is the soft RLIMIT_STACK;
     None: none, or not known. `file_bytes`: how long the file is that is mapped at the address.
     `is_present`: whether the page table had a page there. `message`: what glibc said as it aborted.
+    `lines_missed`: there was no time to look up file and line of all frames.
     """
 
     key: ProcessKey
@@ -103,3 +104,4 @@ class Crash(NamedTuple):
     file_bytes: int | None = None
     is_present: bool | None = None
     message: str = ""
+    lines_missed: bool = False
