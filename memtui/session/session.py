@@ -108,8 +108,8 @@ class Session:
         self._has_begun = False
         self._chosen = Chosen()
         self._memory = Memory(settings)
-        # While the moment stays as it is: what was last, and seen by then.
-        self._held: tuple[Mapping[Scope, Sample], Mapping[Scope, Seen]] | None = None
+        # While the moment stays as it is: what was last, seen and gained by then.
+        self._held: tuple[Mapping[Scope, Sample], Mapping[Scope, Seen], GrowthTracker] | None = None
         self._wound: Wound | None = None
         self._chosen_then: Chosen | None = None
         self._found_s: float | None = None  # the event that was last gone to
@@ -167,7 +167,7 @@ class Session:
 
     def _moment_now(self) -> Moment | None:
         memory = self._memory
-        samples, seen = self._held or (memory.last, memory.seen)
+        samples, seen, growth = self._held or (memory.last, memory.seen, memory.growth)
         sample = samples.get(self.scope)
         if sample is None:
             return None
@@ -177,7 +177,7 @@ class Session:
             sample,
             free_figures(sample.system.meminfo),
             seen[self.scope],
-            memory.growth,
+            growth,
             memory.rates,
             self.is_frozen,
         )
@@ -333,6 +333,10 @@ class Session:
             self._chosen_then = Chosen(process, by_itself=by_itself, is_past=True)
         return True
 
+    def choose_again(self, chosen: Chosen) -> None:
+        """One that was chosen before and has ended since: with the last of its map."""
+        self._chosen = chosen
+
     def switch_scope(self) -> bool:
         """From the host to the group that confines memtui, or back; False where there is none."""
         samples = self._held[0] if self._held else self._memory.last
@@ -365,7 +369,8 @@ class Session:
         self._held, self._moment = None, None
         memory = self._memory
         if time_s is not None:
-            self._held = memory.last, {scope: seen.still() for scope, seen in self.seen.items()}
+            seen_then = {scope: seen.still() for scope, seen in self.seen.items()}
+            self._held = memory.last, seen_then, memory.growth.still()
         elif memory.last:
             self._chosen.update(memory.last["host"])
 

@@ -131,4 +131,4 @@ class Trial:
 
     def _fail(self, gap: Gap) -> None:
         self.state = "failed"
-        self.problem = units.printable(gap.detail or gap.reason)
+        self.problem = units.printable(gap.words)

@@ -44,7 +44,7 @@ class Acting:
 
     def signal(self, process: ProcessSample | None) -> None:
         """Asks which one, and then whether to send it."""
-        if not self._may(process) or process is None:
+        if process is None:
             return
 
         def ask(taken: list[str] | None) -> None:
@@ -57,7 +57,7 @@ class Acting:
 
     async def adjust(self, process: ProcessSample | None) -> None:
         """Asks for another oom_score_adj, and then whether to set it."""
-        if not self._may(process) or process is None:
+        if process is None:
             return
 
         def answer(text: str, final: bool) -> str:
@@ -74,24 +74,30 @@ class Acting:
 
     def undo(self) -> None:
         """Asks whether to put back the last thing that was done."""
-        if self._undo is None:
-            self._view.notify("nothing was done here that can be put back", severity="warning")
-        elif self._may(self._undo[1]):
+        if self._undo is not None:
             self._ask(*self._undo)
 
-    def _may(self, process: ProcessSample | None) -> bool:
-        """Whether something may be done to it; else a word says why not."""
-        if self._view.session.settings.readonly:
-            why = "read-only: nothing here changes the machine"
-        elif process is None or self._listed.facts is None:
-            why = "choose a process first"
-        elif self._listed.is_gone(process):
-            why = f"{process.pid} has ended"
-        else:
-            why = self._view.session.machine.no_acting
-        if why:
-            self._view.notify(why, severity="warning")
-        return not why
+    def why_not(self, process: ProcessSample | None) -> str:
+        """Why nothing may be done to it, in a line; "" where something may."""
+        session = self._view.session
+        if session.is_replay:
+            return "this is a recording, of the past: nothing can be changed in it"
+        if session.is_past:
+            return session.machine.no_acting
+        if session.settings.readonly:
+            return "read-only: nothing here changes the machine"
+        if process is None or self._listed.facts is None:
+            return "choose a process first"
+        if self._listed.is_gone(process):
+            return f"{process.pid} has ended"
+        return session.machine.no_acting
+
+    def why_no_undo(self) -> str:
+        """Why there is nothing to put back, or it may not be; "" where it may."""
+        if self._undo is not None:
+            return self.why_not(self._undo[1])
+        nothing = "nothing was done here that can be put back"
+        return self.why_not(None) if self._view.session.is_past else nothing
 
     def _ask(self, change: Change, process: ProcessSample) -> None:
         def answer(taken: list[str] | None) -> None:

@@ -19,7 +19,6 @@ from textual.containers import Container
 from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from memtui import units
@@ -274,7 +273,7 @@ class MemtuiApp(TimeKeys):
 
     def _focus(self) -> None:
         """Gives the keys to what the view is about."""
-        self.view.main.focus()
+        self.default_screen.set_focus(self.view.main)  # focus() takes its turn later
 
     def show_frame(self) -> None:
         source = self.session.source
@@ -290,12 +289,13 @@ class MemtuiApp(TimeKeys):
             readonly=self.readonly,
             standing=self.standing,
         )
-        self.query_one(Footer).update(self.view_name, self.readonly)
+        self.query_one(Footer).update()
         self.show_rail()
 
     def _show_map(self) -> None:
         if not self.is_tiny:
             self.view.show_map(self.session.chosen)
+            self.query_one(Footer).update()  # there may be something to look into now
 
     @on(Driver.SignalResume)
     def _continued(self) -> None:
@@ -330,13 +330,15 @@ class MemtuiApp(TimeKeys):
     def _turned(self) -> None:
         self._plan()
 
-    @on(Footer.Pressed)
-    async def _footer_pressed(self, event: Footer.Pressed) -> None:
-        await self.run_view_action(event.action)
-
     def on_key(self, event: events.Key) -> None:
         """A key that nobody took: says where it does something."""
-        name, widget = self._on_top()
+        asked = self.focused
+        if isinstance(asked, Input) and event.is_printable and event.character:
+            # Sent at once with the key that asked, and so to whoever had the keys before.
+            asked.insert_text_at_cursor(event.character)
+            event.prevent_default()
+            return
+        name, widget = self.on_top()
         if event.key in self.screen.active_bindings or isinstance(self.focused, Input):
             return
         if self.screen in (self.default_screen, widget) and (words := elsewhere(event.key, name)):
@@ -344,12 +346,16 @@ class MemtuiApp(TimeKeys):
 
     # What keys do.
 
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if self.session.machine.still:
+            if action == "view" and parameters != ("map",):
+                return "a core dump is one process's memory: its map is all there is"
+            if action == "open":
+                return "a core dump is one process's memory: there is no other"
+        return super().refuses(action, parameters)
+
     async def action_view(self, name: str) -> None:
-        if self.session.machine.still and name != "map":
-            self.notify("a core dump is one process's memory: its map is all there is", timeout=4)
-            return
-        if not self.may_open(name):
-            return
+        self.back_to_now_for(name)
         views = self.query_one("#views")
         if not self.query(f"#{name}"):
             # The styles of all views but the first would take their time before the first frame.
@@ -455,7 +461,7 @@ class MemtuiApp(TimeKeys):
     def action_help(self) -> None:
         from memtui.tui.sheets.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.readonly, self._on_top()[0]))
+        self.push_screen(HelpScreen(self.readonly, self.on_top()[0]))
 
     def _print_error_renderables(self) -> None:
         """A defect is one line, as everywhere; its traceback is for `python -X dev`."""
@@ -467,21 +473,8 @@ class MemtuiApp(TimeKeys):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         from memtui.tui.palette import commands
 
-        yield from commands(keys_of(self._on_top()[0], self.readonly), self._later)
+        yield from commands(keys_of(self.on_top()[0], self.readonly), self._later)
 
     def _later(self, action: str) -> None:
         """Runs an action once the palette has closed."""
         self.call_later(self.run_view_action, action)
-
-    async def run_view_action(self, action: str) -> None:
-        """An action of the view that is shown, or the application's own."""
-        name, view = self._on_top()
-        own = any(key.action == action and key.views for key in keys_of(name))
-        await self.run_action(action, view if own else self)
-
-    def _on_top(self) -> tuple[str, Widget]:
-        """What the user looks at: a sheet over a view, or the view; its name in the table of keys."""
-        for screen in reversed(self.screen_stack):
-            if name := getattr(screen, "VIEW", ""):
-                return name, screen
-        return self.view_name, self.view

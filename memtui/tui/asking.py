@@ -74,6 +74,7 @@ class Asking:
             return
         if isinstance(reply, Answer):
             waiting.then(reply.value)
+            waiting.widget.refresh_bindings()  # of what is known now, another key may do something
         elif waiting.progress is not None:
             waiting.progress(reply.done, reply.total)
 

@@ -28,7 +28,9 @@ def run(files: CoreFiles, settings: Settings, _options: object) -> int:
 
     def begun(app: MemtuiApp) -> None:
         if question is not None:
-            app.asking.look_up(app.view, question, lambda crash: _explain(app, crash))
+            from memtui.tui.sheets.crash import look_up_crash
+
+            look_up_crash(app.view, question, partial(_explain, app), partial(_know, app))
 
     settings = settings._replace(readonly=True)
     occasion = launch.Occasion(_machine(files), begun=begun)
@@ -55,9 +57,13 @@ def _explain(app: MemtuiApp, crash: Crash | Gap) -> None:
         return
     from memtui.model.crash.explain import explain
 
-    app.session.crash = crash
+    _know(app, crash)
     app.session.chosen.address = explain(crash).address
     _open(app)
+
+
+def _know(app: MemtuiApp, crash: Crash) -> None:
+    app.session.crash = crash
 
 
 def _open(app: MemtuiApp) -> None:

@@ -190,7 +190,7 @@ KEYS: Final = (
         "w",
         "sharers",
         "w",
-        "who else maps this file or shared memory, and pays for it",
+        "who else maps this file or shared memory, and pays for it; of a core dump, why it died",
         "who",
         _MAP,
     ),
@@ -275,8 +275,8 @@ KEYS: Final = (
         _PHYSICAL,
     ),
     # The run.
-    Key("enter", "enter", "Enter", "let what is held die; else the map in full", "map", _RUN),
     Key("w", "why", "w", "why it crashed", "why", _RUN),
+    Key("enter", "enter", "Enter", "let what is held die; else the map in full", "map", _RUN),
     Key(
         "f12", "hand_over", "F12", "give the keys to its terminal, and take them back", "keys", _RUN
     ),
@@ -330,12 +330,13 @@ KEYS: Final = (
         "go on",
         ("crash",),
     ),
+    Key("w", "close", "w", "back to where it was opened", "", ("crash",)),
     Key("enter", "done", "Enter", "take what is chosen", "", ("choice",)),
     Key("space", "take", "Space", "choose it or not", "", ("choice",)),
     Key("y", "copy", "y", "copy this sheet to the terminal's clipboard", "copy", _SHEETS[:-1]),
     # Explanations.
     Key("escape", "close", "Esc", "back to what was explained before", "back", _EXPLAINING),
-    Key("enter", "goto", "Enter", "explain the term under the cursor", "go on", _EXPLAINING),
+    Key("enter", "goto", "Enter", "explain the term under the cursor", "explains", _EXPLAINING),
     Key("slash", "find", "/", "find a term to explain", "find", ("explain",)),
     Key(
         "y", "copy", "y", "copy this explanation to the terminal's clipboard", "copy", ("explain",)

@@ -7,10 +7,10 @@ import time
 from typing import Final
 
 from textual import on
-from textual.app import App
 
 from memtui import units
 from memtui.session.session import Session
+from memtui.tui.keyed import KeyedApp
 from memtui.tui.views.view import View
 from memtui.tui.widgets.timerail import TimeRail
 from memtui.tui.widgets.timewindow import MomentWanted
@@ -24,11 +24,10 @@ _LIVE_ONLY: Final = {"lab": "the lab", "run": "a run under watch"}
 _SHORT_S: Final = 4.0
 
 
-class TimeKeys(App[None]):
+class TimeKeys(KeyedApp):
     """The application as far as time goes; all else is `MemtuiApp`'s."""
 
     session: Session
-    view_name: str
 
     @property
     def view(self) -> View:
@@ -84,15 +83,25 @@ class TimeKeys(App[None]):
 
     # Winding.
 
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        session, (parameter, *_) = self.session, (*parameters, None)
+        if action in ("step", "minute") and isinstance(parameter, int):
+            return self._no_winding() or self._end_of_time(parameter)
+        if action in ("event", "time"):
+            return self._no_winding()
+        if action == "view" and parameter in _LIVE_ONLY and session.is_replay:
+            return f"{_LIVE_ONLY[str(parameter)]} is live only: this is a recording"
+        if action == "record" and session.is_replay:
+            return "this is a recording already"
+        if action == "freeze" and session.is_past and not session.is_replay:
+            return "this moment stands still: 0 goes back to now"
+        return ""
+
     def action_step(self, ticks: int) -> None:
-        if self._may_wind():
-            self._say_where_it_ends(ticks)
-            self.session.step(ticks)
+        self.session.step(ticks)
 
     def action_minute(self, minutes: int) -> None:
-        if self._may_wind():
-            self._say_where_it_ends(minutes)
-            self.session.step_by(minutes * _MINUTE_S)
+        self.session.step_by(minutes * _MINUTE_S)
 
     def action_live(self) -> None:
         """To now; of a recording, to its end."""
@@ -106,13 +115,13 @@ class TimeKeys(App[None]):
 
     def go_to(self, time_s: float) -> None:
         """To a time in seconds since boot."""
-        if self._may_wind():
-            self.close_sheets()
-            self.session.go_to(time_s)
+        if why := self._no_winding():
+            self.notify(why, timeout=_SHORT_S)
+            return
+        self.close_sheets()
+        self.session.go_to(time_s)
 
     def action_event(self, by: int) -> None:
-        if not self._may_wind():
-            return
         time_s = self.session.find_event(by > 0)
         if time_s is None:
             self.notify(
@@ -124,63 +133,53 @@ class TimeKeys(App[None]):
     async def action_time(self) -> None:
         from memtui.tui.widgets.prompt import ask
 
-        if self._may_wind():
-            self.close_sheets()
-            await ask(self.view, "time (-15m, 14:32): ", self._typed)
+        self.close_sheets()
+        await ask(self.view, "time (-15m, 14:32): ", self._typed)
 
     def _typed(self, text: str, _final: bool) -> str:
         """Goes to a time as somebody types it; what is wrong with it."""
-        from memtui.recording.times import time_of
+        from memtui.recording.times import A_MINUTE_S, time_of
 
         session = self.session
         booted_s = session.machine.booted_s
         if not text or booted_s is None or (kept := session.kept) is None:
             return ""
+        begin_s, end_s = kept
         try:
-            time_s = time_of(text, booted_s + kept[1]) - booted_s
+            last_s = booted_s + end_s
+            time_s = time_of(text, last_s, booted_s + begin_s, last_s) - booted_s
         except ValueError:
             return "no time such as -15m, 14:32 or 14:32:07"
-        begin_s, end_s = kept
-        if not begin_s - 1 <= time_s:
-            return f"kept is from {session.machine.time_of_day(begin_s)} on"
+        if not begin_s - 1 <= time_s <= end_s + A_MINUTE_S:
+            clock = session.machine.time_of_day
+            return f"kept is from {clock(begin_s)} to {clock(end_s)}"
         self.call_later(self.go_to, min(time_s, end_s))
         return ""
 
-    def _may_wind(self) -> bool:
-        """Whether there is a past for what is looked at; else a word says why not."""
-        why = ""
+    def _no_winding(self) -> str:
+        """Why there is no past of what is looked at; "" where there is."""
         if self.session.machine.still:
-            why = "a core dump is one moment: there is no other"
-        elif self.view_name in _LIVE_ONLY:
-            why = f"{_LIVE_ONLY[self.view_name]} is live only: views 1 to 5 can be wound back"
-        elif self.session.kept is None:
-            why = "nothing of the past is kept yet"
-        if why:
-            self.notify(why, timeout=_SHORT_S)
-        return not why
+            return "a core dump is one moment: there is no other"
+        if self.view_name in _LIVE_ONLY:
+            return f"{_LIVE_ONLY[self.view_name]} is live only: views 1 to 5 can be wound back"
+        return "" if self.session.kept else "nothing of the past is kept yet"
 
-    def _say_where_it_ends(self, way: int) -> None:
-        """At the first moment that is kept, and at the last of a recording."""
+    def _end_of_time(self, way: int) -> str:
+        """That it is the first moment that is kept, or the last of a recording; else ""."""
         moment, kept = self.session.moment, self.session.kept
         if moment is None or kept is None or not moment.is_past:
-            return
+            return ""
         at_s = moment.sample.time_s
         if way < 0 and at_s <= kept[0]:
-            self.notify("nothing before this is kept", timeout=_SHORT_S)
-        elif way > 0 and at_s >= kept[1] and self.session.is_replay:
-            self.notify("the recording ends here", timeout=_SHORT_S)
+            return "nothing before this is kept"
+        is_last = way > 0 and at_s >= kept[1] and self.session.is_replay
+        return "the recording ends here" if is_last else ""
 
-    def may_open(self, view: str) -> bool:
-        """Whether a view is to be had; one that has no past leads back to now."""
-        session = self.session
-        if view not in _LIVE_ONLY or not session.is_past:
-            return True
-        if session.is_replay:
-            self.notify(f"{_LIVE_ONLY[view]} is live only: this is a recording", timeout=_SHORT_S)
-            return False
-        session.go_to(None)
-        self.notify(f"{_LIVE_ONLY[view]} is live only: this is now again", timeout=_SHORT_S)
-        return True
+    def back_to_now_for(self, view: str) -> None:
+        """A view that has no past leads back to now."""
+        if view in _LIVE_ONLY and self.session.is_past:
+            self.session.go_to(None)
+            self.notify(f"{_LIVE_ONLY[view]} is live only: this is now again", timeout=_SHORT_S)
 
     def close_sheets(self) -> None:
         """Whatever is open over the view: it is of another moment."""
@@ -196,8 +195,6 @@ class TimeKeys(App[None]):
             if session.past is not None:
                 session.past.play()
             self.show_frame()
-        elif session.is_past:
-            self.notify("this moment stands still: 0 goes back to now", timeout=_SHORT_S)
         elif session.is_frozen:
             session.at(None)
             self.show_moment()
@@ -228,8 +225,6 @@ class TimeKeys(App[None]):
             session.stop_recording()
             self.show_frame()
             self.notify(f"recorded to {units.printable(path)}", markup=False)
-        elif self.session.is_replay:
-            self.notify("this is a recording already", timeout=_SHORT_S)
         else:
             self.close_sheets()
             await ask(self.view, "record to: ", self._record, default_path())

@@ -51,8 +51,8 @@ def test_other_views_say_that_a_dump_has_no_such_thing(tmp_path: Path) -> None:
         terminal.wait_for("not mapped", "SEGV_MAPERR")
         terminal.type("Esc")
         terminal.wait_for("core dump of made (7)")
-        terminal.type("w")
-        terminal.wait_for("nobody else is in it")
+        terminal.type("w")  # not who else maps it, as in a live process: nobody else is in it
+        terminal.wait_for("WHAT HAPPENED")
         terminal.type("q")
         assert terminal.wait_exit() == 0
 
@@ -62,6 +62,12 @@ def test_of_a_living_programs_dump_the_map_opens_alone(tmp_path: Path) -> None:
         path = by_gcore(process.pid, tmp_path)
     with memtui("core", str(path)) as terminal:
         terminal.wait_for("taken while it lived", "in the dump", "[heap]")
+        terminal.type("Enter")
+        terminal.wait_for("A core dump does not have the kernel's flags of it")
+        terminal.type("Esc")
+        terminal.wait_for("by address")
+        terminal.type("+", "+", "+", "+")
+        terminal.wait_for("a dump has no page map")
         terminal.type("x")
         terminal.wait_for("no crash of it is known")
         terminal.type("q")

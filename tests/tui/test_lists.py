@@ -12,17 +12,19 @@ from memtui.tui.sheets.choice import ChoiceSheet
 from memtui.tui.widgets.plotting import whole_cells
 from memtui.tui.widgets.processcells import bars
 from memtui.tui.widgets.processes import ProcessList
-from memtui.tui.widgets.prompt import OfferTable
+from memtui.tui.widgets.prompt import OfferTable, Prompt
 from tests.interface import (
     app_of,
     click_head,
     cursor,
     deliver,
     java,
+    key_event,
     press,
     running,
     screen_text,
     table,
+    until,
 )
 from tests.interface import screen as screen_of
 from tests.samples import MIB, map_of, process, sample
@@ -116,6 +118,29 @@ async def test_a_filter_is_seen_and_escape_goes_back_to_where_one_was() -> None:
         await press(pilot, "2")
         await press(pilot, "1", "escape")
         assert "filter" not in " ".join(screen_text(app)[:-1])
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (("slash", *"p5", "enter"), "#top-processes"),
+        (("2", "slash", *"p57", "backspace", "enter"), "#process-list"),
+    ],
+)
+async def test_what_is_sent_at_once_with_the_key_that_asks_is_the_answer(
+    keys: tuple[str, ...], name: str
+) -> None:
+    """A slow line, or a paste, sends several keys in one piece."""
+    app = dashboard()
+    p5 = [150 + at for at in range(10)]
+    async with running(app) as pilot:
+        assert app._driver is not None
+        for key in keys:
+            app._driver.send_message(key_event(key))
+        await until(
+            pilot, lambda: app.query(name) and sorted(shown(app, name)) == p5, "filtered for good"
+        )
+        await until(pilot, lambda: not app.query(Prompt), "answered")
 
 
 async def test_open_offers_what_may_be_meant() -> None:

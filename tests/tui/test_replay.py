@@ -18,7 +18,7 @@ def test_a_recording_is_opened_where_it_ends_and_left_again(tmp_path: Path) -> N
     with memtui("replay", path) as terminal:
         terminal.wait_for("available", "stalled", "not recorded")
         terminal.type("2")
-        terminal.wait_for("limits not recorded")
+        terminal.wait_for("limits: it was not recorded")
         terminal.type("q")
         assert terminal.wait_exit() == 0
     assert Path(path).read_bytes() == before

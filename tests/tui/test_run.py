@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import select
+import threading
 import tty
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
+from memtui.ondemand.question import GoOn, Question
+from memtui.ondemand.questions import LINES_SOON_S, CrashOf
 from memtui.tui.app import MemtuiApp
 from memtui.tui.runlaunch import pane_size
 from memtui.tui.running import QuitSheet
@@ -23,6 +28,7 @@ from memtui.views import RUN
 from memtui.watch.story import Happening
 from tests.interface import (
     Hands,
+    Script,
     app_of,
     deliver,
     is_whole,
@@ -32,7 +38,7 @@ from tests.interface import (
     screen_text,
     until,
 )
-from tests.runs import CHILD, EXPLAINED, KEY, app_running, crash, ended, held, story
+from tests.runs import CHILD, EXPLAINED, KEY, RunScript, app_running, crash, ended, held, story
 from tests.samples import process, sample
 
 Compare = Callable[..., bool]
@@ -71,7 +77,12 @@ async def test_it_opens_on_its_program(size: tuple[int, int]) -> None:
         os.write(slave, "hello, 한글\r\n".encode())
         await shows(pilot, "hello, 한글")
         text = screen(app)
-        for words in ("worker (9866) · running 3.2 s", "brk +132 KiB", "41 minor faults", "7 Run"):
+        for words in (
+            "worker (9866) · running 3.2 s",
+            "brk +132 KiB",
+            "41 minor faults",
+            "F12 takes",
+        ):
             assert words in text
         is_whole(app)
 
@@ -166,6 +177,20 @@ async def test_the_time_line_stays_at_its_end_until_one_scrolls() -> None:
         watch.close()
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_time_line_says_whose_it_is_and_nothing_twice(size: tuple[int, int]) -> None:
+    told = story()
+    words = "anonymous memory unmapped, 19.1 MiB"
+    told.happenings.append(Happening(2.1, CHILD.pid, "unmapped", words, -20_000_000))
+    told.happenings.append(Happening(2.2, CHILD.pid, "resident", "resident +19.1 MiB", 20_000_000))
+    app, _, _ = app_running(told)
+    async with running(app, size):
+        text = screen(app)
+        for at, what in (("2.100", words), ("2.200", "resident +19.1 MiB")):
+            assert re.search(rf" {at} +{CHILD.pid} (ls +)?{re.escape(what)}( |$)", text, re.M), what
+        assert "exec exec" not in text and "resident resident" not in text
+
+
 async def test_another_process_of_the_run_has_its_map_shown() -> None:
     app, _, _ = app_running(story())
     async with running(app) as pilot:
@@ -189,6 +214,24 @@ async def test_one_that_ended_before_it_was_read_has_no_map() -> None:
         await press(pilot, "down")
         assert "it ended before its map was read" in screen(app)
         assert not app.query_one("#run-picture").visible
+        await press(pilot, "enter")  # and not to that of another
+        assert app.view_name == RUN.name
+        await shows(pilot, "ls (9870) ended before its map was read")
+
+
+async def test_one_that_has_ended_has_its_last_map_again() -> None:
+    app, _, _ = app_running(story())
+    async with running(app) as pilot:
+        app.query_one(LifeTable).focus()
+        await press(pilot, "down", "up")
+        assert app.session.chosen.key == KEY
+        await deliver(pilot, sample(1001.0, process(KEY.pid, "worker", 12)))
+        await press(pilot, "down")
+        await shows(pilot, "9870 ls · user root · gone at")
+        assert app.query_one("#run-picture", Picture)._map is not None
+        await press(pilot, "enter")
+        assert app.view_name == "map"
+        assert " 9870 ls · user root · gone at" in screen(app)
 
 
 async def test_a_good_end_is_summed_up_and_q_quits() -> None:
@@ -239,6 +282,36 @@ async def test_a_crash_opens_its_explanation() -> None:
         await press(pilot, "enter")
         assert watch.asked == ["let go"]
         assert app.screen is app.default_screen
+
+
+async def test_lines_that_take_long_follow_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, may_find = crash(), threading.Event()
+    places = [each.place._replace(source="", line=None) for each in whole.frames]
+    frames = [each._replace(place=place) for each, place in zip(whole.frames, places, strict=True)]
+    soon = whole._replace(frames=tuple(frames), lines_missed=True)
+
+    def answer(script: RunScript, question: Question[Any], *go_on: GoOn) -> Any:
+        if not isinstance(question, CrashOf):
+            return Script._answer(script, question, *go_on)
+        if question.lines_s == LINES_SOON_S:
+            return soon
+        may_find.wait(60.0)
+        return whole
+
+    monkeypatch.setattr(RunScript, "_answer", answer)
+    told = story()
+    app, _, _ = app_running(told)
+    async with running(app) as pilot:
+        held(told)
+        view_of(app)._happened()
+        await shows(pilot, "not all lines of the source have been found yet")
+        assert isinstance(app.screen, CrashSheet)
+        assert "in deref, worker+0x1155" in screen(app)
+        may_find.set()
+        await shows(pilot, "in deref at w.c:3, worker+0x1155")
+        assert "not all lines" not in screen(app)
+        await press(pilot, "escape", "w")
+        assert "deref at w.c:3" in screen(app)
 
 
 async def test_a_crash_that_nobody_looks_at_is_told() -> None:
@@ -293,9 +366,12 @@ async def test_samples_that_do_not_know_it_change_nothing() -> None:
 def after(written: bytes, *keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
     async def run(pilot: Pilot[None]) -> None:
         hands = Hands(pilot.app)
+        assert isinstance(pilot.app, MemtuiApp)
+        users = pilot.app.session.machine.users
+        await until(hands, lambda: users.name(0) == "root", "known by name")  # by a thread
+        pilot.app.show_moment()
         await hands.pause()
         if written:
-            assert isinstance(pilot.app, MemtuiApp)
             assert pane_of(pilot.app)._feed(written) == len(written)
         await press(hands, *keys)
 

@@ -62,6 +62,14 @@ def test_what_was_not_kept_is_said_before_how_to_get_back() -> None:
     )
 
 
+def test_of_a_replay_what_was_not_kept_is_said_before_its_file() -> None:
+    lacking = PLAYED._replace(missing="map of 2851 read 37 s before", day="")
+    assert header(120, lacking).endswith("db7.memtui · 5 × · 37 % · map of 2851 read 37 s before ")
+    assert "· map of 2851 read 37 s before " in header(80, lacking)
+    assert "REPLAY 14:32:07 · map of 2851 read 37 s before " in header(60, lacking)
+    assert "not all kept" in header(45, lacking)
+
+
 def test_a_recording_says_its_file_and_its_speed() -> None:
     words = header(120, PLAYED)
     assert " ▶ REPLAY 29 Nov 14:32:07 db7.memtui · 5 × · 37 % " in words

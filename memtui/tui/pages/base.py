@@ -210,7 +210,7 @@ def why(gap: Gap | None, subject: str) -> str:
     if gap.reason in ("absent", "unsupported"):
         detail = f" ({units.printable(gap.detail)})" if gap.detail else ""
         return f"This kernel has none: there is no {source}{detail}."
-    return f"{subject}: {source} cannot be read: {gap.reason} {units.printable(gap.detail)}".strip()
+    return f"{subject}: {source} cannot be read: {units.printable(gap.words)}"
 
 
 def is_narrow(width: int) -> bool:

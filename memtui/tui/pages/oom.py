@@ -101,7 +101,7 @@ class OomPage(Vertical):
         self.rows.display = bool(page.columns)
         self.rows.show(page)
         if self.rows.display and self.screen.focused is None:
-            self.rows.focus()  # it lost the keys while it was hidden
+            self.screen.set_focus(self.rows)  # it lost the keys while it was hidden
         self._lay_out(len(lines))
 
     def _lay_out(self, head: int) -> None:

@@ -103,7 +103,7 @@ class ChoiceSheet(ModalScreen[list[str]]):
         self.query_one("#choice-question", Lines).show(parts)
         height = len(self._table.choices) + 4
         self.query_one("#choice").styles.height = min(height, self.size.height)
-        self._table.focus()
+        self.screen.set_focus(self._table)
 
     def on_click(self, event: events.Click) -> None:
         """The mouse has all that the keys have: beside the list it leaves."""

@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
+from textual.widget import Widget
 
 from memtui.kernel.files import Gap
 from memtui.model.crash.crash import Crash
 from memtui.model.crash.explain import explain
-from memtui.tui.keys import bindings, keys_of
+from memtui.ondemand.questions import LINES_SOON_S, CrashOf
+from memtui.tui.asking import look_up
+from memtui.tui.keyed import Keyed
+from memtui.tui.keys import Key, bindings
 from memtui.tui.views import breadth
 from memtui.tui.widgets.bars import Footer
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.widgets.page import text_of
 from memtui.tui.widgets.picture import Picture
-from memtui.tui.words.crash import crash_head, crash_lines, mark
+from memtui.tui.words.crash import LETS_DIE, crash_head, crash_lines, mark
 
 
-class CrashSheet(Screen[None]):
+def look_up_crash(
+    widget: Widget,
+    question: CrashOf,
+    then: Callable[[Crash | Gap], None],
+    found: Callable[[Crash], None],
+) -> None:
+    """`then` is told as soon as it can be explained, and `found`, with the sheet that shows it by
+    then, where lines of the source took longer."""
+
+    def explained(crash: Crash | Gap) -> None:
+        then(crash)
+        if isinstance(crash, Crash) and crash.lines_missed:
+            look_up(widget, question, lambda late: with_lines(crash, late))
+
+    def with_lines(crash: Crash, late: Crash | Gap) -> None:
+        # It may have been let go meanwhile.
+        if isinstance(late, Gap) or _addresses(late) != _addresses(crash):
+            return
+        crash = crash._replace(frames=late.frames, lines_missed=late.lines_missed)
+        found(crash)
+        for screen in widget.app.screen_stack:
+            if isinstance(screen, CrashSheet) and screen.crash.key == crash.key:
+                screen.show(crash)
+
+    look_up(widget, replace(question, lines_s=LINES_SOON_S), explained)
+
+
+def _addresses(crash: Crash) -> list[int]:
+    return [frame.place.address for frame in crash.frames]
+
+
+class CrashSheet(Keyed, Screen[None]):
     """Of a program that is held, or of a core dump.
 
     `after_s`: how long it lived, where that is known. `let_go` lets it die where it is held, and is
@@ -58,14 +94,19 @@ class CrashSheet(Screen[None]):
     def on_mount(self) -> None:
         if not self.query("#crash-text"):
             return  # it opened of itself as the dashboard was ending: there is nothing in it
-        self.query_one("#crash-story").focus()
-        self.query_one(Footer).update(self.VIEW)
+        self.screen.set_focus(self.query_one("#crash-story"))
+        self.query_one(Footer).update()
         picture, map_ = self.query_one(Picture), self.crash.map
         picture.can_focus = False
         self.query_one("#crash-map").display = not isinstance(map_, Gap)
         if not isinstance(map_, Gap):
             picture.show(map_, self.explained.address)
             self.query_one("#crash-here", Lines).show(mark(map_, self.explained.address))
+        self._lay_out()
+
+    def show(self, crash: Crash) -> None:
+        """The same crash, of which more is known by now."""
+        self.crash, self.explained = crash, explain(crash)
         self._lay_out()
 
     def on_resize(self) -> None:
@@ -87,12 +128,12 @@ class CrashSheet(Screen[None]):
         text.show(*lines)
         text.styles.height = len(lines)
 
-    async def on_footer_pressed(self, event: Footer.Pressed) -> None:
-        event.stop()
-        own = any(key.action == event.action and key.views for key in keys_of(self.VIEW))
-        await self.app.run_action(event.action, self if own else self.app)
-
     # What keys do.
+
+    def word(self, key: Key) -> str:
+        if key.action == "go_on":
+            return LETS_DIE if self._let_go is not None else "map"
+        return super().word(key)
 
     def action_close(self) -> None:
         self.dismiss()

@@ -99,10 +99,13 @@ class DifferenceSheet(Sheet):
                 self.table.cursor = starts.index(here.side.start)
         self.show(page)
 
+    @property
+    def leads(self) -> bool:
+        return bool(self._changes)
+
     async def action_goto(self) -> None:
-        if self._changes:
-            self.chosen.address = self._changes[self.table.cursor].side.start
-            self.dismiss()
+        self.chosen.address = self._changes[self.table.cursor].side.start
+        self.dismiss()
 
 
 def _weight(change: Change) -> tuple[int, int, int]:

@@ -18,7 +18,8 @@ from textual.widgets import Input
 from memtui.model.explain import explain as explaining
 from memtui.model.explain.explain import Context, Explanation, ToolFigure
 from memtui.tui import theme
-from memtui.tui.keys import bindings, keys_of
+from memtui.tui.keyed import Keyed
+from memtui.tui.keys import bindings
 from memtui.tui.widgets.bars import Footer
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import text_of, wrapped
@@ -84,7 +85,7 @@ class SeeAlso(Terms):
     ]
 
 
-class ExplainSheet(Screen[None]):
+class ExplainSheet(Keyed, Screen[None]):
     """One explanation; its see-also leads on, Esc back the same way."""
 
     VIEW = "explain"
@@ -108,8 +109,8 @@ class ExplainSheet(Screen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(SeeAlso).focus()
-        self.query_one(Footer).update(self.VIEW)
+        self.screen.set_focus(self.query_one(SeeAlso))
+        self.query_one(Footer).update()
         self._show()
 
     def _show(self) -> None:
@@ -147,12 +148,12 @@ class ExplainSheet(Screen[None]):
         event.stop()
         self.action_goto()
 
-    async def on_footer_pressed(self, event: Footer.Pressed) -> None:
-        event.stop()
-        own = any(key.action == event.action and key.views for key in keys_of(self.VIEW))
-        await self.app.run_action(event.action, self if own else self.app)
-
     # What keys do.
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if action == "goto" and self.query_one(SeeAlso).chosen is None:
+            return "there is nothing to go on with"
+        return super().refuses(action, parameters)
 
     def action_goto(self) -> None:
         name = self.query_one(SeeAlso).chosen
@@ -184,7 +185,7 @@ class ExplainSheet(Screen[None]):
         self.app.copy_to_clipboard("\n".join(line.rstrip() for line in lines) + "\n")
 
 
-class TermsSheet(Screen[None]):
+class TermsSheet(Keyed, Screen[None]):
     """All terms; what is typed leaves those that have it in their names or titles."""
 
     VIEW = "terms"
@@ -209,19 +210,20 @@ class TermsSheet(Screen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
-        self.query_one(Footer).update(self.VIEW)
+        self.screen.set_focus(self.query_one(Input))
+        self.query_one(Footer).update()
         self._filter("")
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         self._filter(event.value)
+        self.refresh_bindings()
 
     @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    async def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.action_goto()
+        await self.run_action("goto")
 
     def _filter(self, text: str) -> None:
         found = explaining.search(text)
@@ -239,18 +241,18 @@ class TermsSheet(Screen[None]):
 
     def on_table_moved(self, event: Table.Moved) -> None:
         event.stop()
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
         self.action_goto()
 
-    async def on_footer_pressed(self, event: Footer.Pressed) -> None:
-        event.stop()
-        own = any(key.action == event.action and key.views for key in keys_of(self.VIEW))
-        await self.app.run_action(event.action, self if own else self.app)
-
     # What keys do.
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if action == "goto" and self.query_one(Terms).chosen is None:
+            return "nothing is explained under that"
+        return super().refuses(action, parameters)
 
     async def action_table(self, action: str) -> None:
         await self.app.run_action(action, self.query_one(Terms))

@@ -163,9 +163,12 @@ class GroupSheet(Sheet):
         if self.is_attached and self.query("#sheet-head"):
             self._draw()
 
+    @property
+    def leads(self) -> bool:
+        return self._pid() is not None
+
     async def action_goto(self) -> None:
-        if (pid := self._pid()) is not None:
-            await self.run_action(f"app.open_pid({pid})")
+        await self.run_action(f"app.open_pid({self._pid()})")
 
 
 def gauge(level: Level, is_tightest: bool, width: int) -> Line:

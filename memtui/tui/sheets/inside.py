@@ -98,8 +98,7 @@ class InsideSheet(Sheet):
     ) -> None:
         title, head = _title(self.chosen), _head(map_, row)
         if isinstance(found, Gap):
-            why = found.detail or f"its file is {found.reason} here"
-            head.append(f"What the file says is not known: {why}.")
+            head.append(f"What the file says is not known: {found.words}.")
             self.show(Page(title, head, _FIGURE_COLUMNS, _figure_rows(map_, row)))
             return
         image, symbols = found
@@ -140,10 +139,13 @@ class InsideSheet(Sheet):
         self._first = self.table.cursor = holding[0] if holding else 0
         self.show(Page(title, head, _COLUMNS, rows, about))
 
+    @property
+    def leads(self) -> bool:
+        return bool(self._starts)
+
     async def action_goto(self) -> None:
-        if self._starts:
-            self.chosen.address = self._starts[self.table.cursor]
-            self.dismiss()
+        self.chosen.address = self._starts[self.table.cursor]
+        self.dismiss()
 
 
 def _figure_rows(map_: AddressMap, row: int) -> list[Row]:
@@ -196,7 +198,9 @@ def _head(map_: AddressMap, row: int) -> list[str | Line]:
     ]
     lines += [[(f" ! {warning}", _ALARM)] for warning in flags(map_, row)]
     vm_flags = map_.mappings.vm_flags(row)
-    if vm_flags is None:
+    if map_.totals.dumped is not None:
+        lines.append([(" A core dump does not have the kernel's flags of it.", _DIM)])
+    elif vm_flags is None:
         lines.append([(" The kernel's flags of it have not been read.", _DIM)])
     else:
         lines.append(f"The kernel's flags: {', '.join(decode(vm_flags))}.")

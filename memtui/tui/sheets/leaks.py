@@ -176,7 +176,7 @@ class LeaksSheet(Sheet):
 
     def _draw(self, found: _Found | Gap) -> None:
         if isinstance(found, Gap):
-            self.show(Page(self._title(None), [f"Not to be told: {found.detail or found.reason}."]))
+            self.show(Page(self._title(None), [f"Not to be told: {found.words}."]))
             return
         if found.hunt is not None:
             self._draw_hunt(found, found.hunt)
@@ -241,8 +241,12 @@ class LeaksSheet(Sheet):
         now_s = time.time()
         if moment is not None and moment.is_past and moment.at is not None:
             now_s = moment.at
+        booted_s, kept = self.session.machine.booted_s, self.session.kept
+        there: tuple[float, ...] = ()
+        if booted_s is not None and kept is not None:
+            there = booted_s + kept[0], booted_s + kept[1]
         try:
-            times = [time_of(word, now_s) for word in words]
+            times = [time_of(word, now_s, *there) for word in words]
         except ValueError:
             return f"expected {EXPECTED}"
         if len(times) == 2 and times[0] >= times[1]:
@@ -253,12 +257,24 @@ class LeaksSheet(Sheet):
             self.begin()
         return ""
 
+    @property
+    def _pid(self) -> int | None:
+        """Of the process under the cursor."""
+        at = self.table.cursor
+        return self._pids[at] if at < len(self._pids) else None
+
+    @property
+    def leads(self) -> bool:
+        return self._pid is not None
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if action in ("grew", "again", "span") and self.session.past is None:
+            return "nothing is kept here that could be looked through"
+        return super().refuses(action, parameters)
+
     async def action_goto(self) -> None:
         """The map of the process under the cursor."""
-        at = self.table.cursor
-        pid = self._pids[at] if at < len(self._pids) else None
-        if pid is not None:
-            await self.run_action(f"app.open_pid({pid})")
+        await self.run_action(f"app.open_pid({self._pid})")
 
 
 def _clock(time_s: float) -> str:

@@ -27,6 +27,10 @@ class ObituarySheet(Sheet):
     def begin(self) -> None:
         self.show(obituary_page(self._obituary, self.session.machine, self.size.width))
 
+    @property
+    def leads(self) -> bool:
+        return True
+
     async def action_goto(self) -> None:
         """To the machine as it was then."""
         self.post_message(MomentWanted(self._obituary.time_s))

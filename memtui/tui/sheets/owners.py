@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
 
 from memtui import units
 from memtui.kernel.files import Gap
-from memtui.model.system.owners import Owner, Owners
+from memtui.model.system.owners import Holder, Owner, Owners
 from memtui.ondemand.question import Asked
 from memtui.ondemand.questions import ShmemOwners
 from memtui.session.session import Session
@@ -115,11 +116,18 @@ class OwnersSheet(Sheet):
             lines.append("Open or mapped in " + ", ".join(listed) + ". Enter: the first one's map.")
         return lines
 
-    async def action_goto(self) -> None:
+    @property
+    def _holders(self) -> Sequence[Holder]:
+        """Of the one under the cursor."""
         owners = self._found.owners if self._found else ()
-        holders = owners[self.table.cursor].holders if owners else ()
-        if holders:
-            await self.run_action(f"app.open_pid({holders[0].key.pid})")
+        return owners[self.table.cursor].holders if owners else ()
+
+    @property
+    def leads(self) -> bool:
+        return bool(self._holders)
+
+    async def action_goto(self) -> None:
+        await self.run_action(f"app.open_pid({self._holders[0].key.pid})")
 
     def action_close(self) -> None:
         if self._found is not None or self._asked is None or self._asked.is_stopped:

@@ -35,7 +35,7 @@ _COLUMNS = (
     Column("binary", "IN BINARY", 16, "<"),
     Column("index", "INDEX", 6),
     Column("covers", "AN ENTRY COVERS", 15),
-    Column("range", "THIS ONE", 25, "<", 2),
+    Column("range", "THIS ONE", 0, "<", 2),
     Column("how", "", 0, "<", 1),
 )
 
@@ -89,17 +89,16 @@ class PageTableSheet(Sheet):
             gone = self.session.machine.time_of_day(self.chosen.gone_s)
             head.append(f"The process has ended at {gone}: this is its last map.")
         is_low = self.has_class("-low")
-        if is_low:
-            rows = rows[:-1]  # the byte in the page: its bits are in the line above
-        self.show(
-            Page(
-                title,
-                head,
-                _COLUMNS if rows else (),
-                rows,
-                lambda row: _about(found, self.size.width, short=is_low),
-            )
+        page = Page(
+            title,
+            head,
+            _columns(found) if rows else (),
+            rows,
+            lambda row: _about(found, self.size.width, short=is_low),
         )
+        if 1 + len(rows) + len(wrapped(page.about(0), self.size.width)) > self.room(page):
+            page.rows = rows[:-1]  # the byte in the page: its bits are in the line above, too
+        self.show(page)
 
 
 def _head(found: Walk) -> list[str | Line]:
@@ -126,6 +125,21 @@ def _in_colours(found: Walk, paging: Paging) -> Line:
     return line
 
 
+def _columns(found: Walk) -> tuple[Column, ...]:
+    """That of ranges as wide as the widest: where addresses have 64 bits, they are longer."""
+    ranges = [*map(_range, found.steps), _in_page(found)]
+    width = max(map(units.width, ranges))
+    return tuple(each._replace(width=width) if each.name == "range" else each for each in _COLUMNS)
+
+
+def _range(step: Step) -> str:
+    return f"{units.address(step.start)}–{units.address(step.end)}"
+
+
+def _in_page(found: Walk) -> str:
+    return f"in the page at {units.address(found.page_start)}"
+
+
 def _step_row(at: int, step: Step) -> Row:
     level, colour = step.level, theme.style(_LEVEL_COLOURS[at], bold=True)
     return {
@@ -134,7 +148,7 @@ def _step_row(at: int, step: Step) -> Row:
         "binary": (f"{step.index:0{level.bits}b}", colour),
         "index": (str(step.index), _BRIGHT),
         "covers": units.size(level.covers_bytes),
-        "range": (f"{units.address(step.start)}–{units.address(step.end)}", _DIM),
+        "range": (_range(step), _DIM),
         "how": (COMPUTED, _DIM),
     }
 
@@ -148,7 +162,7 @@ def _offset_row(found: Walk) -> Row:
         "binary": (f"{found.offset:0{bits}b}", colour),
         "index": (str(found.offset), _BRIGHT),
         "covers": "1 B",
-        "range": (f"in the page at {units.address(found.page_start)}", _DIM),
+        "range": (_in_page(found), _DIM),
         "how": (COMPUTED, _DIM),
     }
 

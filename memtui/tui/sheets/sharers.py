@@ -101,10 +101,13 @@ class SharersSheet(Sheet):
             "path": (units.printable(each.path), _DIM),
         }
 
+    @property
+    def leads(self) -> bool:
+        return bool(self._found.processes)
+
     async def action_goto(self) -> None:
-        if self._found.processes:
-            pid = self._found.processes[self.table.cursor].key.pid
-            await self.run_action(f"app.open_pid({pid})")
+        pid = self._found.processes[self.table.cursor].key.pid
+        await self.run_action(f"app.open_pid({pid})")
 
     def action_close(self) -> None:
         if self._is_done or self._asked is None or self._asked.is_stopped:

@@ -12,7 +12,7 @@ from memtui.kernel.files import Gap
 from memtui.ondemand.question import Asked, Question, Work
 from memtui.session.session import Session
 from memtui.tui.asking import drop, look_up
-from memtui.tui.keys import keys_of
+from memtui.tui.keyed import Keyed
 from memtui.tui.widgets.bars import Footer
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.page import Page, SheetTable, text_of, wrapped
@@ -20,7 +20,7 @@ from memtui.tui.widgets.page import Page, SheetTable, text_of, wrapped
 T = TypeVar("T")
 
 
-class Sheet(Screen[None]):
+class Sheet(Keyed, Screen[None]):
     """Shows a `Page`; subclasses make it, from answers to what they ask."""
 
     VIEW: ClassVar[str]  # its name in the table of keys
@@ -43,8 +43,8 @@ class Sheet(Screen[None]):
         return self.query_one(SheetTable)
 
     def on_mount(self) -> None:
-        self.table.focus()
-        self.query_one(Footer).update(self.VIEW)
+        self.screen.set_focus(self.table)
+        self.query_one(Footer).update()
         self.begin()
 
     @property
@@ -67,6 +67,7 @@ class Sheet(Screen[None]):
         self.table.show(page)
         self.table.display = bool(page.columns)
         self._lay_out()
+        self.refresh_bindings()
 
     def _lay_out(self) -> None:
         width = self.size.width
@@ -83,13 +84,14 @@ class Sheet(Screen[None]):
         lines = wrapped(page.about(self.table.cursor), self.size.width)
         about.show(*lines)
         about.display = bool(lines)  # it would take a line, and the sheet scroll for it
-        # Without title and footer and, where there is room for them, blank lines.
-        room = (
-            self.size.height
-            - (2 if self.has_class("-low") else 5)
-            - len(wrapped(page.head, self.size.width))
-        )
+        room = self.room(page)
         self.table.styles.height = min(rows + 1, max(4, room // 2, room - len(lines)))
+
+    def room(self, page: Page) -> int:
+        """Lines for a page's table and what is below it: without title, head and footer and, where there
+        is room for them, blank lines."""
+        around = 2 if self.has_class("-low") else 5
+        return self.size.height - around - len(wrapped(page.head, self.size.width))
 
     def on_resize(self) -> None:
         self.set_class(self.size.height < 30, "-low")
@@ -103,11 +105,6 @@ class Sheet(Screen[None]):
     async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
         await self.run_action("goto")
-
-    async def on_footer_pressed(self, event: Footer.Pressed) -> None:
-        event.stop()
-        own = any(key.action == event.action and key.views for key in keys_of(self.VIEW))
-        await self.app.run_action(event.action, self if own else self.app)
 
     def fetch(
         self,
@@ -127,6 +124,16 @@ class Sheet(Screen[None]):
         drop(self)
 
     # What keys do.
+
+    @property
+    def leads(self) -> bool:
+        """Whether Enter goes somewhere from the row under the cursor."""
+        return False
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if action == "goto" and not self.leads:
+            return "there is nothing here to go to"
+        return super().refuses(action, parameters)
 
     def action_close(self) -> None:
         self.dismiss()

@@ -22,15 +22,15 @@ from memtui.session.session import Moment, Session
 from memtui.session.trial import Trial
 from memtui.tui import theme
 from memtui.tui.asking import drop, look_up
-from memtui.tui.keys import bindings
+from memtui.tui.keys import Key, bindings
 from memtui.tui.views.view import View
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mapbeside import MapBeside
 from memtui.tui.widgets.mappings import MappingTable
 from memtui.tui.widgets.page import Page, SheetTable, text_of, wrapped
 from memtui.tui.words.cells import fitted
-from memtui.tui.words.lab import head, paper
-from memtui.tui.words.lablist import about, columns_of, list_head, offer_row
+from memtui.tui.words.lab import enter_word, head, no_step, paper
+from memtui.tui.words.lablist import about, columns_of, list_head, not_here, offer_row
 
 if TYPE_CHECKING:
     from memtui.tui.widgets.graph import TimeGraph
@@ -167,7 +167,9 @@ class LabView(View):
     def show_map(self, chosen: Chosen) -> None:
         if self.trial is not None:
             self._point(self.trial, chosen)
-            self.query_one(MapBeside).show(chosen)
+            beside = self.query_one(MapBeside)
+            beside.visible = self._is_program(chosen)  # and nothing until it is there
+            beside.show(chosen)
 
     def _point(self, trial: Trial, chosen: Chosen) -> None:
         """Puts the map's cursor on what the step has changed most, once its reading is there."""
@@ -204,8 +206,9 @@ class LabView(View):
 
     def _draw_list(self) -> None:
         table, offers = self.query_one("#experiments", SheetTable), self._offers
-        rows = [] if offers is None or isinstance(offers, Gap) else list(map(offer_row, offers))
-        table.show(Page((), columns=columns_of(self.size.width), rows=rows))
+        known = () if offers is None or isinstance(offers, Gap) else offers
+        rows = list(map(offer_row, known))
+        table.show(Page((), columns=columns_of(self.size.width, known), rows=rows))
         table.styles.height = min(len(rows) + 1, max(4, self.size.height - 8))
         self._show_about()
 
@@ -236,10 +239,10 @@ class LabView(View):
         event.stop()
         self._show_about()
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
+    async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
         if event.table.id == "experiments":
-            self.action_enter()
+            await self.run_action("enter")
 
     # An experiment from its beginning to its end.
 
@@ -267,15 +270,13 @@ class LabView(View):
             self._begin(next(each for each in self._offers if each.experiment.name == name))
 
     def _begin(self, offer: Offer) -> None:
-        if offer.why_not:
-            self.notify(
-                f"{offer.experiment.name}: {offer.why_not}", severity="warning", markup=False
-            )
+        if why := not_here(offer):
+            self.notify(why, severity="warning", markup=False)
             return
         self._put_away()
         self.trial = trial = Trial(offer.bench())
         self._draw()
-        self.main.focus()
+        self.screen.set_focus(self.main)
         look_up(self, _Start(trial, self._left), self._opened)
 
     def _opened(self, gap: Gap | None) -> None:
@@ -321,7 +322,7 @@ class LabView(View):
         if trial is not None:
             look_up(self, _Leave(trial), lambda _: self._list())
         self._draw()
-        self.main.focus()
+        self.screen.set_focus(self.main)
 
     def _stop_playing(self) -> None:
         if self._playing is not None:
@@ -345,7 +346,25 @@ class LabView(View):
         """Letters that are no answer now mean what they mean elsewhere."""
         if action == "guess":
             return self.trial is not None and self.trial.asks
-        return action not in ("play", "again", "back") or self.trial is not None
+        return action != "back" or self.trial is not None
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        trial = self.trial
+        if action == "enter" and trial is not None:
+            return no_step(trial)
+        if action == "enter":
+            return not_here(self._offer) if self._offer else "there is no experiment to begin"
+        if action in ("play", "again") and trial is None:
+            return "no experiment has begun: Enter begins one"
+        if action == "play" and trial is not None and self._playing is None:
+            is_over = trial.state == "failed" or self._is_at_end
+            return "there is no step left to make: r begins it anew" if is_over else ""
+        return super().refuses(action, parameters)
+
+    def word(self, key: Key) -> str:
+        if key.action != "enter" or self.refuses("enter"):
+            return super().word(key)
+        return enter_word(self.trial) if self.trial else "begins it"
 
     def action_enter(self) -> None:
         if self.trial is None and self._offer is not None:

@@ -22,7 +22,8 @@ from memtui.session.chosen import Chosen
 from memtui.session.session import Session
 from memtui.tui import theme
 from memtui.tui.asking import drop, look_up
-from memtui.tui.keys import bindings
+from memtui.tui.keyed import refusal
+from memtui.tui.keys import Key, bindings
 from memtui.tui.views.maprows import MapRows
 from memtui.tui.views.view import View
 from memtui.tui.widgets.knownpages import DETAILED_PAGES
@@ -206,7 +207,7 @@ class MapView(View):
     async def on_table_chosen(self, event: Table.Chosen) -> None:
         self.on_table_moved(event)
         if isinstance(event.table, MappingTable):
-            self.action_inside()
+            await self.run_action("inside")
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
         event.stop()
@@ -236,6 +237,28 @@ class MapView(View):
         look_up(self, PagesOf(key, start, count, count <= DETAILED_PAGES), then)
 
     # What keys do.
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        still = self.session.machine.still
+        if action == "crash" or (action == "sharers" and still):
+            return "" if self.session.crash else "no crash of it is known"
+        if action == "back":
+            is_whole = not (self._choice.filter or self._choice.kind or self._picture.zoomed)
+            return refusal(self.app, "view", ("overview",)) if is_whole else ""
+        if self._chosen.map is None:
+            return "there is no map of it to look into"
+        if action in ("mark", "difference") and still:
+            return "a core dump is one moment: nothing changes in it"
+        if action == "mark" and self._chosen.gone_s is not None:
+            return "it has no map that could change"
+        if action == "mark" and self._chosen.trail.last is None:
+            return "its usage has not been read yet"
+        return super().refuses(action, parameters)
+
+    def word(self, key: Key) -> str:
+        if key.action == "sharers" and self.session.machine.still and super().word(key):
+            return "why"
+        return super().word(key)
 
     async def action_back(self) -> None:
         if self._choice.filter or self._choice.kind:
@@ -365,12 +388,6 @@ class MapView(View):
         )
 
     def action_mark(self) -> None:
-        if self._chosen.map is None or self._chosen.gone_s is not None:
-            self.notify("it has no map that could change", severity="warning", timeout=3)
-            return
-        if self._chosen.trail.last is None:
-            self.notify("its usage has not been read yet", severity="warning", timeout=3)
-            return
         self._chosen.trail.set_mark()
         self._show_cursor()
         self.notify("marked: d shows what has changed since", timeout=3)
@@ -402,27 +419,20 @@ class MapView(View):
     # Sheets over this view.
 
     def _open(self, sheet: Sheet) -> None:
+        if self._chosen.address is None and self._chosen.map is not None:
+            self._chosen.address = self._chosen.map.mappings.starts[0]
         self._sheet = sheet
         self.app.push_screen(sheet, self._came_back)
 
     def _came_back(self, _result: object) -> None:
         """From a sheet, which may have gone to another address."""
         self._show_cursor()
-        self._table.focus()
-
-    def _may_open(self) -> bool:
-        if self._shown is None:
-            self.notify("there is no map of it to look into", severity="warning", timeout=3)
-            return False
-        if self._chosen.address is None:
-            self._chosen.address = self._shown.mappings.starts[0]
-        return True
+        self.screen.set_focus(self._table)
 
     def action_page_table(self) -> None:
         from memtui.tui.sheets.pagetable import PageTableSheet
 
-        if self._may_open():
-            self._open(PageTableSheet(self.session))
+        self._open(PageTableSheet(self.session))
 
     def action_inside(self) -> None:
         from memtui.tui.sheets.inside import InsideSheet
@@ -430,30 +440,27 @@ class MapView(View):
         map_, row = self._shown, self._table.row
         if map_ is not None and row is not None and self._choice.unfold(map_, row):
             self._arrange()
-        elif self._may_open():
+        else:
             self._open(InsideSheet(self.session))
 
     def action_sharers(self) -> None:
         from memtui.tui.sheets.sharers import SharersSheet
 
         if self.session.machine.still:
-            self.notify("a core dump is one process's memory: nobody else is in it", timeout=4)
-        elif self._may_open():
+            self.action_crash()  # nobody else is in a core dump
+        else:
             self._open(SharersSheet(self.session))
 
     def action_crash(self) -> None:
-        if self.session.crash is None:
-            self.notify("no crash of it is known", severity="warning", timeout=3)
-            return
         from memtui.tui.sheets.crash import CrashSheet
 
+        assert self.session.crash is not None
         self.app.push_screen(CrashSheet(self.session.crash), self._came_back)
 
     def action_difference(self) -> None:
         from memtui.tui.sheets.difference import DifferenceSheet
 
-        if self._may_open():
-            self._open(DifferenceSheet(self.session))
+        self._open(DifferenceSheet(self.session))
 
 
 def kinds_height(map_: AddressMap, height: int) -> int:

@@ -170,7 +170,7 @@ class Overview(View):
     async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
         self.post_message(Table.Moved(event.table))
-        await self.action_enter()
+        await self.run_action("enter")
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
         if isinstance(event.table, ProcessList):

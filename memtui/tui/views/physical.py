@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from memtui.live.plan import Plan
 from memtui.session.session import Moment, Session
 from memtui.tui import theme
-from memtui.tui.keys import bindings
+from memtui.tui.keys import Key, bindings
 from memtui.tui.pages import COMPANIONS, SECTIONS
 from memtui.tui.pages.base import Arrangement, Facts, Section, Way
 from memtui.tui.views.view import View
@@ -81,7 +81,9 @@ class PhysicalView(View):
     def wanted(self) -> Plan:
         """What the sections that are shown are made of, and what the list needs."""
         shown = [self.section]
-        if self.query_one("#companions").content_size.width:
+        if self.session.is_replay:
+            shown += SECTIONS  # a machine is not asked for it
+        elif self.query_one("#companions").content_size.width:
             shown += COMPANIONS
         fields = (field for section in shown for field in section.fields)
         return Plan(fields=frozenset((*_AT_A_GLANCE, *fields)))
@@ -144,6 +146,7 @@ class PhysicalView(View):
             self._show_about()
         elif self.section.name != self.panel.shown:
             self._redraw()
+            self.refresh_bindings()
             self.post_message(self.Turned())
 
     def on_companion_picked(self, event: Companion.Picked) -> None:
@@ -152,7 +155,7 @@ class PhysicalView(View):
 
     async def on_table_chosen(self, event: Table.Chosen) -> None:
         event.stop()
-        await self.action_enter()
+        await self.run_action("enter")
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
         event.stop()
@@ -161,12 +164,27 @@ class PhysicalView(View):
 
     # What keys do.
 
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        rows = self.rows
+        if action == "enter" and rows.has_focus and rows.way is None:
+            return "this row leads to nobody who holds it"
+        if action in ("sort", "invert") and not self.section.sorts:
+            return "only slab caches and control groups can be sorted"
+        return super().refuses(action, parameters)
+
+    def word(self, key: Key) -> str:
+        word = super().word(key)
+        if key.action == "enter" and word and not self.rows.has_focus:
+            return "rows" if self.rows.display else ""
+        # It opens nonetheless: the letters that are typed after it would be commands.
+        return "" if key.action == "filter" and not self.section.sorts else word
+
     async def action_enter(self) -> None:
         rows = self.rows
         if rows.has_focus and rows.way is not None:
             await self._go(rows.way)
         elif rows.display:
-            rows.focus()
+            self.screen.set_focus(rows)
 
     async def _go(self, way: Way) -> None:
         """To who holds what the cursor is on."""
@@ -185,14 +203,14 @@ class PhysicalView(View):
         self.main.choose(next(each for each in SECTIONS if each.name == name))
         self._redraw()
         if self.rows.display:
-            self.rows.focus()
+            self.screen.set_focus(self.rows)
 
     def action_back(self) -> None:
         arrangement = self._arrangement(self.section)
         if arrangement.filter:
             self._arrange(arrangement._replace(filter=""))
         else:
-            self.main.focus()
+            self.screen.set_focus(self.main)
 
     def _sort_by(self, column: str) -> None:
         """By a column; by the one it is sorted by already, the other way round."""
@@ -204,15 +222,11 @@ class PhysicalView(View):
 
     def action_sort(self) -> None:
         names = list(self.section.sorts)
-        if not names:
-            self.notify("only slab caches and control groups can be sorted", timeout=3)
-            return
         at = names.index(self._arrangement(self.section).sort)
         self._sort_by(names[(at + 1) % len(names)])
 
     def action_invert(self) -> None:
-        if self.section.sorts:
-            self._sort_by(self._arrangement(self.section).sort)
+        self._sort_by(self._arrangement(self.section).sort)
 
     async def action_filter(self) -> None:
         from memtui.tui.widgets.prompt import ask

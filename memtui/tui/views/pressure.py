@@ -208,15 +208,15 @@ class PressureView(View):
     def on_tabs_picked(self, event: Tabs.Picked) -> None:
         event.stop()
         self._turn_to(event.name)
-        self.main.focus()
+        self.screen.set_focus(self.main)
 
     def open_page(self, name: str) -> None:
         self._turn_to(name)
-        self.main.focus()
+        self.screen.set_focus(self.main)
 
     def action_turn(self, by: int) -> None:
         self._turn_to(self.query_one("#pressure-tabs", Tabs).step(by))
-        self.main.focus()
+        self.screen.set_focus(self.main)
 
     def _show_graphs(self) -> None:
         """The stalls where there is room, and beside them the figure under the cursor."""
@@ -309,7 +309,7 @@ class PressureView(View):
         page = self.query_one(OomPage)
         if self._page_name != "OOM":
             self._turn_to("OOM")
-            self.main.focus()
+            self.screen.set_focus(self.main)
         await ask(self, "process: ", lambda text, final: page.find(text))
 
     async def action_what_if(self) -> None:
@@ -318,7 +318,7 @@ class PressureView(View):
         page = self.query_one(OomPage)
         if self._page_name != "OOM":
             self._turn_to("OOM")
-            self.main.focus()
+            self.screen.set_focus(self.main)
         await ask(self, "oom_score_adj to try: ", lambda text, final: page.try_adj(text))
 
     async def action_policy(self) -> None:
@@ -327,7 +327,7 @@ class PressureView(View):
         outlook = self.query_one(OomPage).outlook
         if outlook is None:
             self._turn_to("OOM")
-            self.main.focus()
+            self.screen.set_focus(self.main)
         else:
             await self.app.push_screen(PolicySheet(self.session, outlook))
 

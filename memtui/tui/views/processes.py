@@ -284,7 +284,7 @@ class ProcessesView(View):
         event.stop()
         if isinstance(event.table, ProcessList):
             self.post_message(Table.Moved(event.table))
-        await self.action_enter()
+        await self.run_action("enter")
 
     def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
         event.stop()
@@ -298,6 +298,17 @@ class ProcessesView(View):
         self.post_message(self.Turned())
 
     # What keys do.
+
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if action in ("signal", "adjust"):
+            return self._acting.why_not(self._acted_on)
+        if action == "undo":
+            return self._acting.why_no_undo()
+        if action == "read_all" and self.session.is_past:
+            return "this is the past: only what was read then is known of it"
+        if action == "enter" and self._grouping and self.groups.current is None:
+            return "no group is listed"
+        return super().refuses(action, parameters)
 
     async def action_enter(self) -> None:
         group = self.groups.current
@@ -333,7 +344,7 @@ class ProcessesView(View):
         self.processes.display = not grouping
         self.groups.display = bool(grouping)
         if self.app.focused in (self.processes, self.groups, None):
-            self.main.focus()
+            self.screen.set_focus(self.main)
         self._told()
 
     def action_tree(self) -> None:

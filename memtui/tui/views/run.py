@@ -19,9 +19,9 @@ from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.tui import theme
 from memtui.tui.asking import look_up
-from memtui.tui.keys import bindings
+from memtui.tui.keys import Key, bindings
 from memtui.tui.running import Running
-from memtui.tui.sheets.crash import CrashSheet
+from memtui.tui.sheets.crash import CrashSheet, look_up_crash
 from memtui.tui.views.map import TOPICS
 from memtui.tui.views.view import View
 from memtui.tui.widgets.lines import Lines, Table
@@ -30,11 +30,13 @@ from memtui.tui.widgets.picture import Picture
 from memtui.tui.widgets.runtables import LifeTable, Timeline
 from memtui.tui.widgets.terminalpane import TerminalPane
 from memtui.tui.words.cells import Line, spread
+from memtui.tui.words.crash import LETS_DIE
 from memtui.tui.words.map import title
-from memtui.tui.words.run import end_lines, held_after_s, run_line
+from memtui.tui.words.run import end_lines, held_after_s, name_of, run_line
 from memtui.watch.story import Held, Life
 
 _TICK_S = 0.1
+_KEPT = 8  # processes whose last map is there again when they are chosen again
 _DIM = theme.style(theme.DIM)
 _ACCENT = theme.style(theme.ACCENT, bold=True)
 
@@ -50,6 +52,7 @@ class RunView(View):
         self._held: Held | None = None
         self._is_reading = False  # the crash of what is held
         self._marked: dict[ProcessKey, int | None] = {}  # the addresses of crashes
+        self._kept: dict[ProcessKey, Chosen] = {}  # those whose map was shown, the last one last
 
     @property
     def _run(self) -> Running:
@@ -104,12 +107,13 @@ class RunView(View):
         self.query_one(Timeline).update()
         self.query_one(LifeTable).update()
         self._tick()
+        self.refresh_bindings()
         self._show_end()
         if story.held is not self._held:
             self._held = story.held
             if story.held is not None:
                 self._is_reading = True
-                look_up(self, CrashOf(*story.held), self._crash_read)
+                look_up_crash(self, CrashOf(*story.held), self._crash_read, self._lines_found)
                 self._take_keys()
         if story.is_over:
             self._take_keys()
@@ -157,6 +161,11 @@ class RunView(View):
             words = f"{name} is held at {crash.siginfo.name}: 7 and then w show why"
             self.notify(words, severity="warning", markup=False)
 
+    def _lines_found(self, crash: Crash) -> None:
+        last = self._run.crash
+        if last is not None and last.key == crash.key:
+            self._run.crash = crash
+
     # Its map.
 
     def update(self, moment: Moment) -> None:
@@ -164,11 +173,23 @@ class RunView(View):
         if life is None or self._is_of(life, self._chosen):
             return
         processes = moment.sample.processes
-        process = processes.get(life.key) if life.key else None
-        if process is None:
+        if life.key is not None:
+            process = processes.get(life.key)
+        elif life.died_s is None:
             process = next((each for each in processes.values() if each.pid == life.pid), None)
+        else:
+            process = None  # whose pid may be another's by now
         if process is not None:
             self.post_message(self.Picked(process))
+        elif life.key in self._kept:
+            self._choose_again(self._kept[life.key], life)
+
+    def _choose_again(self, kept: Chosen, life: Life) -> None:
+        """One that has ended, with its map as it was when it was looked at last."""
+        if kept.gone_s is None and life.died_s is not None:
+            kept.gone_s = self.session.now_s - max(0.0, self._run.now_s - life.died_s)
+        self.session.choose_again(kept)
+        self.show_map(kept)
 
     @staticmethod
     def _is_of(life: Life, chosen: Chosen) -> bool:
@@ -190,15 +211,31 @@ class RunView(View):
             part.visible = map_ is not None
         line = self.query_one("#run-map", Lines)
         if map_ is None:
-            words = " its map has not been read"
-            if life is not None and life.died_s is not None:
-                words = " it ended before its map was read: the time line has what was seen of it"
-            line.show([(words, _DIM)])
+            words = "its map has not been read"
+            if self._has_no_map:
+                words = "it ended before its map was read: the time line has what was seen of it"
+            line.show([(f" {words}", _DIM)])
             return
+        self._keep(chosen)
         line.draw(lambda width: [title(chosen, machine, width)])
         address = map_.mappings.starts[0] if chosen.address is None else chosen.address
         self.query_one(Picture).show(map_, address)
         self.query_one(MappingTable).show(map_, address, range(len(map_)), chosen.trail, {})
+
+    @property
+    def _has_no_map(self) -> bool:
+        """Whether the process under the cursor has ended, and none of it was read."""
+        life, chosen = self._life, self._chosen
+        if life is None or life.died_s is None:
+            return False
+        return chosen.map is None or not self._is_of(life, chosen)
+
+    def _keep(self, chosen: Chosen) -> None:
+        if chosen.key is not None:
+            self._kept.pop(chosen.key, None)
+            self._kept[chosen.key] = chosen
+            if len(self._kept) > _KEPT:
+                del self._kept[next(iter(self._kept))]
 
     def _follow(self, address: int | None) -> None:
         self._chosen.address = address
@@ -223,6 +260,7 @@ class RunView(View):
         self.show_map(self._chosen)
         if self.session.moment is not None:
             self.update(self.session.moment)
+        self.refresh_bindings()
 
     def on_picture_pointed(self, event: Picture.Pointed) -> None:
         event.stop()
@@ -252,11 +290,36 @@ class RunView(View):
 
     # What keys do.
 
+    def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
+        if action == "enter":
+            if self._is_reading:
+                return "its crash is being read: a moment"
+            life = self._life
+            if self._run.story.held is None and life is not None and self._has_no_map:
+                return f"{name_of(life)} ({life.pid}) ended before its map was read"
+        if action == "why" and self._run.crash is None:
+            return "nothing has crashed"
+        if action in ("hand_over", "whole") and self._run.terminal is None:
+            return "its terminal is not here: what it prints goes to a file"
+        if action == "hand_over" and self._run.story.is_over and not self.has_class("-whole"):
+            return "it has ended: nobody would read keys"
+        return super().refuses(action, parameters)
+
+    def word(self, key: Key) -> str:
+        word = super().word(key)
+        if key.action == "enter" and word and self._run.story.held is not None:
+            return LETS_DIE
+        if key.action == "hand_over" and word:
+            return "takes the keys back" if self._pane_has_keys else word
+        return word
+
+    @property
+    def _pane_has_keys(self) -> bool:
+        return any(pane.has_focus for pane in self.query(TerminalPane))
+
     async def action_enter(self) -> None:
         """What is held dies; otherwise to the map in full."""
-        if self._is_reading:
-            self.notify("its crash is being read: a moment", timeout=3)
-        elif self._run.story.held is not None:
+        if self._run.story.held is not None:
             self._run.let_go()
         else:
             await self.run_action("app.view('map')")
@@ -264,9 +327,7 @@ class RunView(View):
     def action_why(self) -> None:
         """The crash that was read last."""
         running, crash = self._run, self._run.crash
-        if crash is None:
-            self.notify("nothing has crashed", timeout=3)
-            return
+        assert crash is not None
         held = running.story.held
         is_held = held is not None and held.key == crash.key
         sheet = CrashSheet(
@@ -282,13 +343,12 @@ class RunView(View):
         """The keys to the terminal, or from it."""
         pane = self.query(TerminalPane)
         if pane and pane.first().can_focus and not pane.first().has_focus:
-            pane.first().focus()
+            self.screen.set_focus(pane.first())
         else:
             self.remove_class("-whole")
             self.call_after_refresh(self.query_one(Timeline).focus)  # once it is there again
 
     def action_whole(self) -> None:
         """The terminal alone, or everything again."""
-        if self._run.terminal is not None:
-            self.toggle_class("-whole")
-            self.call_after_refresh(self.main.focus)
+        self.toggle_class("-whole")
+        self.call_after_refresh(self.main.focus)

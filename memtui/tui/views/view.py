@@ -14,13 +14,14 @@ from memtui.model.sample import ProcessSample
 from memtui.session.chosen import Chosen
 from memtui.session.session import Moment, Session
 from memtui.tui.asking import look_up
+from memtui.tui.keyed import Keyed
 from memtui.tui.widgets.lines import Table
 
 if TYPE_CHECKING:
     from memtui.tui.export import Exported
 
 
-class View(Vertical):
+class View(Keyed, Vertical):
     """One of the table of views. Draws what it is handed, while it is shown; chooses nothing itself."""
 
     # Its parts that can be gone to by name, with what is there in words.

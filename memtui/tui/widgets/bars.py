@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 from textual import events
 from textual.message import Message
@@ -14,7 +15,7 @@ from memtui.model.sample import Sample
 from memtui.model.system.free import Free
 from memtui.session.session import Moment
 from memtui.tui import theme
-from memtui.tui.keys import keys_of
+from memtui.tui.keys import Key, keys_of
 from memtui.tui.widgets.lines import Lines
 from memtui.tui.words.cells import Line, Part
 from memtui.tui.words.frame import (
@@ -26,7 +27,7 @@ from memtui.tui.words.frame import (
     why_no_pressure,
 )
 from memtui.tui.words.time import Standing
-from memtui.views import RUN, VIEWS, ViewEntry
+from memtui.views import RUN, VIEWS
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -70,10 +71,23 @@ class Header(Lines):
         )
 
 
-Item = tuple[str, str, str]
-"""A key, its word, and the action that it runs."""
+class Item(NamedTuple):
+    """A key as it is shown, its word, and the action that it runs."""
+
+    shown: str
+    word: str
+    action: str
+
+
+class Keyed(Protocol):
+    """Who knows what its keys do now."""
+
+    def word(self, key: Key) -> str:
+        """What is said of a key; "" where it does nothing."""
+
 
 _NARROW = 100  # cells, below which views have short names
+_LAST = ("help", "quit")
 
 
 class Footer(Lines):
@@ -90,57 +104,66 @@ class Footer(Lines):
         super().__init__(id="footer")
         self._spans: list[tuple[int, int, str]] = []
 
-    @property
-    def _views(self) -> Sequence[ViewEntry]:
-        """Those that there are now."""
-        return VIEWS if getattr(self.app, "running", None) is None else (*VIEWS, RUN)
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.update(), immediate=True)
 
-    def update(self, view: str, readonly: bool = False) -> None:
-        """Those of a view."""
-        self.draw(lambda width: [self._line(view, readonly, width)])
+    def update(self) -> None:
+        """What its screen's keys do now."""
+        self.draw(lambda width: [self._line(width)])
 
-    def _line(self, view: str, readonly: bool, width: int) -> Line:
-        narrow = width < _NARROW
-        gap = 1 if narrow else 2
-        items = [
-            (
-                each.key,
-                each.short if narrow and each.name != view else each.title,
-                f"view('{each.name}')",
-            )
-            for each in self._views
-        ]
-        keys = [key for key in keys_of(view, readonly) if key.footer]
-        own = [(key.shown, key.footer, key.action) for key in keys if key.views]
+    def _offered(self, keyed: Keyed, keys: Iterable[Key]) -> Iterator[Item]:
+        """Those that do something now, and do not go to what has the focus."""
+        focused = self.screen.focused
+        for key in keys:
+            if focused is not None and focused.check_consume_key(
+                key.key.split(",")[0], key.shown if len(key.shown) == 1 else None
+            ):
+                continue
+            if word := keyed.word(key):
+                yield Item(key.shown, word, key.action)
+
+    def _views(self, view: str, width: int) -> Iterator[Item]:
+        app: Keyed = self.app  # type: ignore[assignment]
+        there_are = VIEWS if getattr(app, "running", None) is None else (*VIEWS, RUN)
+        for each in there_are:
+            word = each.short if width < _NARROW and each.name != view else each.title
+            key = Key(each.key, f"view({each.name!r})", each.key, each.help, word)
+            yield from self._offered(app, (key,))
+
+    def _line(self, width: int) -> Line:
+        view, keyed = self.app.keyed_on(self.screen)  # type: ignore[attr-defined]
+        gap = 1 if width < _NARROW else 2
 
         def taken(listed: Iterable[Item]) -> int:
-            return sum(len(shown) + len(word) + 1 + gap for shown, word, _ in listed)
+            return sum(len(each.shown) + len(each.word) + 1 + gap for each in listed)
 
-        if view not in {each.name for each in self._views} and width <= taken(items + own):
+        items = list(self._views(view, width))
+        keys = list(keys_of(view))
+        own = list(self._offered(keyed, (key for key in keys if key.views)))
+        others = list(self._offered(self.app, (key for key in keys if not key.views)))  # type: ignore[arg-type]
+        if keyed is self.screen and width <= taken(items + own):
             items = []  # how to get out of a sheet matters more
-        # The last ones, help and quit, keep their places; others go where there is no room.
-        ends = [(key.shown, key.footer, key.action) for key in keys[-2:]]
+        # Help and quit keep their places; others go where there is no room.
+        ends = [item for item in others if item.action in _LAST]
         if width < taken(items + ends):
-            here = f"view('{view}')"
-            items = [item if item[2] == here else (item[0], "", item[2]) for item in items]
+            here = f"view({view!r})"
+            items = [item if item.action == here else item._replace(word="") for item in items]
         room = width - 1 + gap - taken(items + ends)  # what stands last needs no gap after it
-        for key in keys[:-2]:
-            item = (key.shown, key.footer, key.action)
-            if taken([item]) <= room:
+        for item in own + others:
+            if item not in ends and taken([item]) <= room:
                 room -= taken([item])
                 items.append(item)
         parts: list[Part] = [(" ", _PLAIN)]
         self._spans = []
         x = 1
         for item in items + ends:
-            shown, word, action = item
-            is_here = action == f"view('{view}')"
+            is_here = item.action == f"view({view!r})"
             parts += [
-                (shown, _ACCENT),
-                (f" {word}", _BRIGHT if is_here else _DIM),
+                (item.shown, _ACCENT),
+                (f" {item.word}", _BRIGHT if is_here else _DIM),
                 (" " * gap, _PLAIN),
             ]
-            self._spans.append((x, x + taken([item]) - gap, action))
+            self._spans.append((x, x + taken([item]) - gap, item.action))
             x += taken([item])
         return parts
 

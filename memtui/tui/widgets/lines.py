@@ -17,21 +17,31 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from memtui.tui import theme
-from memtui.tui.words.cells import Cell, Column, Line, Part, cells, fit_columns, head_line, row_line
+from memtui.tui.words.cells import (
+    Cell,
+    Column,
+    Line,
+    Part,
+    cells,
+    fit_columns,
+    fitted,
+    head_line,
+    row_line,
+)
 
 
 def strip(parts: Line, width: int, base: Style) -> Strip:
-    """Parts as one line of exactly `width` cells over a base style; what does not fit is cut.
+    """Parts as one line of exactly `width` cells over a base style; what does not fit ends with ….
 
     Neighbours of one style become one: a terminal gets its colours once for all of them.
     """
+    room = width - cells(parts)
+    if room < 0:
+        parts, room = fitted(parts, width), 0
     segments = [
         Segment("".join(text for text, _ in run), base + style)
         for style, run in groupby(parts, key=itemgetter(1))
     ]
-    room = width - cells(parts)
-    if room < 0:
-        return Strip(segments).adjust_cell_length(width, base)
     if room:
         segments.append(Segment(" " * room, base))
     return Strip(segments, width)
@@ -338,6 +348,7 @@ class Table(Drawn, can_focus=True):
         self.set_cursor(row, reveal=True)
         if self.follow is not None:
             self.follow()
+        self.refresh_bindings()  # what Enter does goes by the row
         self.post_message(self.Moved(self))
 
     def on_click(self, event: events.Click) -> None:

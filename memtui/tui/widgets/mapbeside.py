@@ -12,7 +12,7 @@ from memtui.tui import theme
 from memtui.tui.widgets.lines import Lines, Table
 from memtui.tui.widgets.mappings import BESIDE_COLUMNS, MappingTable
 from memtui.tui.widgets.picture import Picture
-from memtui.tui.words.cells import Line, Part, cells
+from memtui.tui.words.cells import Line, Part, broken, cells
 from memtui.tui.words.nomap import gone_words, no_map
 
 
@@ -48,7 +48,8 @@ class MapBeside(Vertical):
         if chosen.map is None:
             machine = self._session.machine
             why = no_map(chosen, machine.users.name, machine.ticks_per_s)
-            words.show(*[[(f" {line}", theme.style(theme.DIM))] for line in ("", *why)])
+            line = [(f" {' '.join(why)}", theme.style(theme.DIM))]
+            words.draw(lambda width: [[], *broken(line, width)])
             return
         table.show(chosen.map, chosen.address)
         ribbon.show(chosen.map, table.address)

@@ -12,7 +12,7 @@ from rich.style import Style
 from memtui import units
 from memtui.tui import theme
 from memtui.tui.widgets.lines import Table
-from memtui.tui.words.cells import Cell, Column, Line, Part
+from memtui.tui.words.cells import Cell, Column, Line, Part, broken
 
 T = TypeVar("T")
 Row = dict[str, str | Part]
@@ -90,12 +90,12 @@ def text_of(line: Line) -> str:
 
 
 def wrapped(paragraphs: Sequence[str | Line], width: int, style: Style = _PLAIN) -> list[Line]:
-    """Sentences broken at blanks, a cell away from both edges; lines made already stay as they are."""
+    """Sentences, and lines that are too long, broken at blanks, a cell away from both edges."""
     lines: list[Line] = []
     for paragraph in paragraphs:
         if isinstance(paragraph, str):
             pieces = textwrap.wrap(units.printable(paragraph), max(20, width - 2)) or [""]
             lines += [[(f" {piece}", style)] for piece in pieces]
         else:
-            lines.append(paragraph)
+            lines += broken(paragraph, width) if width else [paragraph]  # not laid out yet
     return lines

@@ -255,10 +255,12 @@ class Picture(Drawn, can_focus=True):
         width = self.size.width
         if head == 1:
             width = len(self._lines[0]) - len(self._mini[1])
-            return units.fit(f"{scale_text(view, 21)} · {self._shade_text()}", width - 1) + " "
-        return "" if y == 0 else scale_text(view, width) if y == 1 else self._shade_text()
+            scale = scale_text(view, 21)
+            shade = self._shade_text(width - units.width(scale) - 4)
+            return units.fit(f"{scale} · {shade}", width - 1) + " "
+        return "" if y == 0 else scale_text(view, width) if y == 1 else self._shade_text(width)
 
-    def _shade_text(self) -> str:
+    def _shade_text(self, width: int) -> str:
         """What the cursor's page is, where each cell is one; else what shades are made of."""
         map_, view = self._map, self._view
         assert map_ is not None
@@ -268,7 +270,14 @@ class Picture(Drawn, can_focus=True):
             state = PAGE_STATES[spot.state]
             return f"{spot.character} {state.name.replace('_', ' ')}"
         if self._pages.gap is not None:
-            return f"by mapping: pages {self._pages.gap.reason}"
+            why = units.printable(self._pages.gap.words)
+            texts = (
+                f"by mapping, no pages: {why}",
+                f"no pages: {why}",
+                why,
+                "by mapping: no pages",
+            )
+            return next((text for text in texts if units.width(text) <= width), texts[-1])
         if view.size_bytes // self._page_bytes <= _PAGES_AT_MOST and (
             self.pages_wanted is None
             or all(

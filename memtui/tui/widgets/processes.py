@@ -76,7 +76,7 @@ class ProcessList(Table):
     def learn(self, moment: Moment, prospects: Mapping[ProcessKey, Prospect] | None = None) -> None:
         """Another moment, which is not shown yet."""
         machine = moment.machine
-        if self.counted_s < 60 and not moment.is_frozen:
+        if self.counted_s != moment.growth.counted_s:
             self.counted_s = moment.growth.counted_s
             self._set_columns()
         self.facts = Facts(

@@ -54,14 +54,15 @@ async def ask(
 class Way(Lines):
     """The way out, for the mouse too."""
 
-    WORDS: ClassVar[str] = "Esc leaves "
-
     def __init__(self) -> None:
         super().__init__(id="prompt-way")
-        self.styles.width = len(self.WORDS)
+        self.stand()
 
-    def on_mount(self) -> None:
-        self.show([(self.WORDS, theme.style(theme.DIM))])
+    def stand(self, *, after: str = "") -> None:
+        """Alone, or after a complaint, which is another sentence."""
+        words = "· Esc leaves " if after else "Esc leaves "
+        self.styles.width = len(words)
+        self.show([(words, theme.style(theme.DIM))])
 
 
 class OfferTable(Table):
@@ -195,10 +196,11 @@ class Prompt(Vertical):
         complaint = self.query_one("#prompt-complaint", Lines)
         complaint.styles.width = min(units.width(words) + 2, self.size.width * 2 // 3)
         complaint.show([(f" {words}", theme.style(theme.GROWS))])
+        self.query_one(Way).stand(after=words)
 
     async def _close(self) -> None:
         before = self._focused_before
         # What has the focus when a prompt goes would be anybody; an answer may have moved it.
         if before is not None and before.is_attached and self.has_focus_within:
-            before.focus()
+            self.screen.set_focus(before)
         await self.remove()

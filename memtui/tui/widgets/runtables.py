@@ -7,16 +7,12 @@ from typing import Final
 
 from memtui.tui.widgets.lines import Table
 from memtui.tui.words.cells import Cell, Column
-from memtui.tui.words.run import happening_cells, life_cells
+from memtui.tui.words.run import happening_cells, life_cells, shown_s
 from memtui.watch.story import Life, Story
 
-_AT: Final = Column("at", "SECONDS", 9)
-_WHO: Final = (Column("pid", "PID", 7, ">", 2), Column("who", "NAME", 12, "<", 3))
-_REST: Final = (
-    Column("what", "WHAT", 8, "<"),
-    Column("words", "", 0, "<", 0, 36),
-    Column("size", "SIZE", 8, ">", 4),
-)
+_AT: Final = Column("at", "SECONDS", 7)
+_WHO: Final = (Column("pid", "PID", 3, ">", 2), Column("who", "NAME", 12, "<", 3))
+_REST: Final = (Column("what", "WHAT", 0, "<", 0, 30), Column("size", "SIZE", 8, ">", 4))
 
 
 class Timeline(Table):
@@ -29,8 +25,7 @@ class Timeline(Table):
 
     def update(self) -> None:
         """More may have happened."""
-        if len(self._story.lives) > 1:
-            self.set_columns((_AT, *_WHO, *_REST))
+        self._lay_out()
         is_at_end = self.cursor >= self._count - 1
         self._count, gone = self.row_count(), self._story.dropped - self._dropped
         self._dropped = self._story.dropped
@@ -38,6 +33,18 @@ class Timeline(Table):
             self.set_cursor(self._count - 1, reveal=True)
         else:
             self.set_cursor(max(0, self.cursor - gone))
+
+    def _lay_out(self) -> None:
+        """Times and pids as wide as the longest of them: what happened has the rest."""
+        story = self._story
+        last_s = story.happenings[-1].at_s if story.happenings else 0.0
+        at = _AT._replace(width=max(_AT.width, len(shown_s(last_s))))
+        if len(story.lives) < 2:
+            self.set_columns((at, *_REST))
+            return
+        pid, who = _WHO
+        pid = pid._replace(width=max(pid.width, len(str(max(story.lives)))))
+        self.set_columns((at, pid, who, *_REST))
 
     def row_count(self) -> int:
         return len(self._story.happenings)

@@ -74,6 +74,9 @@ class TerminalPane(Drawn, can_focus=True):
     def on_blur(self) -> None:
         self.refresh()
 
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return key != LEAVES
+
     def on_key(self, event: events.Key) -> None:
         if event.key == LEAVES:
             return

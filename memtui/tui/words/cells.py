@@ -5,8 +5,10 @@ Without Textual, whose import takes longer than all that stands before the first
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from rich.style import Style
 
@@ -18,6 +20,7 @@ Line = Sequence[Part]
 Cell = str | Part | list[Part]  # a list is exactly as wide as its column
 
 _PLAIN = theme.style(theme.FOREGROUND)
+_PIECE: Final = re.compile(" +|[^ ]+")
 
 
 def cells(parts: Line) -> int:
@@ -28,7 +31,7 @@ def cells(parts: Line) -> int:
 def spread(left: Sequence[Part], right: Sequence[Part], width: int) -> Line:
     """Left and right ends of one line; the right one goes where both do not fit."""
     if not fits(left, right, width):
-        return list(left) or list(right)
+        return fitted(left or right, width)
     gap = width - cells(left) - cells(right)
     return [*left, (" " * gap, _PLAIN), *right]
 
@@ -39,16 +42,58 @@ def fits(left: Sequence[Part], right: Sequence[Part], width: int) -> bool:
 
 
 def fitted(line: Line, width: int) -> Line:
-    """A line that ends with … where it is too long."""
-    if cells(line) <= width:
+    """A line that ends with … where it is too long; blanks at its end go without."""
+    over = cells(line) - width
+    if over <= 0:
         return line
-    kept: list[Part] = []
-    for text, style in line:
-        if units.width(text) > width:
-            return [*kept, (units.fit(text, width), style)]
-        kept.append((text, style))
+    kept = [part for part in line if part[0]]
+    while over > 0 and kept and kept[-1][0].endswith(" "):
+        text, style = kept.pop()
+        gone = min(over, len(text) - len(text.rstrip(" ")))
+        over -= gone
+        if gone < len(text):
+            kept.append((text[: len(text) - gone], style))
+    if over <= 0:
+        return kept
+    for at, (text, style) in enumerate(kept):
+        if units.width(text) >= width:
+            return [*kept[:at], (units.fit(f"{text}…", width), style)]
         width -= units.width(text)
     return kept
+
+
+def whole_parts(parts: Sequence[tuple[int, Line]], width: int) -> Line:
+    """Those parts of a line that have room together: of its numbers the highest go first, 0 never."""
+    kept = list(parts)
+    while sum(cells(part) for _, part in kept) > width:
+        least = max(number for number, _ in kept)
+        if not least:
+            break
+        kept = [each for each in kept if each[0] != least]
+    return [each for _, part in kept for each in part]
+
+
+def broken(line: Line, width: int) -> list[Line]:
+    """A line as so many as it takes, broken at blanks, a cell away from both edges."""
+    if cells(line) <= width:
+        return [line]
+    pieces = [(text, style) for part, style in line for text in _PIECE.findall(part)]
+    lines: list[list[Part]] = [[]]
+    blank: list[Part] = []
+    for is_blank, run in groupby(pieces, key=lambda piece: piece[0].startswith(" ")):
+        word = list(run)
+        if is_blank:
+            blank = word
+            continue
+        used = cells(lines[-1])
+        if used > 1 and used + cells(blank) + cells(word) > width - 1:
+            lines.append([])
+            blank = [(" ", _PLAIN)]
+            if word[0][0] == "·":  # it stood between two things
+                continue
+        lines[-1] += [*blank, *word]
+        blank = []
+    return list(lines)
 
 
 class Column(NamedTuple):

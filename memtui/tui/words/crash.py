@@ -10,12 +10,12 @@ from typing import Final
 from memtui import units
 from memtui.kernel.files import Gap
 from memtui.kernel.registers import Registers
-from memtui.model.crash.crash import FRAMES_AT_MOST, Crash, Frame
+from memtui.model.crash.crash import FRAMES_AT_MOST, Crash
 from memtui.model.crash.explain import Explained, where
 from memtui.model.crash.symbolname import readable
 from memtui.model.map.addressmap import AddressMap
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, fits, spread
+from memtui.tui.words.cells import Line, Part, fits, fitted, spread
 
 _DIM = theme.style(theme.DIM)
 _PLAIN = theme.style(theme.FOREGROUND)
@@ -26,6 +26,7 @@ _ALARM = theme.style(theme.ALARM, bold=True)
 _TERM: Final = 24  # cells of the kernel's word beside a step
 _STEP: Final = 84  # cells of a step at most: beyond that its term would be far off
 _TERM_FROM: Final = 64  # cells of a line that have room for it
+LETS_DIE: Final = "lets it die"  # what Enter does to what is held
 
 
 def crash_title(crash: Crash, after_s: float | None) -> list[Part]:
@@ -45,11 +46,11 @@ def held_line(left: list[Part], exit_status: int, width: int, more: str = "") ->
     ends: list[list[Part]] = [
         [
             ("held", _ACCENT),
-            (f"{more} · Enter lets it die · ", _DIM),
+            (f"{more} · Enter {LETS_DIE} · ", _DIM),
             (f"exit {exit_status} ", _PLAIN),
         ],
-        [("held", _ACCENT), (f"{more} · Enter lets it die ", _DIM)],
-        [("held", _ACCENT), (" · Enter lets it die ", _DIM)],
+        [("held", _ACCENT), (f"{more} · Enter {LETS_DIE} ", _DIM)],
+        [("held", _ACCENT), (f" · Enter {LETS_DIE} ", _DIM)],
         [("held ", _ACCENT)],
     ]
     right = next((end for end in ends if fits(left, end, width)), [])
@@ -76,7 +77,7 @@ def crash_lines(crash: Crash, found: Explained, width: int) -> list[Line]:
     for title, block in (
         ("WHERE", list(_neighbours(crash, found, width))),
         ("THE INSTRUCTION", list(_instruction(crash, width))),
-        ("THE WAY THERE", list(_frames(crash.frames, width))),
+        ("THE WAY THERE", list(_frames(crash, width))),
         ("REGISTERS", list(_registers(crash.registers, width))),
     ):
         if block:
@@ -105,7 +106,7 @@ def _neighbours(crash: Crash, found: Explained, width: int) -> Iterator[Line]:
     """The address between what is mapped around it, the lowest first."""
     map_, address = crash.map, found.address
     if isinstance(map_, Gap):
-        yield [(f" the map n/a: {units.printable(map_.detail or map_.reason)}", _DIM)]
+        yield [(f" the map n/a: {units.printable(map_.words)}", _DIM)]
     if address is None:
         return
     here: Line = [(f" {units.address(address)} ", _ALARM), ("✖ here", _ALARM)]
@@ -143,21 +144,21 @@ def _mapping(map_: AddressMap, row: int, width: int) -> Line:
     vma, kind = map_.mappings.vma(row), map_.kind(row)
     size = units.size(vma.end - vma.start)
     name = units.printable(vma.path) or kind.words
-    return _fitted(
+    return fitted(
         [
             (f" {units.address(vma.start)} ", _PLAIN),
             (kind.letter, theme.style(kind.colour, bold=True)),
             (f" {size:>8} {vma.perms} ", _DIM),
             (name, _PLAIN),
         ],
-        width,
+        width - 1,
     )
 
 
 def _instruction(crash: Crash, width: int) -> Iterator[Line]:
     instruction = crash.instruction
     if isinstance(instruction, Gap):
-        words = units.printable(instruction.detail or instruction.reason)
+        words = units.printable(instruction.words)
         yield [(f" n/a: {line}", _DIM) for line in textwrap.wrap(words, max(20, width - 7))[:1]]
         return
     yield [(f" {units.address(instruction.address)} ", _DIM), (instruction.text, _BRIGHT)]
@@ -168,12 +169,12 @@ def _instruction(crash: Crash, width: int) -> Iterator[Line]:
         ]
     if instruction.uses:
         values = " · ".join(f"{name} {value:#x}" for name, value in instruction.uses)
-        yield _fitted([(f" {'':12} {values}", _PLAIN)], width)
+        yield fitted([(f" {'':12} {values}", _PLAIN)], width - 1)
 
 
-def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
+def _frames(crash: Crash, width: int) -> Iterator[Line]:
     """The calls, the innermost first; one that calls itself again and again is one line."""
-    first = 0
+    frames, first = crash.frames, 0
     for place, run in groupby(frames, key=lambda frame: frame.place):
         number, first = first, first + len(list(run))
         numbers = f"{number}" if first == number + 1 else f"{number}–{first - 1}"
@@ -184,14 +185,16 @@ def _frames(frames: tuple[Frame, ...], width: int) -> Iterator[Line]:
             line.append((f"  {where_}", _PLAIN if place.source else _DIM))
         elif not place.symbol:
             line.append(("  no code is there", _DIM))
-        yield _fitted(line, width)
+        yield fitted(line, width - 1)
     if len(frames) == FRAMES_AT_MOST:
         yield [(f" {'…':>3} and what called them", _DIM)]
+    if crash.lines_missed:
+        yield [(f" {'…':>3} not all lines of the source have been found yet", _DIM)]
 
 
 def _registers(registers: Registers | Gap, width: int) -> Iterator[Line]:
     if isinstance(registers, Gap):
-        yield [(f" n/a: {units.printable(registers.detail or registers.reason)}", _DIM)]
+        yield [(f" n/a: {units.printable(registers.words)}", _DIM)]
         return
     across = max(1, (width - 1) // 28)
     items = list(registers.values.items())
@@ -200,11 +203,3 @@ def _registers(registers: Registers | Gap, width: int) -> Iterator[Line]:
         for name, value in items[at : at + across]:
             line += [(f"{name:>8} ", _DIM), (f"{value:<#18x} ", _PLAIN)]
         yield line
-
-
-def _fitted(line: list[Part], width: int) -> Line:
-    """Cut at its last part, with …, where it is too long."""
-    if cells(line) <= width - 1:
-        return line
-    *before, (text, style) = line
-    return [*before, (units.fit(text, max(1, width - 1 - cells(before))), style)]

@@ -54,7 +54,7 @@ def log_words(log: Gap | None) -> str:
     """Why the kernel's log is not read, and what is done instead; empty where it is read."""
     if log is None:
         return ""
-    words = f"The kernel's log is not read: {units.printable(log.detail or log.reason)}."
+    words = f"The kernel's log is not read: {units.printable(log.words)}."
     if log.reason == "denied":
         words = (
             "The kernel's log may not be read by this user "

@@ -238,4 +238,4 @@ def why_no_pressure(gap: Gap) -> str:
         "absent": "this kernel has no PSI",
         "unsupported": "PSI is off (boot with psi=1)",
         "malformed": "its file cannot be read",
-    }.get(gap.reason, gap.reason)
+    }.get(gap.reason, gap.words)

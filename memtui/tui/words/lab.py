@@ -38,16 +38,27 @@ def head(trial: Trial, plays: bool, width: int) -> Line:
     return spread(left, next((each for each in rights if fits(left, each, width)), []), width)
 
 
-def _enter(trial: Trial) -> str:
+def enter_word(trial: Trial) -> str:
+    """What Enter does now; "" where it does nothing."""
     if trial.state == "asking":
-        if trial.choices:
-            return f"a–{LETTERS[len(trial.choices) - 1]} guesses, Enter does it"
-        return "Enter does it"
+        return "does it"
     if trial.state == "told":
-        return "Enter ends it" if trial.is_last else "Enter next"
-    if trial.state == "failed":
-        return "r tries again"
-    return "working …"
+        return "ends it" if trial.is_last else "next"
+    return ""
+
+
+def no_step(trial: Trial) -> str:
+    """Why Enter does nothing now; "" where it does something."""
+    if enter_word(trial):
+        return ""
+    return "it goes no further: r tries again" if trial.state == "failed" else "working: a moment"
+
+
+def _enter(trial: Trial) -> str:
+    if word := enter_word(trial):
+        guesses = f"a–{LETTERS[len(trial.choices) - 1]} guesses, " if trial.asks else ""
+        return f"{guesses}Enter {word}"
+    return "r tries again" if trial.state == "failed" else "working …"
 
 
 def paper(trial: Trial, width: int, height: int) -> list[Line]:

@@ -16,6 +16,7 @@ _PLAIN = theme.style(theme.FOREGROUND)
 _BRIGHT = theme.style(theme.BRIGHT, bold=True)
 _ACCENT = theme.style(theme.ACCENT, bold=True)
 
+_NEEDS: Final = 30
 _SUMMARY_FROM: Final = 130  # cells, from which what an experiment shows has room in its row
 
 
@@ -36,19 +37,20 @@ def list_head(offers: Sequence[Offer] | Gap | None) -> Line:
 def _no_lab(gap: Gap) -> str:
     if gap.reason == "not recorded":
         return "experiments run on a live machine, and this is none"
-    return f"the experiments cannot be listed: {units.printable(gap.detail or gap.reason)}"
+    return f"the experiments cannot be listed: {units.printable(gap.words)}"
 
 
-def columns_of(width: int) -> tuple[Column, ...]:
+def columns_of(width: int, offers: Sequence[Offer]) -> tuple[Column, ...]:
     """Of the list; with what each experiment shows where there is room."""
     name, title = Column("name", "NAME", 13, "<"), Column("title", "EXPERIMENT", 34, "<")
     if width < _SUMMARY_FROM:
         return name, title, Column("needs", "NEEDS", 0, "<")
+    needs = max([_NEEDS, *(units.width(_needs(offer)) for offer in offers)])
     return (
         name,
         title,
         Column("summary", "WHAT IT SHOWS", 0, "<"),
-        Column("needs", "NEEDS", 30, "<"),
+        Column("needs", "NEEDS", min(needs, (width - _SUMMARY_FROM // 2) // 2), "<"),
     )
 
 
@@ -59,9 +61,18 @@ def offer_row(offer: Offer) -> dict[str, str | Part]:
     return {
         "name": (experiment.name, _DIM if offer.why_not else _BRIGHT),
         "title": (experiment.title, plain),
-        "needs": (offer.why_not or ", ".join(sorted(experiment.needs)) or "–", _DIM),
+        "needs": (_needs(offer), _DIM),
         "summary": (experiment.summary, plain),
     }
+
+
+def _needs(offer: Offer) -> str:
+    return offer.why_not or ", ".join(sorted(offer.experiment.needs)) or "–"
+
+
+def not_here(offer: Offer) -> str:
+    """Why it cannot be begun; "" where it can."""
+    return f"{offer.experiment.name}: {offer.why_not}" if offer.why_not else ""
 
 
 def about(offer: Offer) -> Sequence[str]:

@@ -15,7 +15,7 @@ from memtui.model.map.labels import flags, label
 from memtui.model.map.vmflags import decode
 from memtui.session.chosen import Chosen
 from memtui.tui import theme
-from memtui.tui.words.cells import Line, Part, cells, spread
+from memtui.tui.words.cells import Line, Part, broken, cells, spread, whole_parts
 from memtui.tui.words.nomap import gone_words
 
 _DIM = theme.style(theme.DIM)
@@ -35,32 +35,32 @@ def title(chosen: Chosen, machine: Machine, width: int, *, is_past: bool = False
     process = chosen.process
     if process is None:
         return [(" no process is chosen", _DIM)]
-    left: list[Part] = [
-        (f" {process.pid} ", _DIM),
-        (units.printable(process.name), _BRIGHT),
-        (f" · user {machine.users.name(process.uid)}", _DIM),
+    who = [(f" {process.pid} ", _DIM), (units.printable(process.name), _BRIGHT)]
+    left: list[tuple[int, Line]] = [
+        (0, who),
+        (2, [(f" · user {machine.users.name(process.uid)}", _DIM)]),
     ]
     if chosen.gone_s is not None:
         last = ": its last map" if chosen.map else ""
-        left.append((f" · {gone_words(chosen, machine)}{last}", _ALARM))
+        left.append((0, [(f" · {gone_words(chosen, machine)}{last}", _ALARM)]))
     right: list[Part] = []
     if chosen.map is not None:
         totals = chosen.map.totals
-        left.append((f" · {units.count(totals.mappings)} mappings", _PLAIN))
+        left.append((1, [(f" · {units.count(totals.mappings)} mappings", _PLAIN)]))
         if width >= 110:
-            left.append((f" · size {units.size(totals.size)}", _PLAIN))
-            for name, value in (
-                ("RSS", totals.rss),
-                ("PSS", totals.pss),
-                ("swap", totals.swap),
-                ("in the dump", totals.dumped),
+            for number, name, value in (
+                (4, "size", totals.size),
+                (3, "RSS", totals.rss),
+                (5, "PSS", totals.pss),
+                (6, "swap", totals.swap),
+                (3, "in the dump", totals.dumped),
             ):
                 if value is not None:
-                    left.append((f" · {name} {units.size(value)}", _PLAIN))
+                    left.append((number, [(f" · {name} {units.size(value)}", _PLAIN)]))
         if left_out := chosen.map.mappings.left_out:
             right.append((f"{units.count(left_out)} out of order left out ", _DIM))
         if chosen.map.usage_gap is not None:
-            right.append((f"usage n/a: smaps is {chosen.map.usage_gap.reason} ", _DIM))
+            right.append((f"usage n/a: {units.printable(chosen.map.usage_gap.words)} ", _DIM))
         elif not chosen.map.has_usage:
             right.append(("reading usage … ", _DIM))
         elif (
@@ -68,7 +68,7 @@ def title(chosen: Chosen, machine: Machine, width: int, *, is_past: bool = False
         ):
             age = max(0.0, time.monotonic() - chosen.read_at)
             right.append((f"usage read {units.duration(round(age))} ago ", _DIM))
-    return spread(left, right, width)
+    return spread(whole_parts(left, width), right, width)
 
 
 def spread_line(map_: AddressMap, width: int) -> Line:
@@ -182,20 +182,23 @@ def _mapping(
     each = mappings.get(row, "KernelPageSize") or page_bytes  # hugetlb's are larger
     pages = (end - start) // each
     pages_of = f"{units.count(pages)} page{'s' if pages != 1 else ''} of {units.size(each)}"
-    inside = f" · offset {mappings.offsets[row]:#x}, inode {mappings.inodes[row]}"
     cursor = f" · cursor {units.address(address)}" if address != start else ""
-    second: list[Part] = [
-        (f" {units.address(start)}–{units.address(end)}", _PLAIN),
-        (cursor, _ACCENT),
-        (f" · {units.size(end - start)} in {pages_of}", _DIM),
-        (f" · {may} · {'shared' if perms[3] == 's' else 'private'}", _DIM),
+    second: list[tuple[int, Line]] = [
+        (0, [(f" {units.address(start)}–{units.address(end)}", _PLAIN), (cursor, _ACCENT)]),
+        (0, [(f" · {units.size(end - start)}", _DIM)]),
+        (3, [(f" in {pages_of}", _DIM)]),
+        (1, [(f" · {may}", _DIM)]),
+        (2, [(f" · {'shared' if perms[3] == 's' else 'private'}", _DIM)]),
     ]
-    if path.startswith("/") and cells(second) + len(inside) <= width:
-        second.append((inside, _DIM))
-    return [first, second, _usage(map_, row, kind), *_more(map_, row, trail, width)]
+    if path.startswith("/"):
+        second.append((4, [(f" · offset {mappings.offsets[row]:#x}", _DIM)]))
+        if mappings.has_inodes:
+            second.append((4, [(f", inode {mappings.inodes[row]}", _DIM)]))
+    lines = [first, whole_parts(second, width), _usage(map_, row, kind, width)]
+    return [*lines, *_more(map_, row, trail, width)]
 
 
-def _usage(map_: AddressMap, row: int, kind: Kind) -> Line:
+def _usage(map_: AddressMap, row: int, kind: Kind, width: int) -> Line:
     """How much of a mapping is in memory, and how."""
     mappings = map_.mappings
     size = mappings.ends[row] - mappings.starts[row]
@@ -218,6 +221,7 @@ def _usage(map_: AddressMap, row: int, kind: Kind) -> Line:
         (units.permille_bar(share, 20), theme.style(kind.colour)),
         (f" {units.percent(100 * share)} in memory: {units.size(resident)}{where}", _PLAIN),
     ]
+    parts: list[tuple[int, Line]] = [(0, line)]
     transparent = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
     huge = sum(mappings.get(row, key) or 0 for key in transparent)
     for name, value in (
@@ -228,8 +232,8 @@ def _usage(map_: AddressMap, row: int, kind: Kind) -> Line:
         ("in huge pages", huge),
     ):
         if value:
-            line.append((f" · {name} {units.size(value)}", _DIM))
-    return line
+            parts.append((len(parts), [(f" · {name} {units.size(value)}", _DIM)]))
+    return whole_parts(parts, width)
 
 
 def _more(map_: AddressMap, row: int, trail: Trail | None, width: int) -> list[Line]:
@@ -238,7 +242,7 @@ def _more(map_: AddressMap, row: int, trail: Trail | None, width: int) -> list[L
     lines: list[Line] = []
     warnings = flags(map_, row)
     if warnings:
-        lines.append([(f" ! {'; '.join(warnings)}", _ALARM)])
+        lines += broken([(f" ! {'; '.join(warnings)}", _ALARM)], width)
     gains: list[Part] = []
     if trail is not None and map_.has_usage:
         for words, snapshot in (

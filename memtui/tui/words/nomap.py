@@ -63,4 +63,4 @@ def no_map(chosen: Chosen, user: Callable[[int | None], str], ticks_per_s: int |
         return [f"{name} has ended."]
     if gap.reason == "absent":
         return [f"There is no map of {name} here:", "its maps file does not exist."]
-    return [f"The map of {name} cannot be read:", f"{gap.reason} {gap.detail}".strip()]
+    return [f"The map of {name} cannot be read:", f"{units.printable(gap.words)}."]

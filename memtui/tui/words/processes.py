@@ -125,9 +125,9 @@ def _limits(place: Place | Gap | None) -> Line:
     if place is None:
         return [(" limits …", _DIM)]
     if isinstance(place, Gap):
-        return [(f" limits: {units.printable(place.detail or place.reason)}", _DIM)]
+        return [(f" limits: {units.printable(place.words)}", _DIM)]
     if isinstance(place.limits, Gap):
-        return [(f" limits {place.limits.reason}", _DIM)]
+        return [(f" limits: {units.printable(place.limits.words)}", _DIM)]
     limits = place.limits
     found = [(f"{word} ", _limit(limits[name])) for name, word in _LIMITS if name in limits]
     return [(" limits:", _DIM), *_figures(found)]

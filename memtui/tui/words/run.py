@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from rich.style import Style
+
 from memtui import units
 from memtui.kernel.siginfo import signal_name
 from memtui.tui import theme
@@ -20,23 +22,21 @@ _ALARM = theme.style(theme.ALARM, bold=True)
 _GROWS = theme.style(theme.GROWS)
 _SHRINKS = theme.style(theme.SHRINKS)
 
-_STYLES: Final[Mapping[What, Part]] = {
-    "start": ("start", _ACCENT),
-    "exec": ("exec", _ACCENT),
-    "fork": ("fork", _ACCENT),
-    "thread": ("thread", _ACCENT),
-    "mapped": ("mapped", _GROWS),
-    "grew": ("grew", _GROWS),
-    "unmapped": ("unmapped", _SHRINKS),
-    "shrank": ("shrank", _SHRINKS),
-    "resident": ("resident", _PLAIN),
-    "faults": ("faults", _PLAIN),
-    "signal": ("signal", _ALARM),
-    "held": ("✖ held", _ALARM),
-    "stopped": ("stopped", _ALARM),
-    "exit": ("exit", _BRIGHT),
-    "thread exit": ("thread –", _DIM),
-    "note": ("note", _DIM),
+_STYLES: Final[Mapping[What, Style]] = {
+    "start": _ACCENT,
+    "exec": _ACCENT,
+    "fork": _ACCENT,
+    "thread": _ACCENT,
+    "mapped": _GROWS,
+    "grew": _GROWS,
+    "unmapped": _SHRINKS,
+    "shrank": _SHRINKS,
+    "signal": _ALARM,
+    "held": _ALARM,
+    "stopped": _ALARM,
+    "exit": _BRIGHT,
+    "thread exit": _DIM,
+    "note": _DIM,
 }
 
 
@@ -60,7 +60,7 @@ def run_line(story: Story, now_s: float, width: int) -> Line:
     else:
         left.append(end_words(life))
         left.append((f" after {units.elapsed(life.duration_s)}", _PLAIN))
-        right = [(f"q quits with {life.exit_status} ", _DIM)]
+        right = [(f"q quits with {1 if life.exit_status is None else life.exit_status} ", _DIM)]
     alive = sum(each.died_s is None for each in story.lives.values())
     if alive > (life.died_s is None):
         others = alive - (life.died_s is None)
@@ -119,21 +119,25 @@ def end_lines(story: Story, life: Life | None, width: int) -> list[Line]:
                 ]
             lines.append(phases)
     for gap in story.missing:
-        words = units.printable(gap.detail or gap.reason)
+        words = units.printable(gap.words)
         lines.append([(" not watched: ", _ALARM), (words, _PLAIN)])
     return [fitted(line, width) for line in lines]
+
+
+def shown_s(at_s: float) -> str:
+    return f"{at_s:.3f}"
 
 
 def happening_cells(happening: Happening, story: Story) -> dict[str, str | Part]:
     """A line of the time line, by its columns."""
     life = story.lives.get(happening.pid)
     size = happening.size_bytes
+    words = ("✖ " if happening.what == "held" else "") + units.printable(happening.words)
     return {
-        "at": (f"{happening.at_s:.3f}", _DIM),
+        "at": (shown_s(happening.at_s), _DIM),
         "pid": (str(happening.pid), _DIM),
         "who": (name_of(life) if life else "", _DIM),
-        "what": _STYLES[happening.what],
-        "words": (units.printable(happening.words), _PLAIN),
+        "what": (words, _STYLES.get(happening.what, _PLAIN)),
         "size": ("" if size is None else units.size(abs(size)), _DIM),
     }
 

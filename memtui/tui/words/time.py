@@ -54,7 +54,7 @@ def standing_forms(standing: Standing) -> tuple[Line, ...]:
     day = f"{standing.day} " if standing.day else ""
     if replaying is None:
         mark = f" {glyphs.past} "
-        pieces = (
+        pieces: tuple[tuple[str, str], ...] = (
             (f"{day}{at}{ago}", f"{lacking} · 0 live "),
             (f"{day}{at}", f"{lacking} · 0 live "),
             (f"{day}{at}", f"{lacking or ' · 0 live'} "),
@@ -68,9 +68,11 @@ def standing_forms(standing: Standing) -> tuple[Line, ...]:
         share = "" if replaying.share is None else f" · {units.percent(100 * replaying.share)}"
         pieces = (
             (f"REPLAY {day}{at}", f" {units.fit(name, 40).rstrip()}{speed}{share}{lacking} "),
-            (f"REPLAY {day}{at}", f" {units.fit(name, 16).rstrip()}{speed}{share}{lacks} "),
-            (f"REPLAY {day}{at}", f"{speed}{share} "),
-            (f"REPLAY {at}", f"{share} "),
+            (f"REPLAY {day}{at}", f" {units.fit(name, 16).rstrip()}{speed}{share}{lacking} "),
+            (f"REPLAY {day}{at}", f"{speed}{share}{lacking} "),
+            (f"REPLAY {'' if lacking else day}{at}", f"{share}{lacking} "),
+            (f"REPLAY {at}", f"{lacking or share} "),
+            (f"REPLAY {at}", f"{lacks or share} "),
             (at, ""),
         )
     return tuple(

@@ -88,6 +88,24 @@ async def test_the_page_table_of_a_page_and_of_those_beside_it() -> None:
             assert "is not mapped" in detail(app)[0]
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_byte_in_the_page_is_there_as_ever_there_is_room(size: tuple[int, int]) -> None:
+    with child() as process:
+        app = process.watched()
+        async with running(app, size) as pilot:
+            await press(pilot, "enter")
+            for address in (0x10, (1 << 64) - PAGE):  # beyond what the CPU translates, too
+                await go_to(pilot, address)
+                await open_sheet(pilot, "t")
+                table = app.screen.query_one(SheetTable)
+                if not table.page.rows:
+                    continue
+                rows = [line for line in screen_text(app) if re.match(r"[▌ ](P.D|PTE|byte) ", line)]
+                assert len(rows) == len(table.page.rows) and rows[-1].split()[0] == "byte"
+                assert "…" not in "".join(rows)
+                await press(pilot, "escape")
+
+
 async def test_the_indices_make_the_address() -> None:
     """Of each level as it is shown, put together again."""
     with child() as process:

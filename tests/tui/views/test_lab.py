@@ -118,6 +118,19 @@ async def test_the_program_is_what_is_looked_at_in_every_view() -> None:
         assert "How much will RSS grow?" in screen(app)
 
 
+async def test_no_other_map_stands_beside_an_experiment_whose_program_is_not_there() -> None:
+    script = LabScript()
+    app = app_on(script)
+    app.deliver(sample(1000.0, BIG))
+    async with running(app) as pilot:
+        await press(pilot, "6", "enter")
+        await until(pilot, lambda: asks(app), "asked")
+        assert app.session.chosen.key == BIG.key
+        assert f"{BIG.pid} {BIG.name}" not in screen(app)
+        await deliver(pilot, sample(1001.0, BIG, PROGRAM))
+        await until(pilot, lambda: f"{PID} lab-toy" in screen(app), "the program's own")
+
+
 async def test_the_maps_cursor_goes_to_what_a_step_has_changed() -> None:
     script = LabScript()
     app = app_in_lab(script)

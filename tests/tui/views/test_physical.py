@@ -235,7 +235,7 @@ async def test_what_cannot_be_read_says_why(pilot: Pilot[None]) -> None:
     assert "DMA32" in screen(pilot.app)
     # And is gone when it is gone.
     await deliver(pilot, sampled(time_s=1002.0, zones=Gap("proc/zoneinfo", "gone")))
-    assert "cannot be read: gone" in screen(pilot.app)
+    assert "the zones: /proc/zoneinfo cannot be read: it is" in screen(pilot.app)
     is_whole(pilot.app)
 
 
@@ -293,7 +293,7 @@ async def test_the_footer_has_what_matters(pilot: Pilot[None]) -> None:
         "4 Pres",
         "5 Physical",
         "6 Lab",
-        "Enter who",
+        "Enter rows",
         "? help",
         "q quit",
     ):

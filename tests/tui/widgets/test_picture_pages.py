@@ -101,8 +101,16 @@ async def test_each_run_beside_a_folded_hole_is_asked_for() -> None:
         assert letters == {"a"}
 
 
-@pytest.mark.parametrize("reason", ["denied", "gone"])
-async def test_pages_that_may_not_be_read_leave_the_mappings_shades(reason: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("denied", "no pages: it may not be read"),
+        ("gone", "no pages: it is gone"),
+    ],
+)
+async def test_pages_that_may_not_be_read_leave_the_mappings_shades(
+    reason: str, words: str
+) -> None:
     app = Shown(
         map_of((0x100, 40, "rw-p"), (0x128, 40, "rwxp"), smaps=True),
         lambda start, count: Gap("proc/1/pagemap", reason),  # type: ignore[arg-type]
@@ -110,7 +118,7 @@ async def test_pages_that_may_not_be_read_leave_the_mappings_shades(reason: str)
     async with shown(app) as pilot:
         await zoom(pilot, 1)
         assert len(app.asked) == 1
-        assert screen(app)[2] == f"by mapping: pages {reason}"
+        assert screen(app)[2] == words
         assert "".join(screen(app)[3:]).count("j") == 40
         await press(pilot, "right")
         assert len(app.asked) == 1
