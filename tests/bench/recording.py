@@ -27,7 +27,7 @@ from memtui.recording.looked import LookedFiles
 from memtui.recording.noted import NotedFiles
 from memtui.recording.recorder import Recorder
 from memtui.recording.recording import Recording
-from memtui.recording.store import Time, packed_times, unpacked_times
+from memtui.recording.store import Time, packed_times
 from memtui.recording.writer import BLOCK_TICKS
 from memtui.session.rebuild import Rebuilt
 from memtui.settings.values import DEFAULTS
@@ -212,24 +212,35 @@ def day(setup: Setup) -> Iterator[Row]:
 
 
 def _repeat(path: str, ticks: int) -> None:
-    """Until so many ticks are in a recording: its blocks again, each time later."""
+    """Until so many ticks are in a recording, a second apart: its blocks again, each time later."""
     database = sqlite3.connect(path)
-    rows = database.execute("select * from block order by id").fetchall()
-    there = sum(row[7] for row in rows)
-    span = rows[-1][4] - rows[0][3] + 1000
-    for turn in range(1, -(-ticks // there)):
-        shift = span * turn
-        for number, run, base, *ends, count, times, data, check in rows:
-            later = [Time(each[0] + shift, each[1] + shift) for each in unpacked_times(times)]
-            values = (run, base, *(end + shift for end in ends), count, packed_times(later))
+    rows = database.execute(
+        "select id, run, base, first_wall, first_boot, ticks, data, checksum from block order by id"
+    ).fetchall()
+    database.execute("delete from recent")  # it would be before what follows
+    wall, boot = rows[0][3:5]
+    is_there = True
+    while ticks > 0:
+        for number, run, base, _, _, count, data, check in rows:
+            times = [Time(wall + 1000 * at, boot + 1000 * at) for at in range(count)]
+            wall, boot, ticks = wall + 1000 * count, boot + 1000 * count, ticks - count
+            values = (times[0].wall_ms, times[-1].wall_ms, times[0].boot_ms, times[-1].boot_ms)
+            if is_there:
+                database.execute(
+                    "update block set first_wall = ?, last_wall = ?, first_boot = ?, last_boot = ?, "
+                    "times = ? where id = ?",
+                    (*values, packed_times(times), number),
+                )
+                continue
             cursor = database.execute(
                 "insert into block (run, base, first_wall, last_wall, first_boot, last_boot, ticks, "
                 "times, data, checksum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, data, check),
+                (run, base, *values, count, packed_times(times), data, check),
             )
             database.execute(
                 "insert into summary select ?, figure, least, most, last from summary where block = ?",
                 (cursor.lastrowid, number),
             )
+        is_there = False
     database.commit()
     database.close()
