@@ -270,7 +270,9 @@ class Picture(Drawn, can_focus=True):
             state = PAGE_STATES[spot.state]
             return f"{spot.character} {state.name.replace('_', ' ')}"
         if self._pages.gap is not None:
-            why = units.printable(self._pages.gap.words)
+            gap = self._pages.gap
+            is_bare = gap.reason == "absent" and not gap.detail
+            why = "there is no page map" if is_bare else units.printable(gap.words)
             texts = (
                 f"by mapping, no pages: {why}",
                 f"no pages: {why}",

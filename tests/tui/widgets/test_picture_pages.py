@@ -105,6 +105,7 @@ async def test_each_run_beside_a_folded_hole_is_asked_for() -> None:
     ("reason", "words"),
     [
         ("denied", "no pages: it may not be read"),
+        ("absent", "there is no page map"),
         ("gone", "no pages: it is gone"),
     ],
 )
