@@ -47,6 +47,7 @@ _FILE, _HUGETLB, _DEVICE, _VDSO, _GUARD = range(11, 16)
 # A guard below a thread's stack is a page, four in a JVM; larger ones are reservations.
 _GUARD_AT_MOST: Final = 1 << 20
 _STACK_TO_GUARD: Final = 4  # a JVM's class space has pieces that are little larger than the gaps
+_ALLOCATED: Final = 1 << 20  # allocators map multiples of it; a bss is one by chance
 _ARENA: Final = 64 << 20  # what glibc's malloc reserves for an arena on 64 bits, aligned to that
 
 _ANY, _SHARED, _NO_ACCESS = "....", "...s", "---."
@@ -97,7 +98,8 @@ def classify(
 
     From perms, names and neighbours, so that maps gives the same answer as smaps; what flags add
     where smaps has them is `with_flags`. `bss_ends`: by row, of those right behind a file's data,
-    where its bss ends, as far as files could be read; any other is taken for bss.
+    where its bss ends, as far as files could be read; any other is taken for bss, unless it is so many
+    whole MiB: that is what an allocator mapped, right behind.
     """
     perms, paths = mappings.perms, mappings.paths
     kinds = bytearray(map(_Memo().__getitem__, zip(perms, paths, strict=True)))
@@ -116,7 +118,8 @@ def classify(
         if _touches(mappings, row, above) and (perms[above], paths[above]) == (perms[row], ""):
             start, end = mappings.starts[above], mappings.ends[above]
             # One kind for all of it: what most of it is.
-            if 2 * (bss_ends.get(above, end) - start) >= end - start:
+            likely_end = start if (end - start) % _ALLOCATED == 0 else end
+            if 2 * (bss_ends.get(above, likely_end) - start) >= end - start:
                 kinds[above] = _BSS
     stack_perms = next((perms[row] for row in _rows(kinds, _STACK)), "rw-p")
     for row in _rows(kinds, _GUARD):

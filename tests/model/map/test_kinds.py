@@ -236,6 +236,14 @@ def test_relro_of_lld_lies_right_above_its_text() -> None:
     assert names(lld) == ["rodata", "text", "relro", "data", "bss"]
 
 
+def test_whole_mebibytes_behind_a_files_data_are_an_allocators() -> None:
+    """Where no file tells how long its bss is, as in a recording."""
+    for length, kind in ((0x100, "anon"), (0x300, "anon"), (0x10, "bss"), (0x101, "bss")):
+        end = 0x20A + length
+        python = f"200-207 r-xp 0 /lib/a.so\n207-20a rw-p 7 /lib/a.so\n20a-{end:x} rw-p 0\n"
+        assert names(python) == ["text", "data", kind]
+
+
 def test_read_only_data_of_go_lies_right_above_its_text_too() -> None:
     go = """
         400-48b r-xp 0   /bin/go
