@@ -345,8 +345,12 @@ class RunView(View):
         if pane and pane.first().can_focus and not pane.first().has_focus:
             self.screen.set_focus(pane.first())
         else:
+            rows, is_there = self.query_one(Timeline), not self.has_class("-whole")
             self.remove_class("-whole")
-            self.call_after_refresh(self.query_one(Timeline).focus)  # once it is there again
+            if is_there:
+                self.screen.set_focus(rows)
+            else:
+                self.call_after_refresh(rows.focus)  # once it is there again
 
     def action_whole(self) -> None:
         """The terminal alone, or everything again."""

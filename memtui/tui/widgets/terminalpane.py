@@ -75,10 +75,10 @@ class TerminalPane(Drawn, can_focus=True):
         self.refresh()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        return key != LEAVES
+        return key != LEAVES and self.can_focus
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == LEAVES:
+        if not self.check_consume_key(event.key, event.character):
             return
         # Before any binding, of the pane or around it.
         event.stop()
