@@ -84,7 +84,7 @@ class TimeKeys(KeyedApp):
     # Winding.
 
     def refuses(self, action: str, parameters: tuple[object, ...] = ()) -> str:
-        session, (parameter, *_) = self.session, (*parameters, None)
+        session, parameter = self.session, parameters[0] if parameters else None
         if action in ("step", "minute") and isinstance(parameter, int):
             return self._no_winding() or self._end_of_time(parameter)
         if action in ("event", "time"):

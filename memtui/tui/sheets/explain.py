@@ -171,10 +171,6 @@ class ExplainSheet(Keyed, Screen[None]):
     def action_find(self) -> None:
         self.app.push_screen(TermsSheet(self._moment))
 
-    def action_explain(self) -> None:
-        """The key that opens explanations leads to all of them here."""
-        self.action_find()
-
     def action_scroll_text(self, pages: int) -> None:
         body = self.query_one("#explain-body")
         body.scroll_relative(y=pages * max(1, body.size.height - 2), animate=False)
